@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LARDER_FS_H
+#define LARDER_FS_H
+/*
+ * Filesystems: every place that files live in, with one set of operations.
+ *
+ * A handle (struct larder_fs) is an instance - connections, credentials, perhaps a cache in front - and a root that no
+ * path leaves. Handles are cheap, and safe from any thread. The names are fsspec's: who knows cat_file, pipe and find
+ * there knows them here.
+ *
+ *     URL                          a place
+ *     memory://tree                this process's memory
+ *     /data/tree, file:///data     local files
+ *     https://host/tree            HTTP: reads, and lists what servers index
+ *     cache::https://host/tree     the same through the persistent cache (cache.h)
+ *     dir::URL                     URL as the root of the handle
+ *
+ * Paths are relative to the root, decoded ("a b", never "a%20b"), with "/" between their segments; one slash at either
+ * end is allowed and means nothing. "" is the root. An empty segment, "." and ".." are -EINVAL. Nothing is a pattern.
+ *
+ * Options are a NULL-ended list of "key=value": "http.timeout=5" speaks to one layer of a chain, a bare "timeout=5" to
+ * the innermost. An unknown key or layer is -EINVAL; a known layer that the chain lacks is passed over. `larder help
+ * options` prints all of them. NULL is none.
+ *
+ * A struct that tunes a call starts with `size`, which the caller sets to its sizeof; zero fields mean the default;
+ * a NULL pointer to it means all defaults.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "larder/bytes.h"
+#include "larder/loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct larder_fs;
+
+/* ---- handles ---- */
+
+/*
+ * Open a URL or a chain; `loop` NULL is the default one. No server is asked.
+ *   path not NULL   `*fs` is the whole place (the host, the disk), `*path` is what the URL names in it, freed with
+ *                   larder_free (fsspec: url_to_fs)
+ *   path NULL       the root of `*fs` is what the URL names
+ * -EINVAL: not a URL, or an option is wrong; -ENOTSUP: nobody knows the protocol.
+ */
+LARDER_API int larder_open(struct larder_loop *loop, const char *url, const char *const options[],
+                           struct larder_fs **fs, char **path);
+
+/* The same instance under another root, relative to this one, with other defaults: options marked "per handle", such
+ * as timeout and ttl, for one call or many. `root` NULL: the same. */
+LARDER_API int larder_fs_at(struct larder_fs *fs, const char *root, const char *const options[],
+                            struct larder_fs **out);
+LARDER_API struct larder_fs *larder_fs_ref(struct larder_fs *fs);
+/* The last free of the last handle closes the instance. NULL is fine. Does not wait. */
+LARDER_API void larder_fs_free(struct larder_fs *fs);
+
+/* Do this filesystem's operations run on a loop (http, every view), or where the caller is (memory, local)? */
+LARDER_API bool larder_fs_is_async(const struct larder_fs *fs);
+/* The URL of `path` under this handle, with no secret in it. Freed with larder_free. */
+LARDER_API int larder_fs_url(const struct larder_fs *fs, const char *path, char **url);
+
+/* What an instance can do. A false says that the operations it concerns are -ENOTSUP, or behave as described. */
+struct larder_capabilities {
+    bool list;             /* directories can be listed (http: where the server makes an index) */
+    bool write;            /* pipe, rm, mkdir */
+    bool create_only;      /* LARDER_CREATE is decided by the place, not by a look beforehand */
+    bool real_directories; /* an empty directory exists; else directories are implied by what they hold */
+    bool parents_required; /* writing needs the parent directory; else it is made or implied */
+    bool persistent;       /* what is written outlives the process */
+    uint32_t remove_count_max; /* files that one request may remove */
+};
+/* Borrowed from `fs`. */
+LARDER_API const struct larder_capabilities *larder_fs_capabilities(const struct larder_fs *fs);
+
+/* ---- what a path is ---- */
+
+enum larder_type { LARDER_FILE = 1, LARDER_DIRECTORY = 2, LARDER_OTHER = 3 };
+#define LARDER_SIZE_UNKNOWN (-1)
+struct larder_info {
+    const char *name; /* one segment in a listing; the path as asked from larder_info; below the root in a find */
+    enum larder_type type;
+    int64_t size;       /* bytes, or LARDER_SIZE_UNKNOWN; 0 for a directory */
+    int64_t mtime_ns;   /* since 1970, as exactly as the place says; 0: unknown */
+    int64_t created_ns; /* the same */
+    const char *version; /* an opaque strong validator: equal versions of a path are equal bytes. NULL: none known */
+    void *owner;         /* what larder_info_free frees; NULL in a listing, whose own free does it */
+};
+LARDER_API void larder_info_free(struct larder_info *info);
+
+/* What is at `path`. -ENOENT: nothing. Every other error is a failure to find out. (fsspec: info) */
+LARDER_API LARDER_WAITS int larder_info(struct larder_fs *fs, const char *path, struct larder_info *out);
+/* 1, 0, or a negative failure to find out: a server that answers 503 does not say "no". */
+LARDER_API LARDER_WAITS int larder_exists(struct larder_fs *fs, const char *path);
+LARDER_API LARDER_WAITS int larder_isfile(struct larder_fs *fs, const char *path);
+LARDER_API LARDER_WAITS int larder_isdir(struct larder_fs *fs, const char *path);
+
+/* ---- listings ---- */
+
+struct larder_entries {
+    struct larder_info *info;
+    size_t count;
+    void *owner;
+};
+LARDER_API void larder_entries_free(struct larder_entries *entries);
+
+/* The entries of a directory, sorted by name in byte order; a file is listed as itself. -ENOENT: missing. */
+LARDER_API LARDER_WAITS int larder_ls(struct larder_fs *fs, const char *path, struct larder_entries *out);
+
+struct larder_find_options {
+    size_t size;
+    unsigned maxdepth; /* 1: the entries of the directory itself; 0: no limit */
+    bool dirs;         /* directories too, but not the root itself */
+    unsigned jobs_max; /* listings under way at once; 0: 16 */
+};
+/*
+ * Every file below `path`, sorted by path; names are relative to `path`. A file is found as "" below itself. A missing
+ * directory has nothing below it: 0 entries, as in fsspec; a directory that cannot be listed is a failure.
+ * Links that lead back up (the same name 64 levels deep) end with -ELOOP.
+ */
+LARDER_API LARDER_WAITS int larder_find(struct larder_fs *fs, const char *path,
+                                        const struct larder_find_options *options, struct larder_entries *out);
+
+/*
+ * The streaming form of ls and find: memory is the listings at hand and the directories still to do, whatever the size
+ * of the tree. A walk is data, not a task: between calls nothing runs, and an abandoned one costs its memory. One call
+ * at a time. Entries of one directory come together; nothing is sorted across directories.
+ */
+struct larder_walk;
+LARDER_API int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+                                struct larder_walk **out);
+/* 1 and the next entry: its directory relative to the walk's root ("" at the top), and what it is; both borrowed until
+ * the next call. 0 at the end. On failure the walk may go on: the directory that failed is left out. */
+LARDER_API LARDER_WAITS int larder_walk_next(struct larder_walk *walk, const char **dir,
+                                             const struct larder_info **entry);
+/* Do not go into the directory just returned. */
+LARDER_API void larder_walk_prune(struct larder_walk *walk);
+LARDER_API void larder_walk_free(struct larder_walk *walk);
+
+/* ---- whole files ---- */
+
+/*
+ * Read a range of the file at `path`; all of it when `range` is NULL. `*out` is owned by the caller
+ * (larder_bytes_free). -ENOENT: missing; -EISDIR: a directory; -ESTALE: it changed while it was read.
+ * (fsspec: cat_file, read_bytes)
+ */
+LARDER_API LARDER_WAITS int larder_cat_file(struct larder_fs *fs, const char *path, const struct larder_range *range,
+                                            struct larder_bytes *out);
+/* The same into the caller's memory, and without allocation when it is cached. Returns the count of bytes; -ENOSPC:
+ * `size` is too small, and `buffer` holds nothing of meaning. */
+LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char *path,
+                                                const struct larder_range *range, void *buffer, size_t size);
+/*
+ * Copy one file to a local one, which is replaced whole or not at all; never whole in memory. `progress` (may be NULL)
+ * is called in between with the bytes so far and the size (-1: unknown), on the caller's side. Returns the file's size.
+ * (fsspec: get_file)
+ */
+typedef void larder_progress_fn(void *arg, int64_t done, int64_t total);
+LARDER_API LARDER_WAITS int64_t larder_get_file(struct larder_fs *fs, const char *path, const char *local_path,
+                                                larder_progress_fn *progress, void *arg);
+
+enum larder_write_flags {
+    LARDER_CREATE = 1,  /* -EEXIST when there is something already */
+    LARDER_PARENTS = 2, /* make missing parent directories */
+};
+/* Make a file of these bytes, replacing what was there at one moment. -ENOENT: no parent (capability
+ * parents_required); -EISDIR: a directory is there. (fsspec: pipe_file, write_bytes) */
+LARDER_API LARDER_WAITS int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data, size_t size,
+                                             unsigned flags);
+/* Remove a file: -ENOENT when missing, -EISDIR for a directory. */
+LARDER_API LARDER_WAITS int larder_rm_file(struct larder_fs *fs, const char *path);
+
+/* ---- directories ---- */
+
+/* -EEXIST when something is there; -ENOENT when a parent is missing and `parents` is false. */
+LARDER_API LARDER_WAITS int larder_mkdir(struct larder_fs *fs, const char *path, bool parents);
+/* With its parents; -EEXIST when it is there and `exist_ok` is false, or when a file is in the way. */
+LARDER_API LARDER_WAITS int larder_makedirs(struct larder_fs *fs, const char *path, bool exist_ok);
+/* Only an empty one: -ENOTEMPTY; -ENOTDIR: a file. */
+LARDER_API LARDER_WAITS int larder_rmdir(struct larder_fs *fs, const char *path);
+
+/* ---- many at once ---- */
+
+struct larder_item {
+    const char *path;                 /* in */
+    const struct larder_range *range; /* in; NULL: everything */
+    struct larder_bytes bytes;        /* cat: out, owned by the caller; pipe: in, borrowed */
+    int status;                       /* out: 0, -ENOENT, …; -ECANCELED if it was never tried */
+};
+/* What a failing item does to the call. In every mode each item has its own status. */
+enum larder_on_error {
+    LARDER_RAISE = 0,  /* the first that fails, or is missing, stops the others and is the call's status */
+    LARDER_OMIT = 1,   /* the same, but what is only missing is passed over */
+    LARDER_RETURN = 2, /* all are tried; the call returns how many did not succeed */
+};
+/*
+ * Called for every item that was tried, in the order of completion, on the caller's side: in the calling task, or on
+ * the calling thread while it waits. It may take item->bytes (and zero them), and call any function of Larder.
+ * Non-zero stops the batch, which then returns that value. larder_error() speaks of this item.
+ */
+typedef int larder_item_fn(void *arg, struct larder_item *item);
+struct larder_batch {
+    size_t size;
+    enum larder_on_error on_error;
+    unsigned jobs_max;         /* requests under way at once; 0: 64 */
+    uint64_t bytes_max;        /* with `completed`: bytes received that it has not been given yet; 0: 256 MiB */
+    larder_item_fn *completed; /* may be NULL: then all results are held until the call returns */
+    void *arg;
+};
+/*
+ * Read many files, or ranges of files, concurrently. All items get a status; those that succeeded have their bytes.
+ * 0, or as on_error says. Items whose bytes are in the cache are answered on the calling thread before any other is
+ * asked for. (fsspec: cat, cat_ranges)
+ */
+LARDER_API LARDER_WAITS int larder_cat(struct larder_fs *fs, struct larder_item *items, size_t count,
+                                       const struct larder_batch *batch);
+/* Write many files concurrently; `flags` as for larder_pipe_file, and LARDER_PARENTS makes each directory once. What
+ * was written before a failure stays. (fsspec: pipe) */
+LARDER_API LARDER_WAITS int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, unsigned flags,
+                                        const struct larder_batch *batch);
+/* Remove many files (of items, only path and status count). */
+LARDER_API LARDER_WAITS int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
+                                            const struct larder_batch *batch);
+/* Remove a file, or with `recursive` a directory and all below it. -ENOENT: missing. (fsspec: rm) */
+LARDER_API LARDER_WAITS int larder_rm(struct larder_fs *fs, const char *path, bool recursive);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

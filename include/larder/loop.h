@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LARDER_LOOP_H
+#define LARDER_LOOP_H
+/*
+ * Loops and tasks.
+ *
+ * A loop carries the tasks of the async filesystems that were opened on it. A task is a coroutine: plain C that
+ * suspends inside a Larder call and lets the others run. The same functions serve everybody:
+ *
+ *   the caller is                                a call marked LARDER_WAITS
+ *   an ordinary thread                           blocks; a local or cached read is done right there, without the loop
+ *   a task of the filesystem's loop              suspends; thousands of tasks run at once
+ *   a task, of a memory or local filesystem      suspends, whatever its loop
+ *   a loop's thread outside a task               returns -EDEADLK and does nothing, cached or not
+ *   a task of another loop                       returns -EDEADLK and does nothing
+ *
+ * Code in a task must not block in other ways (sleep, read a pipe, take a lock that is held for long): it would stop
+ * every task of its loop. A task has 256 KiB of stack.
+ *
+ * After fork() the child has a default loop of its own, made when first used; loops that it inherited are unusable
+ * there (-ECHILD) and are not to be closed.
+ */
+#include <stdint.h>
+
+#include "larder/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct larder_loop;
+struct larder_task;
+struct uv_loop_s; /* uv_loop_t */
+
+typedef int larder_task_fn(void *arg);
+/* Runs on the loop's thread, outside any task: it may start things, and must not wait. */
+typedef void larder_done_fn(void *arg, int status);
+
+/* The process's loop, on a thread of its own with every signal blocked; made on first use. NULL: no memory or no
+ * thread could be had. It is never closed by the caller. */
+LARDER_API struct larder_loop *larder_loop_default(void);
+
+/* A loop with a thread of its own, to be ended with larder_loop_close. */
+LARDER_API int larder_loop_new(struct larder_loop **out);
+
+/*
+ * Run on the caller's libuv loop. Call it on the thread that runs `uv`; from then on this thread is that loop's, also
+ * before and after uv_run(). An idle attached loop does not keep uv_run() from returning; one with live tasks does.
+ * -EBUSY: `uv` carries a Larder loop already.
+ */
+LARDER_API int larder_loop_attach(struct uv_loop_s *uv, struct larder_loop **out);
+
+/*
+ * Cancel every task, wait for their ends, close every handle, free the loop. Filesystems opened on it answer -EBADF
+ * from then on.
+ *   a loop of larder_loop_new    blocks until the thread has ended, then calls `closed` (may be NULL). -EDEADLK on a
+ *                                loop's thread.
+ *   an attached loop             on its own thread only; returns at once. `closed` runs on the loop when the last
+ *                                handle is gone: after it uv_loop_close() succeeds.
+ *   the default loop             -EINVAL
+ */
+LARDER_API LARDER_WAITS int larder_loop_close(struct larder_loop *loop, larder_done_fn *closed, void *arg);
+
+/* Ask every task of the loop, and every call that is blocked on it, to stop with -ECANCELED. Later calls are not
+ * touched. Any thread, and async-signal-safe. */
+LARDER_API void larder_loop_cancel(struct larder_loop *loop);
+
+/*
+ * Run fn(arg) as a task of `loop` (NULL: the default). Any thread. `done` (may be NULL) runs when it has ended.
+ * `out` (may be NULL) is given back with larder_join or larder_task_free. -ECANCELED: the loop is being closed.
+ */
+LARDER_API int larder_spawn(struct larder_loop *loop, larder_task_fn *fn, void *arg, larder_done_fn *done,
+                            void *done_arg, struct larder_task **out);
+
+/* Wait for a task's end and take its status and its error text. Consumes `task`, but when it returns -EDEADLK (on a
+ * loop's thread outside a task, or a task that joins itself). */
+LARDER_API LARDER_WAITS int larder_join(struct larder_task *task);
+
+/* Ask a task to stop: its waits end with -ECANCELED, and what it started is joined. Any thread. Does not wait. */
+LARDER_API void larder_cancel(struct larder_task *task);
+
+/* Give a task back without waiting; it runs on. NULL is fine. */
+LARDER_API void larder_task_free(struct larder_task *task);
+
+/* Run fn(arg) as a task of `loop` (NULL: the default) and wait for its status; in a task of that loop just call it.
+ * After `timeout_ms` (0: never) it is cancelled, and when it has ended the status is -ETIMEDOUT. (fsspec: sync) */
+LARDER_API LARDER_WAITS int larder_sync(struct larder_loop *loop, larder_task_fn *fn, void *arg, uint64_t timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+/*
+ * The text behind a status. It lives in a slot: each task has one, and each thread one for the time it runs no task.
+ * The task floor changes the thread's current slot at every switch. Whoever fails first sets the text; who passes a
+ * failure on leaves it alone, or says more with fail_more.
+ */
+#include <stdbool.h>
+
+#include "larder/status.h"
+
+#define ERROR_TEXT_SIZE 1024 /* longer texts are cut, at a character */
+struct error_slot {
+    char text[ERROR_TEXT_SIZE];
+};
+
+/* The slot of the running task, else of the thread. */
+struct error_slot *error_slot(void);
+/* Make `slot` the thread's current one (NULL: its own) and return the one before. */
+struct error_slot *error_slot_use(struct error_slot *slot);
+
+/* Set the text and return `status`, which is negative: return fail(-ENOENT, "%s: no such file", path); */
+int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same from an errno: "WHAT: No such file or directory". */
+int fail_errno(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* -ENOMEM and "out of memory". */
+int fail_memory(void);
+/* Put "WHAT: " in front of the text that is there. Returns `status`. */
+int fail_more(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Forget the text (every public call begins so); and make sure that a failure leaves one (every public call ends so:
+ * an empty text becomes the status in words, on `subject` if that is not NULL). Returns `status`. */
+void error_clear(void);
+int error_finish(int status, const char *subject);
+const char *error_text(void);
+void error_set_text(const char *text); /* cut where too long; NULL is "" */
+
+/* ---- the log (larder_log_to) ---- */
+bool log_wanted(enum larder_log_level level);
+void log_line(enum larder_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Arguments are not evaluated when nobody listens. */
+#define log_at(level, ...) (log_wanted(level) ? log_line(level, __VA_ARGS__) : (void)0)
+
+#endif

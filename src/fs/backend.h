@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_BACKEND_H
+#define FS_BACKEND_H
+/*
+ * What a place must be able to do: a static const table of few operations over an instance. Everything else is written
+ * once, above the table. Three kinds of table:
+ *
+ *   INSTANT   (memory)           never waits: called where the caller is, from many threads at once
+ *   BLOCKING  (local)            may block on a disk: on the calling thread, from a task on a worker
+ *   ASYNC     (http, every view) its operations are CO_FN: in a task of the instance's loop only
+ *
+ * In an ASYNC table the two looks are the exception: any thread, never suspend, and are not CO_FN, so that clang proves
+ * that they cannot reach the loop. -EAGAIN from a look means "not without waiting", and nothing was done.
+ *
+ * A view's table has NULL for what it only hands to `next`; a leaf's NULL is -ENOTSUP. Paths are clean (base/path.h) and
+ * full: the handle's root is in front already. An operation sets an error text when it fails.
+ */
+#include <stdatomic.h>
+
+#include "larder/fs.h"
+
+#include "task/task.h"
+
+struct instance;
+
+/* ---- options, declared once a backend ---- */
+enum option_type { OPTION_TEXT, OPTION_BOOL, OPTION_COUNT, OPTION_SIZE, OPTION_DURATION };
+enum option_flags {
+    OPTION_IDENTITY = 1,   /* changes the bytes that are read: part of the cache's key (secrets only hashed) */
+    OPTION_SECRET = 2,     /* never in a text, a log, a URL */
+    OPTION_PER_HANDLE = 4, /* larder_fs_at may change it */
+};
+struct option {
+    const char *name;
+    enum option_type type;
+    const char *fallback; /* NULL: unset */
+    unsigned flags;
+    const char *help;
+};
+/* Of the option `name`, which the backend's table declares (asserted): as given, else the environment's
+ * LARDER_<LAYER>_<NAME>, else the fallback. Values were validated when the instance was opened. */
+const char *option_text(const struct instance *instance, const char *name); /* NULL: unset */
+bool option_bool(const struct instance *instance, const char *name);
+int64_t option_number(const struct instance *instance, const char *name); /* count; bytes; ms; -1: unset */
+
+/* ---- reading ---- */
+/* What a reader asks for … */
+struct terms {
+    const char *if_match;      /* this version, else -ESTALE */
+    const char *if_none_match; /* this validator is known: if it still holds, answer UNCHANGED and send no bytes */
+    int64_t ttl_ms;            /* an answer is fresh for so long, whatever it says; <0: as it says */
+    int64_t age_max_ms;        /* no answer older than this; 0: ask the origin; <0: as the layer thinks */
+};
+#define TERMS_NONE ((struct terms){.ttl_ms = -1, .age_max_ms = -1})
+#define UNCHANGED  1
+
+/* … and what comes with the bytes: what the file is, and how long that may be believed. The cache reads this, and
+ * knows nothing of HTTP. */
+enum answer_flags {
+    ANSWER_NO_STORE = 1,       /* must not be kept */
+    ANSWER_MUST_REVALIDATE = 2, /* never used when stale, not even on errors */
+    ANSWER_WEAK = 4,           /* `validator` does not promise equal bytes: parts are never put together */
+};
+struct answer {
+    struct larder_info info;
+    const char *validator;   /* what if_none_match takes; NULL: cannot be revalidated. Strong: equals info.version */
+    int64_t fresh_ms;        /* from now; <0: not said */
+    int64_t stale_if_error_ms; /* beyond fresh_ms; <0: not said */
+    unsigned flags;
+};
+void answer_free(struct answer *answer);                              /* and zeroes it; NULL and zero are fine */
+int answer_copy(struct answer *out, const struct answer *from);       /* deep, in one piece of memory */
+int info_copy(struct larder_info *out, const struct larder_info *from); /* the same; from->owner does not matter */
+
+/*
+ * Where a read puts its bytes. The reader calls
+ *     begin(answer, size)   once what follows is known: `size` bytes of the range asked for (-1: unknown) of the file
+ *                           that `answer` (borrowed) describes. Once more: start over, what was filled is void
+ *     room(want)            for up to `want` bytes (at least 1): lends *size >= 1 bytes at *out
+ *     fill(size)            so many of them are there now
+ * Bytes count only when the read returns 0: until then they may be cut, and must not be believed.
+ * An instant sink never suspends and may be used anywhere; others are used from ASYNC tasks only (layer.h bridges).
+ */
+struct sink {
+    bool instant;
+    int (*begin)(struct sink *sink, const struct answer *answer, int64_t size);
+    int (*room)(struct sink *sink, size_t want, void **out, size_t *size);
+    int (*fill)(struct sink *sink, size_t size);
+};
+/* The marked way to use one: the only callers of the three pointers outside looks. */
+int CO_FN sink_begin(struct sink *sink, const struct answer *answer, int64_t size);
+int CO_FN sink_room(struct sink *sink, size_t want, void **out, size_t *size);
+int CO_FN sink_fill(struct sink *sink, size_t size);
+/* Instant sinks (asserted): all of `data`, after begin. Any thread. */
+int sink_put(struct sink *sink, const void *data, size_t size);
+int sink_begin_now(struct sink *sink, const struct answer *answer, int64_t size);
+
+/* Into memory that is taken when the size is known … */
+struct bytes_sink {
+    struct sink sink;
+    char *data;
+    size_t size, capacity;
+};
+void bytes_sink_init(struct bytes_sink *sink);
+struct larder_bytes bytes_sink_take(struct bytes_sink *sink);
+void bytes_sink_fini(struct bytes_sink *sink);
+/* … and into the caller's, -ENOSPC when it is too small. */
+struct span_sink {
+    struct sink sink;
+    char *data;
+    size_t size, capacity;
+};
+void span_sink_init(struct span_sink *sink, void *buffer, size_t capacity);
+
+/*
+ * The first byte and the count that `range` (NULL: all) means in a file of `size` bytes: Python's slices.
+ */
+void range_resolve(const struct larder_range *range, int64_t size, int64_t *start, int64_t *count);
+/* Is it empty whatever the size is? Then nobody need be asked for bytes. */
+bool range_is_empty(const struct larder_range *range);
+/* A read that needs the file's size first: both bounds count from the end in a way that one request cannot say, such
+ * as {-100, -20} or {5, -20}. {-n, LARDER_TO_END} and everything non-negative do not. */
+bool range_needs_size(const struct larder_range *range);
+
+/* ---- writing ---- */
+/* Where a write takes its bytes: all `size` of them are given by `data`, or piece by piece by `read`. */
+struct source {
+    int64_t size;
+    const void *data; /* NULL: read() gives them */
+    int64_t (*read)(struct source *source, void *buffer, size_t size); /* 0 at the end; a worker may call it */
+    int (*rewind)(struct source *source);
+};
+
+/* ---- listing ---- */
+/* A listing under way: owned by its walk, used by one call at a time. Zero to begin. */
+struct cursor {
+    void *state;
+    void (*free_state)(void *state); /* does not wait */
+    bool end;                        /* the page just given was the last */
+};
+void cursor_free(struct cursor *cursor);
+
+/* Makes a page of entries. Zero is empty. */
+struct entries_builder {
+    struct larder_info *info;
+    size_t count, capacity;
+    struct entries_memory *memory;
+};
+int entries_add(struct entries_builder *builder, const struct larder_info *info); /* copies the strings */
+/* The same with the name put together: dir/name, or either alone. */
+int entries_add_below(struct entries_builder *builder, const char *dir, const struct larder_info *info);
+void entries_finish(struct entries_builder *builder, struct larder_entries *out); /* empties the builder */
+void entries_discard(struct entries_builder *builder);
+void entries_sort(struct larder_entries *entries);
+/* How many entries of one page, when a backend may choose. */
+#define PAGE_ENTRIES 1000
+
+/* ---- the table ---- */
+enum kind { INSTANT, BLOCKING, ASYNC };
+
+struct backend {
+    const char *name;             /* the layer's name in options: "http" */
+    const char *const *protocols; /* of URLs, NULL-ended: "http", "https". A view's: "cache" for cache:: */
+    bool view;
+    enum kind kind;
+    size_t size;                  /* of its own struct, whose first field is a struct instance */
+    const struct option *options; /* ended by a NULL name */
+
+    /*
+     * Set up an instance. `url` is the whole URL of a leaf ("https://host/tree"), "" for a view, whose `next` is set
+     * already. Fills can, identity, and *path with the clean full path that the URL names (leaves; mem). Must not wait
+     * for a network. `close` is called for what open returned 0 for, on any thread, and must not wait: an ASYNC one
+     * posts to its loop what must be done there.
+     */
+    int (*open)(struct instance *instance, const char *url, char **path);
+    void (*close)(struct instance *instance);
+    /* The URL of a full path, without secrets. Leaves only. mem. */
+    char *(*url)(struct instance *instance, const char *path);
+
+    int (*look_info)(struct instance *instance, const char *path, const struct terms *terms, struct answer *out);
+    int (*look_read)(struct instance *instance, const char *path, const struct larder_range *range,
+                     const struct terms *terms, struct sink *sink, struct answer *out);
+
+    /* What is at path; out->info.name is left NULL. UNCHANGED is possible when terms say if_none_match. */
+    int (*info)(struct instance *instance, const char *path, const struct terms *terms, struct answer *out);
+    /* The next page of a directory. -ENOTDIR: a file. -ENOENT: missing. Names are single segments
+     * (path_is_segment); the answer's info.version and validator are the listing's. */
+    int (*list)(struct instance *instance, const char *path, const struct terms *terms, struct cursor *cursor,
+                struct larder_entries *page, struct answer *out);
+    /* -EISDIR: a directory. `out` (may be NULL) as sink->begin was told, or as UNCHANGED. */
+    int (*read)(struct instance *instance, const char *path, const struct larder_range *range,
+                const struct terms *terms, struct sink *sink, struct answer *out);
+
+    /* LARDER_CREATE in flags; LARDER_PARENTS is done above. `out` (may be NULL): what is there now, as far as known. */
+    int (*write)(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                 struct answer *out);
+    /* Files; one status each; the return value is for a failure of all. */
+    int (*remove)(struct instance *instance, const char *const paths[], size_t count, int status[]);
+    int (*mkdir)(struct instance *instance, const char *path); /* -EEXIST, -ENOENT: no parent */
+    int (*rmdir)(struct instance *instance, const char *path); /* -ENOTEMPTY, -ENOTDIR, -ENOENT */
+
+    /* Views: called after every change that went through this view to `next`, also one that may have failed half-way.
+     * `tree`: everything below too. `now` (may be NULL): what is there now. */
+    void (*changed)(struct instance *instance, const char *path, bool tree, const struct answer *now);
+};
+
+/* The first field of a backend's own struct. Const after open. */
+struct instance {
+    const struct backend *backend;
+    struct larder_capabilities can;
+    struct larder_fs *next;   /* views: the filesystem behind, its root is "" */
+    struct larder_loop *loop; /* ASYNC: a reference */
+    char *identity;           /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
+                                 options say, and of no secret itself. A view's is its next's. mem */
+    char **option_values;     /* as the table's options: what was given, mem, or NULL */
+    atomic_uint references;
+};
+struct instance *instance_ref(struct instance *instance);
+void instance_unref(struct instance *instance);
+
+/* Make a protocol known. Called by larder.c for what is built in. */
+int backend_register(const struct backend *backend);
+const struct backend *backend_find(const char *protocol, size_t size);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_FS_H
+#define FS_FS_H
+/* The handle, for the floors above and for views. */
+#include "fs/backend.h"
+
+struct larder_fs { /* const after it was made */
+    struct instance *instance; /* a reference */
+    char *root;                /* clean; mem */
+    struct terms terms;        /* of every read: ttl */
+    int64_t timeout_ms;        /* of every call; 0: none */
+    atomic_uint references;
+};
+/* A handle on an instance, whose reference it takes over (also when it fails). */
+int fs_new(struct instance *instance, const char *root, struct larder_fs **out);
+/*
+ * An instance of `backend` with its options out of `options`; `next` (views) is referenced, `url` as in the table's
+ * open. *path as there; mem. Keys for other layers are passed over; `innermost` takes the bare ones.
+ */
+int instance_open(const struct backend *backend, struct larder_loop *loop, const char *url,
+                  const char *const options[], bool innermost, struct larder_fs *next, struct instance **out,
+                  char **path);
+
+#endif

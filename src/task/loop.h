@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TASK_LOOP_H
+#define TASK_LOOP_H
+/*
+ * What carries the tasks: a uv loop, its inbox, its run queue, its timers; and the edge, by which everybody else
+ * enters.
+ */
+#include "task/task.h"
+
+/* ---- the inbox: from any thread to the loop ---- */
+/* Memory of the sender; in the inbox until `run` is called on the loop's thread, outside any task. */
+struct post {
+    struct post *next;
+    void (*run)(struct post *post);
+};
+/* Never fails and never waits. -ECHILD: the loop is a fork's parent's; -ECANCELED: the loop has ended its tasks. */
+int loop_post(struct larder_loop *loop, struct post *post);
+bool loop_here(const struct larder_loop *loop); /* is this the loop's thread? */
+struct uv_loop_s *loop_uv(struct larder_loop *loop);
+
+/* References keep the memory, not the loop's life. */
+struct larder_loop *loop_ref(struct larder_loop *loop);
+void loop_unref(struct larder_loop *loop); /* NULL is fine; any thread */
+/* NULL: the default. A loop of another process: -ECHILD. On success holds a reference. */
+int loop_choose(struct larder_loop *loop, struct larder_loop **out);
+
+/* ---- what hangs off a loop: an HTTP client, the flights of a cache ---- */
+struct loop_part {
+    struct list node;
+    const void *kind; /* whose part it is: the address of something static */
+    /* Called when every task has ended: start closing uv handles (counted by loop_hold). Frees the part, at once or
+     * from the last close callback. */
+    void (*close)(struct loop_part *part);
+};
+/* Loop's thread only. NULL: none yet. */
+struct loop_part *loop_part_find(struct larder_loop *loop, const void *kind);
+void loop_part_add(struct larder_loop *loop, struct loop_part *part, const void *kind, void (*close)(struct loop_part *));
+/* The loop is not gone before each hold was dropped: for uv handles that are still closing. */
+void loop_hold(struct larder_loop *loop);
+void loop_drop(struct larder_loop *loop);
+/* Outside any task, soon, on the loop's thread: as loop_post, without the lock. */
+void loop_later(struct larder_loop *loop, struct post *post);
+
+/* ---- the edge ---- */
+/*
+ * Who calls, and what may be done for him. The only function that asks where it runs.
+ *
+ *   where                                        EDGE_…    a call of an ASYNC filesystem     of a memory or local one
+ *   an ordinary thread                           THREAD    looked up, else edge_run          done right there
+ *   a task of `loop`                             TASK      called                            called (on a worker)
+ *   a task of another loop                       FOREIGN   -EDEADLK                          called (on a worker)
+ *   a loop's thread outside a task               CALLBACK  -EDEADLK                          -EDEADLK
+ */
+enum edge { EDGE_THREAD, EDGE_TASK, EDGE_FOREIGN, EDGE_CALLBACK };
+enum edge edge_where(const struct larder_loop *loop);
+/* -EDEADLK with a text that says why, for `what`. */
+int edge_refuse(enum edge where, const char *what);
+
+/*
+ * Run fn(arg) as a task of `loop` and block this thread until it has ended; run the callbacks that it sends here
+ * meanwhile. Returns its status, with its error text. From EDGE_THREAD only. larder_loop_cancel cancels it.
+ */
+int edge_run(struct larder_loop *loop, larder_task_fn *fn, void *arg);
+
+/*
+ * The caller's side of a call, for callbacks: the thread that is blocked in edge_run, or the calling task.
+ *
+ *     struct edge_mail mail;                        in the calling task's frame, or made by edge_run
+ *     edge_mail_open(&mail)                         in the task that the call runs in
+ *     edge_mail_send(&mail, &letter)                any task of the loop; never waits
+ *     edge_mail_serve(&mail, group)                 the calling task: open letters until the group is empty. On a
+ *                                                   thread's call the thread opens them, and this only joins
+ * A letter is opened once, in the order sent; `open` may call any public function.
+ */
+struct letter {
+    struct letter *next;
+    void (*open)(struct letter *letter);
+};
+struct edge_mail {
+    struct edge_call *call; /* a thread's; NULL when the calling task opens its own letters */
+    struct letter *first, **last;
+    struct waiters arrived;
+};
+void CO_FN edge_mail_open(struct edge_mail *mail);
+void edge_mail_send(struct edge_mail *mail, struct letter *letter);
+int CO_FN edge_mail_serve(struct edge_mail *mail, struct group *group);
+/* In a letter's open, on either side: run `post` on the loop. */
+void edge_mail_reply(struct edge_mail *mail, struct larder_loop *loop, struct post *post);
+
+#endif
