@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_TMPDIR_H
+#define TESTS_TMPDIR_H
+/* A temporary directory for a group of tests. Failures abort: a test without its disk says nothing. */
+
+/* A new, empty directory (mode 0700) below $TMPDIR, else /tmp. Given back to tmpdir_remove. */
+char *tmpdir_make(void);
+/* Remove it with all that is in it, also what is not writable, and free `dir`. NULL is fine. */
+void tmpdir_remove(char *dir);
+
+/* "DIR/NAME", freed with free. */
+char *tmpdir_path(const char *dir, const char *name);
+
+#endif
