@@ -36,18 +36,18 @@ LARDER_API LARDER_WAITS int larder_cache_open(const char *const options[], struc
 LARDER_API void larder_cache_free(struct larder_cache *cache);
 
 /* `next` seen through the cache: what cache:: makes. -EINVAL: `next` has a cache already. */
-LARDER_API int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const char *const options[],
-                               struct larder_fs **out);
+LARDER_API int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next,
+                               const char *const options[], struct larder_fs **out);
 
 /* Return when everything that was fetched so far is in the store, and on the disk. */
 LARDER_API LARDER_WAITS int larder_cache_flush(struct larder_cache *cache);
 
 struct larder_cache_stats {
-    size_t size;         /* in: the sizeof that the caller knows */
-    const char *dir;     /* borrowed from `cache` */
-    uint64_t bytes;      /* of the store, in use */
-    uint64_t files;      /* known: with their bytes, or with what is known of them only */
-    uint64_t blocks;     /* of file data, beside what lies in the records of small files */
+    size_t size;     /* in: the sizeof that the caller knows */
+    const char *dir; /* borrowed from `cache` */
+    uint64_t bytes;  /* of the store, in use */
+    uint64_t files;  /* known: with their bytes, or with what is known of them only */
+    uint64_t blocks; /* of file data, beside what lies in the records of small files */
     uint64_t listings;
     uint64_t hits, misses; /* reads and infos, by every process, since the store was made */
     uint64_t hit_bytes, miss_bytes;
@@ -55,7 +55,8 @@ struct larder_cache_stats {
 LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out);
 
 /* Forget what is stored of `path` and everything below it. `fs` is any handle on the place; NULL: of every place. */
-LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs, const char *path);
+LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs,
+                                               const char *path);
 
 /*
  * Read a whole tree into the cache, so that it works offline: every listing, and every file that is not there fresh
@@ -69,8 +70,8 @@ struct larder_mirror_stats {
     uint64_t bytes_present; /* there before, and fresh */
     uint64_t failed;        /* files and directories */
 };
-LARDER_API LARDER_WAITS int larder_mirror(struct larder_fs *fs, const char *path, const struct larder_batch *batch,
-                                          struct larder_mirror_stats *out);
+LARDER_API LARDER_WAITS int larder_mirror(struct larder_fs *fs, const char *path,
+                                          const struct larder_batch *batch, struct larder_mirror_stats *out);
 
 #ifdef __cplusplus
 }

@@ -64,12 +64,12 @@ LARDER_API int larder_fs_url(const struct larder_fs *fs, const char *path, char 
 
 /* What an instance can do. A false says that the operations it concerns are -ENOTSUP, or behave as described. */
 struct larder_capabilities {
-    bool list;             /* directories can be listed (http: where the server makes an index) */
-    bool write;            /* pipe, rm, mkdir */
-    bool create_only;      /* LARDER_CREATE is decided by the place, not by a look beforehand */
-    bool real_directories; /* an empty directory exists; else directories are implied by what they hold */
-    bool parents_required; /* writing needs the parent directory; else it is made or implied */
-    bool persistent;       /* what is written outlives the process */
+    bool list;                 /* directories can be listed (http: where the server makes an index) */
+    bool write;                /* pipe, rm, mkdir */
+    bool create_only;          /* LARDER_CREATE is decided by the place, not by a look beforehand */
+    bool real_directories;     /* an empty directory exists; else directories are implied by what they hold */
+    bool parents_required;     /* writing needs the parent directory; else it is made or implied */
+    bool persistent;           /* what is written outlives the process */
     uint32_t remove_count_max; /* files that one request may remove */
 };
 /* Borrowed from `fs`. */
@@ -80,13 +80,15 @@ LARDER_API const struct larder_capabilities *larder_fs_capabilities(const struct
 enum larder_type { LARDER_FILE = 1, LARDER_DIRECTORY = 2, LARDER_OTHER = 3 };
 #define LARDER_SIZE_UNKNOWN (-1)
 struct larder_info {
-    const char *name; /* one segment in a listing; the path as asked from larder_info; below the root in a find */
+    const char
+        *name; /* one segment in a listing; the path as asked from larder_info; below the root in a find */
     enum larder_type type;
     int64_t size;       /* bytes, or LARDER_SIZE_UNKNOWN; 0 for a directory */
     int64_t mtime_ns;   /* since 1970, as exactly as the place says; 0: unknown */
     int64_t created_ns; /* the same */
-    const char *version; /* an opaque strong validator: equal versions of a path are equal bytes. NULL: none known */
-    void *owner;         /* what larder_info_free frees; NULL in a listing, whose own free does it */
+    const char
+        *version; /* an opaque strong validator: equal versions of a path are equal bytes. NULL: none known */
+    void *owner;  /* what larder_info_free frees; NULL in a listing, whose own free does it */
 };
 LARDER_API void larder_info_free(struct larder_info *info);
 
@@ -121,7 +123,8 @@ struct larder_find_options {
  * Links that lead back up (the same name 64 levels deep) end with -ELOOP.
  */
 LARDER_API LARDER_WAITS int larder_find(struct larder_fs *fs, const char *path,
-                                        const struct larder_find_options *options, struct larder_entries *out);
+                                        const struct larder_find_options *options,
+                                        struct larder_entries *out);
 
 /*
  * The streaming form of ls and find: memory is the listings at hand and the directories still to do, whatever the size
@@ -129,8 +132,8 @@ LARDER_API LARDER_WAITS int larder_find(struct larder_fs *fs, const char *path,
  * at a time. Entries of one directory come together; nothing is sorted across directories.
  */
 struct larder_walk;
-LARDER_API int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
-                                struct larder_walk **out);
+LARDER_API int larder_walk_open(struct larder_fs *fs, const char *path,
+                                const struct larder_find_options *options, struct larder_walk **out);
 /* 1 and the next entry: its directory relative to the walk's root ("" at the top), and what it is; both borrowed until
  * the next call. 0 at the end. On failure the walk may go on: the directory that failed is left out. */
 LARDER_API LARDER_WAITS int larder_walk_next(struct larder_walk *walk, const char **dir,
@@ -146,8 +149,8 @@ LARDER_API void larder_walk_free(struct larder_walk *walk);
  * (larder_bytes_free). -ENOENT: missing; -EISDIR: a directory; -ESTALE: it changed while it was read.
  * (fsspec: cat_file, read_bytes)
  */
-LARDER_API LARDER_WAITS int larder_cat_file(struct larder_fs *fs, const char *path, const struct larder_range *range,
-                                            struct larder_bytes *out);
+LARDER_API LARDER_WAITS int larder_cat_file(struct larder_fs *fs, const char *path,
+                                            const struct larder_range *range, struct larder_bytes *out);
 /* The same into the caller's memory, and without allocation when it is cached. Returns the count of bytes; -ENOSPC:
  * `size` is too small, and `buffer` holds nothing of meaning. */
 LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char *path,
@@ -158,8 +161,9 @@ LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char
  * (fsspec: get_file)
  */
 typedef void larder_progress_fn(void *arg, int64_t done, int64_t total);
-LARDER_API LARDER_WAITS int64_t larder_get_file(struct larder_fs *fs, const char *path, const char *local_path,
-                                                larder_progress_fn *progress, void *arg);
+LARDER_API LARDER_WAITS int64_t larder_get_file(struct larder_fs *fs, const char *path,
+                                                const char *local_path, larder_progress_fn *progress,
+                                                void *arg);
 
 enum larder_write_flags {
     LARDER_CREATE = 1,  /* -EEXIST when there is something already */
@@ -167,8 +171,8 @@ enum larder_write_flags {
 };
 /* Make a file of these bytes, replacing what was there at one moment. -ENOENT: no parent (capability
  * parents_required); -EISDIR: a directory is there. (fsspec: pipe_file, write_bytes) */
-LARDER_API LARDER_WAITS int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data, size_t size,
-                                             unsigned flags);
+LARDER_API LARDER_WAITS int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data,
+                                             size_t size, unsigned flags);
 /* Remove a file: -ENOENT when missing, -EISDIR for a directory. */
 LARDER_API LARDER_WAITS int larder_rm_file(struct larder_fs *fs, const char *path);
 
@@ -204,8 +208,8 @@ typedef int larder_item_fn(void *arg, struct larder_item *item);
 struct larder_batch {
     size_t size;
     enum larder_on_error on_error;
-    unsigned jobs_max;         /* requests under way at once; 0: 64 */
-    uint64_t bytes_max;        /* with `completed`: bytes received that it has not been given yet; 0: 256 MiB */
+    unsigned jobs_max;  /* requests under way at once; 0: 64 */
+    uint64_t bytes_max; /* with `completed`: bytes received that it has not been given yet; 0: 256 MiB */
     larder_item_fn *completed; /* may be NULL: then all results are held until the call returns */
     void *arg;
 };
@@ -218,8 +222,8 @@ LARDER_API LARDER_WAITS int larder_cat(struct larder_fs *fs, struct larder_item 
                                        const struct larder_batch *batch);
 /* Write many files concurrently; `flags` as for larder_pipe_file, and LARDER_PARENTS makes each directory once. What
  * was written before a failure stays. (fsspec: pipe) */
-LARDER_API LARDER_WAITS int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, unsigned flags,
-                                        const struct larder_batch *batch);
+LARDER_API LARDER_WAITS int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count,
+                                        unsigned flags, const struct larder_batch *batch);
 /* Remove many files (of items, only path and status count). */
 LARDER_API LARDER_WAITS int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
                                             const struct larder_batch *batch);

@@ -84,7 +84,8 @@ LARDER_API void larder_task_free(struct larder_task *task);
 
 /* Run fn(arg) as a task of `loop` (NULL: the default) and wait for its status; in a task of that loop just call it.
  * After `timeout_ms` (0: never) it is cancelled, and when it has ended the status is -ETIMEDOUT. (fsspec: sync) */
-LARDER_API LARDER_WAITS int larder_sync(struct larder_loop *loop, larder_task_fn *fn, void *arg, uint64_t timeout_ms);
+LARDER_API LARDER_WAITS int larder_sync(struct larder_loop *loop, larder_task_fn *fn, void *arg,
+                                        uint64_t timeout_ms);
 
 #ifdef __cplusplus
 }

@@ -19,13 +19,15 @@ extern "C" {
 struct larder_map;
 enum larder_map_flags {
     LARDER_MAP_CREATE = 1, /* make the directory if it is missing */
-    LARDER_MAP_CHECK = 2,  /* -ENOENT or -ENOTDIR unless it is a directory (a place without real directories: unless
+    LARDER_MAP_CHECK =
+        2, /* -ENOENT or -ENOTDIR unless it is a directory (a place without real directories: unless
                               it can be asked); leaves no trace */
 };
 
 /* Open `url` as a map; `loop` and `options` as in larder_open. Without flags nothing is asked and nothing waits. */
-LARDER_API LARDER_WAITS int larder_get_mapper(struct larder_loop *loop, const char *url, const char *const options[],
-                                              unsigned flags, struct larder_map **out);
+LARDER_API LARDER_WAITS int larder_get_mapper(struct larder_loop *loop, const char *url,
+                                              const char *const options[], unsigned flags,
+                                              struct larder_map **out);
 /* The same of a filesystem and a root below its own; the map holds its own reference. */
 LARDER_API LARDER_WAITS int larder_map_new(struct larder_fs *fs, const char *root, unsigned flags,
                                            struct larder_map **out);
@@ -34,26 +36,28 @@ LARDER_API void larder_map_free(struct larder_map *map);
 LARDER_API struct larder_fs *larder_map_fs(struct larder_map *map);
 
 /* The value of a key, or a range of it (a suffix, {-n, LARDER_TO_END}, is one request). */
-LARDER_API LARDER_WAITS int larder_map_get(struct larder_map *map, const char *key, const struct larder_range *range,
-                                           struct larder_bytes *out);
+LARDER_API LARDER_WAITS int larder_map_get(struct larder_map *map, const char *key,
+                                           const struct larder_range *range, struct larder_bytes *out);
 /* The same into the caller's memory: the count of bytes, or -ENOSPC. */
 LARDER_API LARDER_WAITS int64_t larder_map_get_into(struct larder_map *map, const char *key,
-                                                    const struct larder_range *range, void *buffer, size_t size);
+                                                    const struct larder_range *range, void *buffer,
+                                                    size_t size);
 /* Many (key, range) pairs, concurrently: see larder_cat. An item with a wrong key has the status -EINVAL. */
-LARDER_API LARDER_WAITS int larder_map_get_many(struct larder_map *map, struct larder_item *items, size_t count,
-                                                const struct larder_batch *batch);
+LARDER_API LARDER_WAITS int larder_map_get_many(struct larder_map *map, struct larder_item *items,
+                                                size_t count, const struct larder_batch *batch);
 
-LARDER_API LARDER_WAITS int larder_map_set(struct larder_map *map, const char *key, const void *data, size_t size);
+LARDER_API LARDER_WAITS int larder_map_set(struct larder_map *map, const char *key, const void *data,
+                                           size_t size);
 /* Only if there is no such key: else -EEXIST. */
-LARDER_API LARDER_WAITS int larder_map_set_if_absent(struct larder_map *map, const char *key, const void *data,
-                                                     size_t size);
-LARDER_API LARDER_WAITS int larder_map_set_many(struct larder_map *map, struct larder_item *items, size_t count,
-                                                const struct larder_batch *batch);
+LARDER_API LARDER_WAITS int larder_map_set_if_absent(struct larder_map *map, const char *key,
+                                                     const void *data, size_t size);
+LARDER_API LARDER_WAITS int larder_map_set_many(struct larder_map *map, struct larder_item *items,
+                                                size_t count, const struct larder_batch *batch);
 
 /* -ENOENT when missing. */
 LARDER_API LARDER_WAITS int larder_map_delete(struct larder_map *map, const char *key);
-LARDER_API LARDER_WAITS int larder_map_delete_many(struct larder_map *map, struct larder_item *items, size_t count,
-                                                   const struct larder_batch *batch);
+LARDER_API LARDER_WAITS int larder_map_delete_many(struct larder_map *map, struct larder_item *items,
+                                                   size_t count, const struct larder_batch *batch);
 /* Every key at or below the directory `prefix` ("foo" never touches "foo-bar"). Nothing there: 0. */
 LARDER_API LARDER_WAITS int larder_map_delete_prefix(struct larder_map *map, const char *prefix);
 /* The value, then delete. Not atomic. */
@@ -76,7 +80,8 @@ LARDER_API LARDER_WAITS int larder_keys_next(struct larder_keys *keys, const cha
                                              const struct larder_info **info);
 LARDER_API void larder_keys_free(struct larder_keys *keys);
 /* One level: the keys and the directories right below `prefix` (NULL: the top), sorted. */
-LARDER_API LARDER_WAITS int larder_map_list(struct larder_map *map, const char *prefix, struct larder_entries *out);
+LARDER_API LARDER_WAITS int larder_map_list(struct larder_map *map, const char *prefix,
+                                            struct larder_entries *out);
 
 #ifdef __cplusplus
 }

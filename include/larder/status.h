@@ -41,7 +41,7 @@ extern struct larder_task_role larder_in_task;
 #endif
 
 #if defined(__GNUC__)
-#define LARDER_API __attribute__((visibility("default")))
+#define LARDER_API                   __attribute__((visibility("default")))
 #define LARDER_FORMAT(string, first) __attribute__((format(printf, string, first)))
 #else
 #define LARDER_API

@@ -26,8 +26,8 @@ struct instance;
 /* ---- options, declared once a backend ---- */
 enum option_type { OPTION_TEXT, OPTION_BOOL, OPTION_COUNT, OPTION_SIZE, OPTION_DURATION };
 enum option_flags {
-    OPTION_IDENTITY = 1,   /* changes the bytes that are read: part of the cache's key (secrets only hashed) */
-    OPTION_SECRET = 2,     /* never in a text, a log, a URL */
+    OPTION_IDENTITY = 1, /* changes the bytes that are read: part of the cache's key (secrets only hashed) */
+    OPTION_SECRET = 2,   /* never in a text, a log, a URL */
     OPTION_PER_HANDLE = 4, /* larder_fs_at may change it */
 };
 struct option {
@@ -46,10 +46,11 @@ int64_t option_number(const struct instance *instance, const char *name); /* cou
 /* ---- reading ---- */
 /* What a reader asks for … */
 struct terms {
-    const char *if_match;      /* this version, else -ESTALE */
-    const char *if_none_match; /* this validator is known: if it still holds, answer UNCHANGED and send no bytes */
-    int64_t ttl_ms;            /* an answer is fresh for so long, whatever it says; <0: as it says */
-    int64_t age_max_ms;        /* no answer older than this; 0: ask the origin; <0: as the layer thinks */
+    const char *if_match; /* this version, else -ESTALE */
+    const char
+        *if_none_match; /* this validator is known: if it still holds, answer UNCHANGED and send no bytes */
+    int64_t ttl_ms;     /* an answer is fresh for so long, whatever it says; <0: as it says */
+    int64_t age_max_ms; /* no answer older than this; 0: ask the origin; <0: as the layer thinks */
 };
 #define TERMS_NONE ((struct terms){.ttl_ms = -1, .age_max_ms = -1})
 #define UNCHANGED  1
@@ -57,20 +58,22 @@ struct terms {
 /* … and what comes with the bytes: what the file is, and how long that may be believed. The cache reads this, and
  * knows nothing of HTTP. */
 enum answer_flags {
-    ANSWER_NO_STORE = 1,       /* must not be kept */
+    ANSWER_NO_STORE = 1,        /* must not be kept */
     ANSWER_MUST_REVALIDATE = 2, /* never used when stale, not even on errors */
-    ANSWER_WEAK = 4,           /* `validator` does not promise equal bytes: parts are never put together */
+    ANSWER_WEAK = 4,            /* `validator` does not promise equal bytes: parts are never put together */
 };
 struct answer {
     struct larder_info info;
-    const char *validator;   /* what if_none_match takes; NULL: cannot be revalidated. Strong: equals info.version */
-    int64_t fresh_ms;        /* from now; <0: not said */
+    const char
+        *validator;   /* what if_none_match takes; NULL: cannot be revalidated. Strong: equals info.version */
+    int64_t fresh_ms; /* from now; <0: not said */
     int64_t stale_if_error_ms; /* beyond fresh_ms; <0: not said */
     unsigned flags;
 };
-void answer_free(struct answer *answer);                              /* and zeroes it; NULL and zero are fine */
-int answer_copy(struct answer *out, const struct answer *from);       /* deep, in one piece of memory */
-int info_copy(struct larder_info *out, const struct larder_info *from); /* the same; from->owner does not matter */
+void answer_free(struct answer *answer);                        /* and zeroes it; NULL and zero are fine */
+int answer_copy(struct answer *out, const struct answer *from); /* deep, in one piece of memory */
+int info_copy(struct larder_info *out,
+              const struct larder_info *from); /* the same; from->owner does not matter */
 
 /*
  * Where a read puts its bytes. The reader calls
@@ -127,7 +130,8 @@ bool range_needs_size(const struct larder_range *range);
 struct source {
     int64_t size;
     const void *data; /* NULL: read() gives them */
-    int64_t (*read)(struct source *source, void *buffer, size_t size); /* 0 at the end; a worker may call it */
+    int64_t (*read)(struct source *source, void *buffer,
+                    size_t size); /* 0 at the end; a worker may call it */
     int (*rewind)(struct source *source);
 };
 
@@ -177,7 +181,8 @@ struct backend {
     /* The URL of a full path, without secrets. Leaves only. mem. */
     char *(*url)(struct instance *instance, const char *path);
 
-    int (*look_info)(struct instance *instance, const char *path, const struct terms *terms, struct answer *out);
+    int (*look_info)(struct instance *instance, const char *path, const struct terms *terms,
+                     struct answer *out);
     int (*look_read)(struct instance *instance, const char *path, const struct larder_range *range,
                      const struct terms *terms, struct sink *sink, struct answer *out);
 
@@ -210,9 +215,9 @@ struct instance {
     struct larder_capabilities can;
     struct larder_fs *next;   /* views: the filesystem behind, its root is "" */
     struct larder_loop *loop; /* ASYNC: a reference */
-    char *identity;           /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
+    char *identity;       /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
                                  options say, and of no secret itself. A view's is its next's. mem */
-    char **option_values;     /* as the table's options: what was given, mem, or NULL */
+    char **option_values; /* as the table's options: what was given, mem, or NULL */
     atomic_uint references;
 };
 struct instance *instance_ref(struct instance *instance);

@@ -4,7 +4,7 @@
 /* The handle, for the floors above and for views. */
 #include "fs/backend.h"
 
-struct larder_fs { /* const after it was made */
+struct larder_fs {             /* const after it was made */
     struct instance *instance; /* a reference */
     char *root;                /* clean; mem */
     struct terms terms;        /* of every read: ttl */
@@ -20,5 +20,9 @@ int fs_new(struct instance *instance, const char *root, struct larder_fs **out);
 int instance_open(const struct backend *backend, struct larder_loop *loop, const char *url,
                   const char *const options[], bool innermost, struct larder_fs *next, struct instance **out,
                   char **path);
+
+/* larder_open over the backends that are registered. */
+int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
+            char **path);
 
 #endif

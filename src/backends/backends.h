@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BACKENDS_BACKENDS_H
+#define BACKENDS_BACKENDS_H
+/* The tables of the places that are built in. */
+#include "fs/backend.h"
+
+extern const struct backend memory_backend; /* memory:// */
+extern const struct backend local_backend;  /* file://, local://, plain paths */
+extern const struct backend http_backend;   /* http://, https:// */
+
+#endif

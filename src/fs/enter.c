@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/enter.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "task/loop.h"
+
+static bool is_async(const struct larder_fs *fs)
+{
+    return fs->instance->backend->kind == ASYNC;
+}
+
+int enter_check(const struct larder_fs *fs, const char *subject)
+{
+    enum edge where = edge_where(fs->instance->loop);
+    bool allowed = where == EDGE_THREAD || where == EDGE_TASK || (where == EDGE_FOREIGN && !is_async(fs));
+    return allowed ? 0 : edge_refuse(where, subject);
+}
+
+/* ---- in a task, under the timeout ---- */
+
+struct timed {
+    struct larder_fs *fs;
+    int64_t timeout_ms;
+    const char *subject;
+    larder_task_fn *fn;
+    void *arg;
+};
+
+static int CO_FN run_timed(struct timed *timed)
+{
+    struct deadline deadline;
+    int rc;
+    if (timed->timeout_ms <= 0)
+        return timed->fn(timed->arg);
+    deadline_begin(&deadline, (uint64_t)timed->timeout_ms);
+    rc = timed->fn(timed->arg);
+    return deadline_end(&deadline, rc, timed->subject);
+}
+
+static int CO_EDGE timed_task(void *arg)
+{
+    return run_timed(arg);
+}
+
+/* The caller was found to be a task that may do this. */
+static int CO_EDGE in_this_task(struct timed *timed)
+{
+    return run_timed(timed);
+}
+
+/* A thread's or a task's; the error text is not touched. */
+static int run(struct timed *timed)
+{
+    struct larder_loop *loop = timed->fs->instance->loop;
+    if (edge_where(loop) != EDGE_THREAD)
+        return in_this_task(timed);
+    if (!loop)
+        loop = larder_loop_default();
+    if (!loop)
+        return fail(-ENOMEM, "%s: no loop could be made", timed->subject);
+    return edge_run(loop, timed_task, timed);
+}
+
+static int enter(struct timed *timed)
+{
+    error_clear();
+    int rc = enter_check(timed->fs, timed->subject);
+    if (rc == 0)
+        rc = run(timed);
+    return error_finish(rc, timed->subject);
+}
+
+int enter_task(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg)
+{
+    struct timed timed = {fs, fs->timeout_ms, subject, fn, arg};
+    return enter(&timed);
+}
+
+int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg)
+{
+    struct timed timed = {fs, 0, subject, fn, arg};
+    return enter(&timed);
+}
+
+/* ---- one call ---- */
+
+static int CO_EDGE call_task(void *arg)
+{
+    return layer_call(arg);
+}
+
+static int look(struct layer_call *call)
+{
+    if (call->operation == LAYER_INFO)
+        return layer_look_info(call->instance, call->path, call->terms, call->out);
+    if (call->operation == LAYER_READ)
+        return layer_look_read(call->instance, call->path, call->range, call->terms, call->sink, call->out);
+    return -EAGAIN;
+}
+
+static int call_from_here(struct larder_fs *fs, struct layer_call *call)
+{
+    struct timed timed = {fs, fs->timeout_ms, call->path, call_task, call};
+    int rc = enter_check(fs, call->path);
+    if (rc < 0)
+        return rc;
+    if (edge_where(fs->instance->loop) != EDGE_THREAD)
+        return in_this_task(&timed);
+    if (!is_async(fs))
+        return layer_now(call);
+    rc = look(call);
+    return rc == -EAGAIN ? run(&timed) : rc;
+}
+
+int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call)
+{
+    autofree char *full = NULL;
+    error_clear();
+    int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc < 0)
+        return rc;
+    call->instance = fs->instance;
+    call->path = full;
+    if (!call->terms)
+        call->terms = &fs->terms;
+    rc = call_from_here(fs, call);
+    return error_finish(rc, *full ? full : "the root");
+}

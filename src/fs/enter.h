@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_ENTER_H
+#define FS_ENTER_H
+/* How a public call gets from where its caller is to where it may run: the table in task/loop.h, for filesystems. */
+#include "fs/fs.h"
+#include "fs/layer.h"
+
+/*
+ * Run one call of the table for the caller. `call` has all but instance and path set; `path` is as the user gave it.
+ * The handle's timeout counts, the error text is cleared before and made sure of after.
+ */
+int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call);
+/* Run fn(arg) as or in a task of the filesystem's loop, under the handle's timeout: what is more than one call.
+ * `subject` is for error texts. */
+int enter_task(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
+/* The same without the timeout, for batches, where it is each item's. */
+int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
+/* 0, or -EDEADLK with a text, for what a caller at this place may not ask of `fs`. */
+int enter_check(const struct larder_fs *fs, const char *subject);
+
+/* The directory at the full path and its parents; there already: 0. -ENOTDIR: a file is in the way. */
+int CO_FN tree_make(struct instance *instance, const char *path);
+/* tree_make of the parent. */
+int CO_FN tree_make_parents(struct instance *instance, const char *path);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public calls on one path: each is one call of the table. */
+#include <assert.h>
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "fs/enter.h"
+
+/* ---- what is there ---- */
+
+static int ask(struct larder_fs *fs, const char *path, struct answer *out)
+{
+    struct layer_call call = {LAYER_INFO, .out = out};
+    return enter_call(fs, path, &call);
+}
+
+int larder_info(struct larder_fs *fs, const char *path, struct larder_info *out)
+{
+    struct answer answer = {0};
+    int rc = ask(fs, path, &answer);
+    if (rc < 0)
+        return rc;
+    assert(rc == 0);
+    answer.info.name = path;
+    rc = info_copy(out, &answer.info);
+    answer_free(&answer);
+    return rc;
+}
+
+/* The type, 0 for what is missing, or a failure. A file in the way of a path means that nothing is there. */
+static int type_of(struct larder_fs *fs, const char *path)
+{
+    struct answer answer = {0};
+    int rc = ask(fs, path, &answer);
+    if (rc == -ENOENT || rc == -ENOTDIR) {
+        error_clear();
+        return 0;
+    }
+    if (rc < 0)
+        return rc;
+    rc = (int)answer.info.type;
+    answer_free(&answer);
+    return rc;
+}
+
+static int is_type(int type, enum larder_type wanted)
+{
+    return type < 0 ? type : type == (int)wanted;
+}
+
+int larder_exists(struct larder_fs *fs, const char *path)
+{
+    int type = type_of(fs, path);
+    return type < 0 ? type : type > 0;
+}
+
+int larder_isfile(struct larder_fs *fs, const char *path)
+{
+    return is_type(type_of(fs, path), LARDER_FILE);
+}
+
+int larder_isdir(struct larder_fs *fs, const char *path)
+{
+    return is_type(type_of(fs, path), LARDER_DIRECTORY);
+}
+
+/* ---- bytes ---- */
+
+static int read_into(struct larder_fs *fs, const char *path, const struct larder_range *range,
+                     struct sink *sink)
+{
+    struct layer_call call = {LAYER_READ, .range = range, .sink = sink};
+    return enter_call(fs, path, &call);
+}
+
+int larder_cat_file(struct larder_fs *fs, const char *path, const struct larder_range *range,
+                    struct larder_bytes *out)
+{
+    struct bytes_sink sink;
+    bytes_sink_init(&sink);
+    int rc = read_into(fs, path, range, &sink.sink);
+    if (rc == 0)
+        *out = bytes_sink_take(&sink);
+    bytes_sink_fini(&sink);
+    return rc;
+}
+
+int64_t larder_cat_into(struct larder_fs *fs, const char *path, const struct larder_range *range,
+                        void *buffer, size_t size)
+{
+    struct span_sink sink;
+    span_sink_init(&sink, buffer, size);
+    int rc = read_into(fs, path, range, &sink.sink);
+    return rc < 0 ? rc : (int64_t)sink.size;
+}
+
+static int write_bytes(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags)
+{
+    struct source source = {.size = (int64_t)size, .data = data ? data : ""};
+    struct layer_call call = {LAYER_WRITE, .source = &source, .flags = flags};
+    return enter_call(fs, path, &call);
+}
+
+static int make_parents(struct larder_fs *fs, const char *path)
+{
+    autofree char *parent = mem_dup_n(path, path_parent_size(path));
+    return parent ? larder_makedirs(fs, parent, true) : fail_memory();
+}
+
+int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags)
+{
+    if (flags & ~(unsigned)(LARDER_CREATE | LARDER_PARENTS))
+        return fail(-EINVAL, "%s: unknown flags", path);
+    int rc = write_bytes(fs, path, data, size, flags & LARDER_CREATE);
+    if (rc != -ENOENT || !(flags & LARDER_PARENTS))
+        return rc;
+    rc = make_parents(fs, path);
+    return rc < 0 ? rc : write_bytes(fs, path, data, size, flags & LARDER_CREATE);
+}
+
+int larder_rm_file(struct larder_fs *fs, const char *path)
+{
+    autofree char *full = NULL;
+    int status = 0;
+    int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc < 0)
+        return rc;
+    const char *paths[] = {full};
+    struct layer_call call = {LAYER_REMOVE, .paths = paths, .count = 1, .status = &status};
+    rc = enter_call(fs, path, &call);
+    return rc < 0 ? rc : error_finish(status, path);
+}
+
+/* ---- directories ---- */
+
+int larder_mkdir(struct larder_fs *fs, const char *path, bool parents)
+{
+    struct layer_call call = {LAYER_MKDIR};
+    int rc = enter_call(fs, path, &call);
+    if (rc != -ENOENT || !parents)
+        return rc;
+    rc = make_parents(fs, path);
+    return rc < 0 ? rc : larder_mkdir(fs, path, false);
+}
+
+int larder_rmdir(struct larder_fs *fs, const char *path)
+{
+    struct layer_call call = {LAYER_RMDIR};
+    return enter_call(fs, path, &call);
+}

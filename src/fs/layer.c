@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/layer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "fs/fs.h"
+
+static int op_info(struct layer_call *c)
+{
+    return c->instance->backend->info(c->instance, c->path, c->terms, c->out);
+}
+
+static int op_list(struct layer_call *c)
+{
+    return c->instance->backend->list(c->instance, c->path, c->terms, c->cursor, c->page, c->out);
+}
+
+static int op_read(struct layer_call *c)
+{
+    return c->instance->backend->read(c->instance, c->path, c->range, c->terms, c->sink, c->out);
+}
+
+static int op_write(struct layer_call *c)
+{
+    return c->instance->backend->write(c->instance, c->path, c->source, c->flags, c->out);
+}
+
+static int op_remove(struct layer_call *c)
+{
+    return c->instance->backend->remove(c->instance, c->paths, c->count, c->status);
+}
+
+static int op_mkdir(struct layer_call *c)
+{
+    return c->instance->backend->mkdir(c->instance, c->path);
+}
+
+static int op_rmdir(struct layer_call *c)
+{
+    return c->instance->backend->rmdir(c->instance, c->path);
+}
+
+static const struct {
+    int (*call)(struct layer_call *c);
+    bool changes;
+    const char *name;
+} operations[] = {
+    [LAYER_INFO] = {op_info, false, "info"},      [LAYER_LIST] = {op_list, false, "list"},
+    [LAYER_READ] = {op_read, false, "read"},      [LAYER_WRITE] = {op_write, true, "write"},
+    [LAYER_REMOVE] = {op_remove, true, "remove"}, [LAYER_MKDIR] = {op_mkdir, true, "mkdir"},
+    [LAYER_RMDIR] = {op_rmdir, true, "rmdir"},
+};
+
+static bool has_operation(const struct backend *backend, enum layer_operation operation)
+{
+    switch (operation) {
+    case LAYER_INFO:
+        return backend->info;
+    case LAYER_LIST:
+        return backend->list;
+    case LAYER_READ:
+        return backend->read;
+    case LAYER_WRITE:
+        return backend->write;
+    case LAYER_REMOVE:
+        return backend->remove;
+    case LAYER_MKDIR:
+        return backend->mkdir;
+    case LAYER_RMDIR:
+        return backend->rmdir;
+    }
+    return false;
+}
+
+static int lacks(const struct instance *instance, enum layer_operation operation)
+{
+    return fail(-ENOTSUP, "%s: this place cannot %s", instance->backend->name, operations[operation].name);
+}
+
+int layer_now(struct layer_call *call)
+{
+    assert(call->instance->backend->kind != ASYNC);
+    if (!has_operation(call->instance->backend, call->operation))
+        return lacks(call->instance, call->operation);
+    return operations[call->operation].call(call);
+}
+
+static int on_worker(void *arg)
+{
+    return layer_now(arg);
+}
+
+/* ---- bridging: a sink that may suspend, under a table that cannot ---- */
+
+#define BRIDGE_SIZE (1 << 20)
+
+static int CO_FN bridge_piece(struct layer_call *call, int64_t start, int64_t count, struct bytes_sink *piece,
+                              struct terms *terms, struct answer *answer)
+{
+    struct larder_range range = {start, start + count};
+    struct layer_call part = *call;
+    part.range = &range;
+    part.terms = terms;
+    part.sink = &piece->sink;
+    part.out = answer;
+    return layer_call(&part);
+}
+
+/* Room by room out of `data`. */
+static int CO_FN pour(struct sink *sink, const char *data, size_t size)
+{
+    while (size > 0) {
+        void *room;
+        size_t room_size;
+        int rc = sink_room(sink, size, &room, &room_size);
+        if (rc < 0)
+            return rc;
+        if (room_size > size)
+            room_size = size;
+        memcpy(room, data, room_size);
+        rc = sink_fill(sink, room_size);
+        if (rc < 0)
+            return rc;
+        data += room_size;
+        size -= room_size;
+    }
+    return 0;
+}
+
+/*
+ * Piece by piece, each held to the version of the first by if_match, so that pieces of two versions never mix.
+ */
+static int CO_FN bridge(struct layer_call *call)
+{
+    struct answer first = {0}, answer = {0};
+    struct terms terms = *call->terms;
+    struct bytes_sink piece;
+    int64_t start, count;
+    struct layer_call ask = *call;
+    ask.operation = LAYER_INFO;
+    ask.out = &first;
+    int rc = layer_call(&ask);
+    if (rc != 0)
+        return rc;
+    bytes_sink_init(&piece);
+    terms.if_none_match = NULL;
+    terms.if_match = first.info.version ? first.info.version : call->terms->if_match;
+    range_resolve(call->range, first.info.type == LARDER_FILE ? first.info.size : 0, &start, &count);
+    bool begun = false;
+    do {
+        int64_t part = count < BRIDGE_SIZE ? count : BRIDGE_SIZE;
+        rc = bridge_piece(call, start, part, &piece, &terms, &answer);
+        if (rc == 0 && !begun)
+            rc = sink_begin(call->sink, &first, count);
+        begun = true;
+        if (rc == 0 && piece.size != (size_t)part)
+            rc = fail(-ESTALE, "%s: it changed while it was read", call->path);
+        if (rc == 0)
+            rc = pour(call->sink, piece.data, piece.size);
+        answer_free(&answer);
+        start += part;
+        count -= part;
+    } while (rc == 0 && count > 0);
+    bytes_sink_fini(&piece);
+    if (rc == 0 && call->out)
+        *call->out = first;
+    else
+        answer_free(&first);
+    return rc;
+}
+
+/* ---- one call ---- */
+
+static void tell_changed(struct layer_call *call, int rc)
+{
+    struct instance *view = call->instance;
+    bool tree = call->operation == LAYER_RMDIR;
+    if (!view->backend->changed)
+        return;
+    for (size_t i = 0; call->operation == LAYER_REMOVE && i < call->count; i++)
+        view->backend->changed(view, call->paths[i], false, NULL);
+    if (call->operation != LAYER_REMOVE)
+        view->backend->changed(view, call->path, tree, rc == 0 ? call->out : NULL);
+}
+
+int CO_FN layer_call(struct layer_call *call)
+{
+    const struct backend *backend = call->instance->backend;
+    if (!has_operation(backend, call->operation)) {
+        if (!backend->view)
+            return lacks(call->instance, call->operation);
+        struct layer_call below = *call;
+        below.instance = call->instance->next->instance;
+        int rc = layer_call(&below);
+        if (operations[call->operation].changes)
+            tell_changed(call, rc);
+        return rc;
+    }
+    if (call->operation == LAYER_READ && backend->kind != ASYNC && !call->sink->instant)
+        return bridge(call);
+    if (backend->kind == BLOCKING)
+        return offload(on_worker, call);
+    return operations[call->operation].call(call);
+}
+
+int CO_FN layer_info(struct instance *instance, const char *path, const struct terms *terms,
+                     struct answer *out)
+{
+    struct layer_call call = {LAYER_INFO, instance, path, .terms = terms, .out = out};
+    return layer_call(&call);
+}
+
+int CO_FN layer_list(struct instance *instance, const char *path, const struct terms *terms,
+                     struct cursor *cursor, struct larder_entries *page, struct answer *out)
+{
+    struct layer_call call = {LAYER_LIST,       instance,     path,      .terms = terms,
+                              .cursor = cursor, .page = page, .out = out};
+    return layer_call(&call);
+}
+
+int CO_FN layer_read(struct instance *instance, const char *path, const struct larder_range *range,
+                     const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    struct layer_call call = {LAYER_READ,     instance,     path,      .range = range,
+                              .terms = terms, .sink = sink, .out = out};
+    return layer_call(&call);
+}
+
+int CO_FN layer_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                      struct answer *out)
+{
+    struct layer_call call = {LAYER_WRITE, instance, path, .source = source, .flags = flags, .out = out};
+    return layer_call(&call);
+}
+
+int CO_FN layer_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
+{
+    struct layer_call call = {LAYER_REMOVE, instance, .paths = paths, .count = count, .status = status};
+    return layer_call(&call);
+}
+
+int CO_FN layer_mkdir(struct instance *instance, const char *path)
+{
+    struct layer_call call = {LAYER_MKDIR, instance, path};
+    return layer_call(&call);
+}
+
+int CO_FN layer_rmdir(struct instance *instance, const char *path)
+{
+    struct layer_call call = {LAYER_RMDIR, instance, path};
+    return layer_call(&call);
+}
+
+/* ---- looks ---- */
+
+/* The layer that answers a look: views without the operation hand it on. */
+static struct instance *looker(struct instance *instance, enum layer_operation operation)
+{
+    while (instance->backend->view && !has_operation(instance->backend, operation))
+        instance = instance->next->instance;
+    return instance;
+}
+
+int layer_look_info(struct instance *instance, const char *path, const struct terms *terms,
+                    struct answer *out)
+{
+    struct instance *at = looker(instance, LAYER_INFO);
+    if (at->backend->kind == INSTANT)
+        return at->backend->info(at, path, terms, out);
+    return at->backend->look_info ? at->backend->look_info(at, path, terms, out) : -EAGAIN;
+}
+
+int layer_look_read(struct instance *instance, const char *path, const struct larder_range *range,
+                    const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    struct instance *at = looker(instance, LAYER_READ);
+    if (at->backend->kind == INSTANT)
+        return at->backend->read(at, path, range, terms, sink, out);
+    return at->backend->look_read ? at->backend->look_read(at, path, range, terms, sink, out) : -EAGAIN;
+}

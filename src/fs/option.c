@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options: declared in a backend's table, checked here, and read by name. */
+#include "fs/option.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/seams.h"
+#include "base/text.h"
+
+static size_t option_count(const struct backend *backend)
+{
+    size_t count = 0;
+    while (backend->options && backend->options[count].name)
+        count++;
+    return count;
+}
+
+static size_t option_index(const struct backend *backend, const char *name, size_t size)
+{
+    size_t count = option_count(backend), index = 0;
+    while (index < count && (strncmp(backend->options[index].name, name, size) != 0 ||
+                             backend->options[index].name[size] != 0))
+        index++;
+    return index;
+}
+
+/* ---- "layer.key=value" ---- */
+
+struct parsed {
+    const char *layer; /* NULL: bare */
+    size_t layer_size;
+    const char *key;
+    size_t key_size;
+    const char *value;
+};
+
+static int parse(const char *text, struct parsed *out)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return fail(-EINVAL, "option \"%s\": not of the form key=value", text);
+    const char *dot = memchr(text, '.', (size_t)(equals - text));
+    *out = (struct parsed){.key = text, .key_size = (size_t)(equals - text), .value = equals + 1};
+    if (dot) {
+        out->layer = text;
+        out->layer_size = (size_t)(dot - text);
+        out->key = dot + 1;
+        out->key_size = (size_t)(equals - dot - 1);
+    }
+    return 0;
+}
+
+static int check_value(const struct option *option, const char *value)
+{
+    int64_t number;
+    uint64_t size;
+    bool truth;
+    switch (option->type) {
+    case OPTION_TEXT:
+        return 0;
+    case OPTION_BOOL:
+        return parse_bool(value, &truth);
+    case OPTION_COUNT:
+        return parse_i64(value, &number) < 0 || number < 0 ? -EINVAL : 0;
+    case OPTION_SIZE:
+        return parse_size(value, &size);
+    case OPTION_DURATION:
+        return parse_duration(value, &number);
+    }
+    return -EINVAL;
+}
+
+static const char *type_name(enum option_type type)
+{
+    static const char *const names[] = {
+        [OPTION_TEXT] = "a text",
+        [OPTION_BOOL] = "true or false",
+        [OPTION_COUNT] = "a count",
+        [OPTION_SIZE] = "a size, such as 512 or 64M",
+        [OPTION_DURATION] = "a time, such as 5, 0.5 or 10m",
+    };
+    return names[type];
+}
+
+static int refuse_value(const struct backend *backend, const struct option *option, const char *value)
+{
+    bool secret = option->flags & OPTION_SECRET;
+    return fail(-EINVAL, "option %s.%s: \"%s\" is not %s", backend->name, option->name, secret ? "…" : value,
+                type_name(option->type));
+}
+
+/* One option meant for `backend`. */
+static int take_option(const struct backend *backend, const struct parsed *parsed, bool per_handle,
+                       char **values)
+{
+    size_t index = option_index(backend, parsed->key, parsed->key_size);
+    const struct option *option = &backend->options[index];
+    if (index == option_count(backend))
+        return fail(-EINVAL, "option %s.%.*s: no such option", backend->name, (int)parsed->key_size,
+                    parsed->key);
+    if (per_handle && !(option->flags & OPTION_PER_HANDLE))
+        return fail(-EINVAL, "option %s.%s belongs to the whole instance: give it to larder_open",
+                    backend->name, option->name);
+    if (check_value(option, parsed->value) < 0)
+        return refuse_value(backend, option, parsed->value);
+    char *value = mem_dup(parsed->value);
+    if (!value)
+        return fail_memory();
+    mem_free(values[index]);
+    values[index] = value;
+    return 0;
+}
+
+static int take_environment(const struct backend *backend, size_t index, char **values)
+{
+    const struct option *option = &backend->options[index];
+    autofree char *name = mem_format("LARDER_%s_%s", backend->name, option->name);
+    if (!name)
+        return fail_memory();
+    for (char *p = name; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
+    const char *value = getenv(name);
+    if (!value)
+        return 0;
+    if (check_value(option, value) < 0)
+        return fail_more(refuse_value(backend, option, value), "%s", name);
+    values[index] = mem_dup(value);
+    return values[index] ? 0 : fail_memory();
+}
+
+int options_take(const struct backend *backend, const char *const options[], bool innermost, char **values)
+{
+    size_t count = option_count(backend);
+    for (size_t i = 0; i < count; i++) {
+        int rc = take_environment(backend, i, values);
+        if (rc < 0)
+            return rc;
+    }
+    return options_override(backend, options, innermost, false, values);
+}
+
+int options_override(const struct backend *backend, const char *const options[], bool innermost,
+                     bool per_handle, char **values)
+{
+    for (size_t i = 0; options && options[i]; i++) {
+        struct parsed parsed;
+        int rc = parse(options[i], &parsed);
+        if (rc < 0)
+            return rc;
+        bool ours = parsed.layer ? strlen(backend->name) == parsed.layer_size &&
+                                       memcmp(backend->name, parsed.layer, parsed.layer_size) == 0
+                                 : innermost;
+        if (ours)
+            rc = take_option(backend, &parsed, per_handle, values);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int options_check_layers(const char *const options[])
+{
+    for (size_t i = 0; options && options[i]; i++) {
+        struct parsed parsed;
+        int rc = parse(options[i], &parsed);
+        if (rc < 0)
+            return rc;
+        if (parsed.layer && !backend_by_name(parsed.layer, parsed.layer_size))
+            return fail(-EINVAL, "option \"%.*s\": no layer is called %.*s",
+                        (int)(parsed.value - options[i] - 1), options[i], (int)parsed.layer_size,
+                        parsed.layer);
+    }
+    return 0;
+}
+
+char **options_new(const struct backend *backend)
+{
+    return mem_array(option_count(backend) + 1, sizeof(char *));
+}
+
+void options_free(const struct backend *backend, char **values)
+{
+    size_t count = values ? option_count(backend) : 0;
+    for (size_t i = 0; i < count; i++)
+        mem_free(values[i]);
+    mem_free(values);
+}
+
+/* ---- reading them ---- */
+
+static const struct option *find_option(const struct instance *instance, const char *name, const char **value)
+{
+    size_t index = option_index(instance->backend, name, strlen(name));
+    assert(index < option_count(instance->backend));
+    const struct option *option = &instance->backend->options[index];
+    *value = instance->option_values[index] ? instance->option_values[index] : option->fallback;
+    return option;
+}
+
+const char *option_text(const struct instance *instance, const char *name)
+{
+    const char *value;
+    find_option(instance, name, &value);
+    return value;
+}
+
+bool option_bool(const struct instance *instance, const char *name)
+{
+    const char *value;
+    bool truth = false;
+    find_option(instance, name, &value);
+    if (value)
+        parse_bool(value, &truth);
+    return truth;
+}
+
+int64_t option_value_number(const struct option *option, const char *value)
+{
+    int64_t number = -1;
+    uint64_t size;
+    if (!value)
+        return -1;
+    if (option->type == OPTION_SIZE)
+        return parse_size(value, &size) < 0 || size > INT64_MAX ? -1 : (int64_t)size;
+    if (option->type == OPTION_DURATION)
+        return parse_duration(value, &number) < 0 ? -1 : number;
+    return parse_i64(value, &number) < 0 ? -1 : number;
+}
+
+int64_t option_number(const struct instance *instance, const char *name)
+{
+    const char *value;
+    const struct option *option = find_option(instance, name, &value);
+    return option_value_number(option, value);
+}

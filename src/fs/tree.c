@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Directories with their parents, and whole trees away. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "fs/enter.h"
+
+/* ---- making ---- */
+
+/* mkdir said that something is at `path`: a directory is what was wanted. */
+static int CO_FN must_be_directory(struct instance *instance, const char *path)
+{
+    struct answer answer = {0};
+    struct terms terms = TERMS_NONE;
+    int rc = layer_info(instance, path, &terms, &answer);
+    if (rc == 0 && answer.info.type != LARDER_DIRECTORY)
+        rc = fail(-ENOTDIR, "%s: a file is in the way", path);
+    answer_free(&answer);
+    return rc;
+}
+
+int CO_FN tree_make(struct instance *instance, const char *path)
+{
+    if (!*path)
+        return 0;
+    int rc = layer_mkdir(instance, path);
+    if (rc == -ENOENT) {
+        rc = tree_make_parents(instance, path);
+        if (rc == 0)
+            rc = layer_mkdir(instance, path);
+    }
+    return rc == -EEXIST ? must_be_directory(instance, path) : rc;
+}
+
+int CO_FN tree_make_parents(struct instance *instance, const char *path)
+{
+    autofree char *parent = mem_dup_n(path, path_parent_size(path));
+    return parent ? tree_make(instance, parent) : fail_memory();
+}
+
+struct make_call {
+    struct larder_fs *fs;
+    const char *path;
+    bool exist_ok;
+};
+
+static int CO_FN make(struct make_call *call)
+{
+    struct instance *instance = call->fs->instance;
+    if (call->exist_ok || !*call->path)
+        return tree_make(instance, call->path);
+    int rc = layer_mkdir(instance, call->path);
+    if (rc == -ENOENT) {
+        rc = tree_make_parents(instance, call->path);
+        if (rc == 0)
+            rc = layer_mkdir(instance, call->path);
+    }
+    return rc;
+}
+
+static int CO_EDGE make_task(void *arg)
+{
+    return make(arg);
+}
+
+int larder_makedirs(struct larder_fs *fs, const char *path, bool exist_ok)
+{
+    autofree char *full = NULL;
+    int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc < 0)
+        return rc;
+    struct make_call call = {fs, full, exist_ok};
+    return enter_task(fs, path, make_task, &call);
+}
+
+/* ---- removing ---- */
+
+static int remove_files(struct larder_fs *fs, const char *path, const struct larder_entries *found)
+{
+    struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_OMIT};
+    struct larder_item *items = mem_array(found->count ? found->count : 1, sizeof *items);
+    size_t count = 0;
+    int rc = items ? 0 : fail_memory();
+    for (size_t i = 0; rc == 0 && i < found->count; i++) {
+        if (found->info[i].type == LARDER_DIRECTORY)
+            continue;
+        items[count].path = path_join(path, found->info[i].name);
+        rc = items[count].path ? 0 : fail_memory();
+        count++;
+    }
+    if (rc == 0)
+        rc = larder_rm_files(fs, items, count, &batch);
+    for (size_t i = 0; items && i < count; i++)
+        mem_free((char *)items[i].path);
+    mem_free(items);
+    return rc;
+}
+
+static int remove_directory(struct larder_fs *fs, const char *path)
+{
+    int rc = larder_rmdir(fs, path);
+    if (rc == -ENOENT) { /* implied by what it held, or removed by another */
+        error_clear();
+        return 0;
+    }
+    return rc;
+}
+
+/* `found` is sorted, so that from the end children come before their parents. */
+static int remove_directories(struct larder_fs *fs, const char *path, const struct larder_entries *found)
+{
+    for (size_t i = found->count; i > 0; i--) {
+        if (found->info[i - 1].type != LARDER_DIRECTORY)
+            continue;
+        autofree char *dir = path_join(path, found->info[i - 1].name);
+        int rc = dir ? remove_directory(fs, dir) : fail_memory();
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
+{
+    struct larder_find_options options = {.size = sizeof options, .dirs = true};
+    struct larder_entries found = {0};
+    autofree char *clean = NULL;
+    int rc = path_resolve("", path, &clean, NULL);
+    if (rc < 0)
+        return rc;
+    rc = larder_isdir(fs, clean);
+    if (rc == 0 || !recursive)
+        return rc < 0 ? rc : larder_rm_file(fs, clean);
+    if (rc > 0)
+        rc = larder_find(fs, clean, &options, &found);
+    if (rc == 0)
+        rc = remove_files(fs, clean, &found);
+    if (rc == 0)
+        rc = remove_directories(fs, clean, &found);
+    if (rc == 0 && *clean)
+        rc = remove_directory(fs, clean);
+    larder_entries_free(&found);
+    return rc;
+}

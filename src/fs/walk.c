@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listings: one directory whole (ls), a tree as a stream (walk), a tree collected (find).
+ *
+ * A walk holds
+ *   todo    directories not yet listed to their end, as a stack, so that it stays small however wide the tree is
+ *   pages   what was listed and not yet returned
+ * and when it has no page, lists the next page of up to jobs_max directories at once.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "fs/enter.h"
+#include "task/loop.h"
+
+#define DEPTH_MAX    512 /* links that lead back up make trees without end */
+#define JOBS_DEFAULT 16
+
+struct walk_dir {
+    struct list node;
+    unsigned depth; /* of its entries: 1 at the top */
+    struct cursor cursor;
+    struct larder_entries page;
+    size_t next;
+    bool listed; /* by the fetch under way */
+    int status;
+    char *text;  /* of a failure; mem */
+    char path[]; /* relative to the walk's root */
+};
+
+struct larder_walk {
+    struct larder_fs *fs;
+    char *root; /* full */
+    struct larder_find_options options;
+    struct list todo, pages;
+    struct walk_dir *descend; /* found by the last entry, gone into unless it is pruned */
+};
+
+static void dir_free(struct walk_dir *dir)
+{
+    if (!dir)
+        return;
+    cursor_free(&dir->cursor);
+    larder_entries_free(&dir->page);
+    mem_free(dir->text);
+    mem_free(dir);
+}
+
+static struct walk_dir *dir_new(const char *parent, const char *name, unsigned depth)
+{
+    size_t parent_size = strlen(parent), name_size = strlen(name);
+    struct walk_dir *dir = mem_zero(sizeof *dir + parent_size + 1 + name_size + 1);
+    if (!dir)
+        return NULL;
+    memcpy(dir->path, parent, parent_size);
+    if (parent_size)
+        dir->path[parent_size++] = '/';
+    memcpy(dir->path + parent_size, name, name_size + 1);
+    dir->depth = depth;
+    list_init(&dir->node);
+    return dir;
+}
+
+/* ---- listing a page ---- */
+
+/* `path` is no directory: a file is listed as itself, under the name of its last segment or, in a walk, "". */
+static int CO_FN list_file(struct larder_fs *fs, const char *path, const char *name,
+                           struct larder_entries *page)
+{
+    struct entries_builder builder = {0};
+    struct answer answer = {0};
+    int rc = layer_info(fs->instance, path, &fs->terms, &answer);
+    if (rc < 0)
+        return rc;
+    if (answer.info.type == LARDER_DIRECTORY) {
+        answer_free(&answer);
+        return fail(-ENOTDIR, "%s: it cannot be listed", path);
+    }
+    answer.info.name = name;
+    rc = entries_add(&builder, &answer.info);
+    answer_free(&answer);
+    if (rc < 0)
+        entries_discard(&builder);
+    else
+        entries_finish(&builder, page);
+    return rc;
+}
+
+static int CO_FN list_page(struct larder_fs *fs, const char *path, const char *name, struct cursor *cursor,
+                           struct larder_entries *page)
+{
+    struct answer answer = {0};
+    int rc = layer_list(fs->instance, path, &fs->terms, cursor, page, &answer);
+    answer_free(&answer);
+    if (rc == -ENOTDIR) {
+        cursor->end = true;
+        rc = list_file(fs, path, name, page);
+    }
+    return rc;
+}
+
+/* ---- ls ---- */
+
+struct ls_call {
+    struct larder_fs *fs;
+    const char *path;
+    struct larder_entries *out;
+};
+
+static int CO_FN ls(struct ls_call *call)
+{
+    struct entries_builder builder = {0};
+    struct cursor cursor = {0};
+    struct larder_entries page = {0};
+    int rc = list_page(call->fs, call->path, path_name(call->path), &cursor, &page);
+    if (rc == 0 && cursor.end) { /* in one page, as most are: no copy */
+        *call->out = page;
+        cursor_free(&cursor);
+        return 0;
+    }
+    while (rc == 0) {
+        for (size_t i = 0; rc == 0 && i < page.count; i++)
+            rc = entries_add(&builder, &page.info[i]);
+        larder_entries_free(&page);
+        if (rc < 0 || cursor.end)
+            break;
+        rc = list_page(call->fs, call->path, "", &cursor, &page);
+    }
+    cursor_free(&cursor);
+    if (rc < 0)
+        entries_discard(&builder);
+    else
+        entries_finish(&builder, call->out);
+    return rc;
+}
+
+static int CO_EDGE ls_task(void *arg)
+{
+    return ls(arg);
+}
+
+int larder_ls(struct larder_fs *fs, const char *path, struct larder_entries *out)
+{
+    autofree char *full = NULL;
+    struct larder_entries entries = {0};
+    int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc < 0)
+        return rc;
+    struct ls_call call = {fs, full, &entries};
+    rc = enter_task(fs, path, ls_task, &call);
+    if (rc < 0)
+        return rc;
+    entries_sort(&entries);
+    *out = entries;
+    return 0;
+}
+
+/* ---- walk ---- */
+
+int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+                     struct larder_walk **out)
+{
+    static const struct larder_find_options defaults = {.size = sizeof defaults};
+    struct larder_walk *walk = mem_zero(sizeof *walk);
+    struct walk_dir *top = dir_new("", "", 1);
+    error_clear();
+    int rc = walk && top ? path_resolve(fs->root, path, &walk->root, NULL) : fail_memory();
+    if (rc < 0) {
+        mem_free(walk);
+        dir_free(top);
+        return rc;
+    }
+    walk->fs = larder_fs_ref(fs);
+    walk->options = options ? *options : defaults;
+    if (!walk->options.jobs_max)
+        walk->options.jobs_max = JOBS_DEFAULT;
+    list_init(&walk->todo);
+    list_init(&walk->pages);
+    list_push(&walk->todo, &top->node);
+    *out = walk;
+    return 0;
+}
+
+static void dirs_free(struct list *dirs)
+{
+    struct list *node;
+    while ((node = list_pop(dirs)))
+        dir_free(container_of(node, struct walk_dir, node));
+}
+
+void larder_walk_free(struct larder_walk *walk)
+{
+    if (!walk)
+        return;
+    dirs_free(&walk->todo);
+    dirs_free(&walk->pages);
+    dir_free(walk->descend);
+    larder_fs_free(walk->fs);
+    mem_free(walk->root);
+    mem_free(walk);
+}
+
+void larder_walk_prune(struct larder_walk *walk)
+{
+    dir_free(take(walk->descend));
+}
+
+/* What was there when its parent was listed may be gone when its turn comes, and nothing is below a missing root. */
+static int CO_FN walk_list(struct larder_walk *walk, struct walk_dir *dir)
+{
+    autofree char *full = path_join(walk->root, dir->path);
+    int rc = full ? list_page(walk->fs, full, "", &dir->cursor, &dir->page) : fail_memory();
+    if (rc == -ECANCELED || rc == -ETIMEDOUT)
+        return rc; /* the call's end, not the directory's: it stays to be done */
+    dir->listed = true;
+    if (rc == -ENOENT) {
+        error_clear();
+        dir->cursor.end = true;
+    } else if (rc < 0) {
+        dir->status = rc;
+        dir->text = mem_dup(error_text());
+        dir->cursor.end = true;
+    }
+    return 0;
+}
+
+struct fetch_call {
+    struct larder_walk *walk;
+    struct walk_dir *dirs[64];
+    size_t count;
+};
+
+static int CO_EDGE fetch_one(void *arg, size_t index)
+{
+    struct fetch_call *call = arg;
+    return walk_list(call->walk, call->dirs[index]);
+}
+
+static int CO_FN fetch(struct fetch_call *call)
+{
+    return group_each(call->count, call->walk->options.jobs_max, GROUP_ALL, fetch_one, call);
+}
+
+static int CO_EDGE fetch_task(void *arg)
+{
+    return fetch(arg);
+}
+
+/* The next page of the directories on top of the stack. A call that is cancelled leaves them where they were. */
+static int walk_fetch(struct larder_walk *walk)
+{
+    struct fetch_call call = {walk, .count = 0};
+    struct list *node = walk->todo.prev;
+    size_t count_max = walk->options.jobs_max < 64 ? walk->options.jobs_max : 64;
+    for (; node != &walk->todo && call.count < count_max; node = node->prev)
+        call.dirs[call.count++] = container_of(node, struct walk_dir, node);
+    int rc = enter_task(walk->fs, walk->root, fetch_task, &call);
+    for (size_t i = 0; i < call.count; i++) {
+        struct walk_dir *dir = call.dirs[i];
+        if (!dir->listed)
+            continue;
+        dir->listed = false;
+        list_remove(&dir->node);
+        list_push(&walk->pages, &dir->node);
+    }
+    return rc;
+}
+
+/* Done with a page: either its directory goes on, or it goes. */
+static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
+{
+    int rc = dir->status;
+    list_remove(&dir->node);
+    if (rc < 0)
+        error_set_text(dir->text);
+    if (dir->cursor.end) {
+        dir_free(dir);
+        return rc;
+    }
+    larder_entries_free(&dir->page);
+    dir->next = 0;
+    list_push(&walk->todo, &dir->node);
+    return rc;
+}
+
+static int walk_plan(struct larder_walk *walk, const struct walk_dir *dir, const struct larder_info *entry)
+{
+    bool deeper = !walk->options.maxdepth || dir->depth < walk->options.maxdepth;
+    if (entry->type != LARDER_DIRECTORY || !deeper)
+        return 0;
+    if (dir->depth >= DEPTH_MAX)
+        return fail(-ELOOP, "%s/%s: deeper than %d directories", dir->path, entry->name, DEPTH_MAX);
+    walk->descend = dir_new(dir->path, entry->name, dir->depth + 1);
+    return walk->descend ? 0 : fail_memory();
+}
+
+int larder_walk_next(struct larder_walk *walk, const char **dir, const struct larder_info **entry)
+{
+    if (walk->descend)
+        list_push(&walk->todo, &take(walk->descend)->node);
+    for (;;) {
+        if (list_empty(&walk->pages)) {
+            if (list_empty(&walk->todo))
+                return 0;
+            int rc = walk_fetch(walk);
+            if (rc < 0)
+                return rc;
+        }
+        struct walk_dir *at = container_of(walk->pages.next, struct walk_dir, node);
+        if (at->next == at->page.count) {
+            int rc = walk_turn(walk, at);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        const struct larder_info *found = &at->page.info[at->next++];
+        int rc = walk_plan(walk, at, found);
+        if (rc < 0)
+            return rc;
+        if (found->type == LARDER_DIRECTORY && !walk->options.dirs) {
+            if (walk->descend)
+                list_push(&walk->todo, &take(walk->descend)->node);
+            continue;
+        }
+        *dir = at->path;
+        *entry = found;
+        return 1;
+    }
+}
+
+/* ---- find ---- */
+
+int larder_find(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+                struct larder_entries *out)
+{
+    struct entries_builder builder = {0};
+    struct larder_walk *walk = NULL;
+    struct larder_entries found;
+    const struct larder_info *entry;
+    const char *dir;
+    int rc = larder_walk_open(fs, path, options, &walk);
+    if (rc < 0)
+        return rc;
+    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
+        rc = entries_add_below(&builder, dir, entry);
+        if (rc < 0)
+            break;
+    }
+    larder_walk_free(walk);
+    if (rc < 0) {
+        entries_discard(&builder);
+        return rc;
+    }
+    entries_finish(&builder, &found);
+    entries_sort(&found);
+    *out = found;
+    return 0;
+}
