@@ -396,14 +396,12 @@ static int local_rmdir(struct instance *instance, const char *path)
  * as text. */
 static int absolute_path(const char *typed, char **out)
 {
-    autofree char *text = NULL, *clean = NULL;
-    char cwd[PATH_MAX];
-    if (*typed == '/')
-        text = mem_dup(typed);
-    else if (!getcwd(cwd, sizeof cwd))
+    autofree char *cwd = NULL, *text = NULL, *clean = NULL;
+    if (*typed != '/' && !(cwd = mem_alloc(PATH_MAX)))
+        return fail_memory();
+    if (cwd && !getcwd(cwd, PATH_MAX))
         return fail_errno(errno, "the working directory");
-    else
-        text = mem_format("%s/%s", cwd, typed);
+    text = cwd ? mem_format("%s/%s", cwd, typed) : mem_dup(typed);
     clean = text ? mem_zero(strlen(text) + 1) : NULL;
     if (!clean)
         return fail_memory();

@@ -294,8 +294,8 @@ static int parse_chain(const char *url, struct chain *chain)
 int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
             char **path)
 {
-    struct chain chain;
-    const struct backend *leaf;
+    struct chain chain = {0};
+    const struct backend *leaf = NULL;
     struct instance *instance = NULL;
     struct larder_fs *at = NULL;
     autofree char *named = NULL;

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handles, options and chains; what the contract suites cannot see from outside. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "larder.h"
+
+#include "alloc_fault.h"
+#include "backends/backends.h"
+#include "fs/fs.h"
+#include "fs/option.h"
+
+static int open_url(const char *url, const char *const options[], struct larder_fs **fs, char **path)
+{
+    return fs_open(NULL, url, options, fs, path);
+}
+
+static void a_url_is_a_place_and_a_path(void **state)
+{
+    struct larder_fs *fs;
+    char *path, *url;
+    assert_int_equal(open_url("memory://a/b", NULL, &fs, &path), 0);
+    assert_string_equal(path, "a/b");
+    assert_int_equal(larder_fs_url(fs, "x", &url), 0);
+    assert_string_equal(url, "memory://x");
+    larder_free(url);
+    larder_free(path);
+    larder_fs_free(fs);
+    assert_int_equal(open_url("memory://a/b/", NULL, &fs, NULL), 0);
+    assert_int_equal(larder_fs_url(fs, "x", &url), 0);
+    assert_string_equal(url, "memory://a/b/x");
+    larder_free(url);
+    larder_fs_free(fs);
+}
+
+static void dir_makes_the_path_the_root(void **state)
+{
+    struct larder_fs *fs;
+    char *path;
+    assert_int_equal(open_url("dir::memory://a/b", NULL, &fs, &path), 0);
+    assert_string_equal(path, "");
+    assert_string_equal(fs->root, "a/b");
+    larder_free(path);
+    larder_fs_free(fs);
+}
+
+static void a_plain_path_is_local_and_absolute(void **state)
+{
+    struct larder_fs *fs;
+    char *path;
+    assert_int_equal(open_url("/tmp/./x/../y", NULL, &fs, &path), 0);
+    assert_string_equal(path, "tmp/y");
+    larder_free(path);
+    larder_fs_free(fs);
+    assert_int_equal(open_url("some/file", NULL, &fs, &path), 0);
+    assert_non_null(strstr(path, "/some/file"));
+    larder_free(path);
+    larder_fs_free(fs);
+    assert_int_equal(open_url("file:///a%20b", NULL, &fs, &path), 0);
+    larder_free(path);
+    larder_fs_free(fs);
+    assert_int_equal(open_url("file://host", NULL, &fs, &path), -EINVAL);
+}
+
+static void what_nobody_knows_is_refused_by_name(void **state)
+{
+    struct larder_fs *fs;
+    assert_int_equal(open_url("gopher://x", NULL, &fs, NULL), -ENOTSUP);
+    assert_non_null(strstr(larder_error(), "gopher"));
+    assert_int_equal(open_url("cahce::memory://x", NULL, &fs, NULL), -ENOTSUP);
+    assert_non_null(strstr(larder_error(), "cahce"));
+    assert_int_equal(open_url("dir::", NULL, &fs, NULL), -EINVAL);
+    assert_int_equal(open_url(NULL, NULL, &fs, NULL), -EINVAL);
+}
+
+static void wrong_options_are_refused_by_name(void **state)
+{
+    struct larder_fs *fs = NULL;
+    const char *const unknown[] = {"local.snyc=1", NULL}, *const layer[] = {"lokal.sync=1", NULL};
+    const char *const value[] = {"sync=perhaps", NULL}, *const form[] = {"sync", NULL};
+    const char *const elsewhere[] = {"memory.x=1", NULL}, *const good[] = {"local.sync=yes", NULL};
+    assert_int_equal(open_url("/tmp", unknown, &fs, NULL), -EINVAL);
+    assert_non_null(strstr(larder_error(), "snyc"));
+    assert_int_equal(open_url("/tmp", layer, &fs, NULL), -EINVAL);
+    assert_non_null(strstr(larder_error(), "lokal"));
+    assert_int_equal(open_url("/tmp", value, &fs, NULL), -EINVAL);
+    assert_non_null(strstr(larder_error(), "perhaps"));
+    assert_int_equal(open_url("/tmp", form, &fs, NULL), -EINVAL);
+    assert_null(fs);
+    assert_int_equal(open_url("/tmp", elsewhere, &fs, NULL), 0);
+    assert_false(option_bool(fs->instance, "sync"));
+    larder_fs_free(fs);
+    assert_int_equal(open_url("/tmp", good, &fs, NULL), 0);
+    assert_true(option_bool(fs->instance, "sync"));
+    larder_fs_free(fs);
+}
+
+static void the_environment_gives_options_too(void **state)
+{
+    struct larder_fs *fs;
+    const char *const no[] = {"sync=no", NULL};
+    setenv("LARDER_LOCAL_SYNC", "1", 1);
+    assert_int_equal(open_url("/tmp", NULL, &fs, NULL), 0);
+    assert_true(option_bool(fs->instance, "sync"));
+    larder_fs_free(fs);
+    assert_int_equal(open_url("/tmp", no, &fs, NULL), 0);
+    assert_false(option_bool(fs->instance, "sync"));
+    larder_fs_free(fs);
+    setenv("LARDER_LOCAL_SYNC", "perhaps", 1);
+    assert_int_equal(open_url("/tmp", NULL, &fs, NULL), -EINVAL);
+    assert_non_null(strstr(larder_error(), "LARDER_LOCAL_SYNC"));
+    unsetenv("LARDER_LOCAL_SYNC");
+}
+
+static void no_path_leaves_the_root_of_a_handle(void **state)
+{
+    struct larder_fs *fs, *at;
+    struct larder_info info;
+    assert_int_equal(open_url("memory://top", NULL, &fs, NULL), 0);
+    assert_int_equal(larder_fs_at(fs, "..", NULL, &at), -EINVAL);
+    assert_int_equal(larder_fs_at(fs, "a/b", NULL, &at), 0);
+    assert_string_equal(at->root, "top/a/b");
+    assert_int_equal(larder_info(at, "../x", &info), -EINVAL);
+    assert_int_equal(larder_info(at, "x//y", &info), -EINVAL);
+    assert_int_equal(larder_info(at, "x", &info), -ENOENT);
+    larder_fs_free(at);
+    larder_fs_free(fs);
+}
+
+static void ranges_mean_what_python_slices_mean(void **state)
+{
+    static const struct {
+        struct larder_range range;
+        int64_t start, count;
+    } cases[] = {
+        {{0, LARDER_TO_END}, 0, 10},
+        {{3, 3}, 3, 0},
+        {{5, 3}, 5, 0},
+        {{0, 100}, 0, 10},
+        {{50, 60}, 10, 0},
+        {{-4, LARDER_TO_END}, 6, 4},
+        {{-100, LARDER_TO_END}, 0, 10},
+        {{-100, -20}, 0, 0},
+        {{2, -3}, 2, 5},
+        {{-3, -1}, 7, 2},
+        {{0, 0}, 0, 0},
+        {{INT64_MIN, LARDER_TO_END}, 0, 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t start, count;
+        range_resolve(&cases[i].range, 10, &start, &count);
+        assert_int_equal(start, cases[i].start);
+        assert_int_equal(count, cases[i].count);
+    }
+    assert_true(range_is_empty(&(struct larder_range){5, 3}));
+    assert_true(range_is_empty(&(struct larder_range){-3, -3}));
+    assert_false(range_is_empty(&(struct larder_range){5, -3}));
+    assert_true(range_needs_size(&(struct larder_range){5, -3}));
+    assert_true(range_needs_size(&(struct larder_range){-5, 3}));
+    assert_false(range_needs_size(&(struct larder_range){-5, LARDER_TO_END}));
+    assert_false(range_needs_size(NULL));
+}
+
+static int round_of_reads(void *arg)
+{
+    static const char *const options[] = {"local.sync=1", NULL};
+    struct larder_fs *fs = NULL, *at = NULL;
+    struct larder_bytes bytes = {0};
+    struct larder_info info = {0};
+    char *url = NULL;
+    int rc = open_url("memory://alloc", options, &fs, NULL);
+    if (rc == 0)
+        rc = larder_fs_at(fs, "a", NULL, &at);
+    if (rc == 0)
+        rc = larder_cat_file(at, "b", NULL, &bytes);
+    if (rc == 0 && (bytes.size != 5 || memcmp(bytes.data, "hello", 6) != 0))
+        rc = -EBADMSG;
+    if (rc == 0)
+        rc = larder_info(at, "b", &info);
+    if (rc == 0)
+        rc = larder_fs_url(at, "b", &url);
+    larder_free(url);
+    larder_info_free(&info);
+    larder_bytes_free(&bytes);
+    larder_fs_free(at);
+    larder_fs_free(fs);
+    return rc;
+}
+
+static void memory_that_runs_out_is_an_error_and_no_leak(void **state)
+{
+    struct larder_fs *fs;
+    assert_ok(open_url("memory://alloc", NULL, &fs, NULL));
+    assert_ok(larder_pipe_file(fs, "a/b", "hello", 5, 0));
+    assert_true(alloc_fault_run(round_of_reads, NULL) > 5);
+    assert_ok(larder_rm(fs, "", true));
+    larder_fs_free(fs);
+}
+
+static int register_backends(void **state)
+{
+    backend_register(&memory_backend);
+    backend_register(&local_backend);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_url_is_a_place_and_a_path),
+        cmocka_unit_test(dir_makes_the_path_the_root),
+        cmocka_unit_test(a_plain_path_is_local_and_absolute),
+        cmocka_unit_test(what_nobody_knows_is_refused_by_name),
+        cmocka_unit_test(wrong_options_are_refused_by_name),
+        cmocka_unit_test(the_environment_gives_options_too),
+        cmocka_unit_test(no_path_leaves_the_root_of_a_handle),
+        cmocka_unit_test(ranges_mean_what_python_slices_mean),
+        cmocka_unit_test(memory_that_runs_out_is_an_error_and_no_leak),
+    };
+    return cmocka_run_group_tests(tests, register_backends, NULL);
+}
