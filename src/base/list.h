@@ -39,10 +39,10 @@ static inline struct list *list_pop(struct list *list) /* the first, or NULL */
     list_remove(node);
     return node;
 }
-#define list_for_each(node, list) for (struct list *node = (list)->next; node != (list); node = node->next)
+#define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The body may remove `node`. */
-#define list_for_each_safe(node, list)                                                                                 \
-    for (struct list *node = (list)->next, *node##_next = node->next; node != (list);                                 \
+#define list_for_each_safe(node, head)                                                                       \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                        \
          node = node##_next, node##_next = node->next)
 
 #endif
