@@ -13,7 +13,7 @@ struct post {
     struct post *next;
     void (*run)(struct post *post);
 };
-/* Never fails and never waits. -ECHILD: the loop is a fork's parent's; -ECANCELED: the loop has ended its tasks. */
+/* Never waits. -ECHILD: the loop is a fork's parent's; -ECANCELED: the loop has ended its tasks. No text. */
 int loop_post(struct larder_loop *loop, struct post *post);
 bool loop_here(const struct larder_loop *loop); /* is this the loop's thread? */
 struct uv_loop_s *loop_uv(struct larder_loop *loop);
@@ -34,7 +34,8 @@ struct loop_part {
 };
 /* Loop's thread only. NULL: none yet. */
 struct loop_part *loop_part_find(struct larder_loop *loop, const void *kind);
-void loop_part_add(struct larder_loop *loop, struct loop_part *part, const void *kind, void (*close)(struct loop_part *));
+void loop_part_add(struct larder_loop *loop, struct loop_part *part, const void *kind,
+                   void (*close)(struct loop_part *));
 /* The loop is not gone before each hold was dropped: for uv handles that are still closing. */
 void loop_hold(struct larder_loop *loop);
 void loop_drop(struct larder_loop *loop);
@@ -69,7 +70,9 @@ int edge_run(struct larder_loop *loop, larder_task_fn *fn, void *arg);
  *     edge_mail_open(&mail)                         in the task that the call runs in
  *     edge_mail_send(&mail, &letter)                any task of the loop; never waits
  *     edge_mail_serve(&mail, group)                 the calling task: open letters until the group is empty. On a
- *                                                   thread's call the thread opens them, and this only joins
+ *                                                   thread's call the thread opens them, and this joins the group.
+ *                                                   When it returns, on either side, every letter was opened and
+ *                                                   every reply has run
  * A letter is opened once, in the order sent; `open` may call any public function.
  */
 struct letter {
@@ -79,12 +82,13 @@ struct letter {
 struct edge_mail {
     struct edge_call *call; /* a thread's; NULL when the calling task opens its own letters */
     struct letter *first, **last;
-    struct waiters arrived;
+    struct waiters *reader; /* whom a letter wakes, while edge_mail_serve runs */
+    bool replied;
 };
 void CO_FN edge_mail_open(struct edge_mail *mail);
 void edge_mail_send(struct edge_mail *mail, struct letter *letter);
 int CO_FN edge_mail_serve(struct edge_mail *mail, struct group *group);
-/* In a letter's open, on either side: run `post` on the loop. */
-void edge_mail_reply(struct edge_mail *mail, struct larder_loop *loop, struct post *post);
+/* In a letter's open, on either side: run `post` on the loop. Fails as loop_post does. */
+int edge_mail_reply(struct edge_mail *mail, struct larder_loop *loop, struct post *post);
 
 #endif

@@ -81,14 +81,23 @@ int CO_FN wait_on_deaf(struct wait *wait);
 void wait_done(struct wait *wait, int status);
 
 /* ---- deadlines ---- */
+/* Fires once, on the loop's thread, outside any task. `at` in ns of the monotonic clock. */
+struct loop_timer {
+    struct heap_node node;
+    void (*fire)(struct loop_timer *timer);
+};
+void loop_timer_start(struct larder_loop *loop, struct loop_timer *timer, uint64_t at,
+                      void (*fire)(struct loop_timer *timer));
+void loop_timer_stop(struct larder_loop *loop, struct loop_timer *timer); /* not started, or fired: nothing */
 /*
  * From begin to end, waits of this task (and the joins that its groups make: their children are then cancelled) end
  * with -ETIMEDOUT after `timeout_ms`; 0 means none. Scopes nest; the earliest counts. Lives on the task's stack.
  */
 struct deadline {
-    struct heap_node timer;
+    struct loop_timer timer;
     struct larder_task *task;
     struct deadline *outer;
+    uint64_t timeout_ms;
     bool passed;
 };
 void CO_FN deadline_begin(struct deadline *deadline, uint64_t timeout_ms);
