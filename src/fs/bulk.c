@@ -190,7 +190,7 @@ static int CO_FN pipe_item(struct bulk *bulk, struct larder_item *item, const ch
     int rc = layer_write(bulk->fs->instance, path, &source, flags, NULL);
     if (rc != -ENOENT || !(bulk->flags & LARDER_PARENTS))
         return rc;
-    rc = tree_make_parents(bulk->fs->instance, path);
+    rc = dirs_make_parents(bulk->fs->instance, path);
     return rc < 0 ? rc : layer_write(bulk->fs->instance, path, &source, flags, NULL);
 }
 

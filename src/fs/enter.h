@@ -19,8 +19,8 @@ int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn
 int enter_check(const struct larder_fs *fs, const char *subject);
 
 /* The directory at the full path and its parents; there already: 0. -ENOTDIR: a file is in the way. */
-int CO_FN tree_make(struct instance *instance, const char *path);
-/* tree_make of the parent. */
-int CO_FN tree_make_parents(struct instance *instance, const char *path);
+int CO_FN dirs_make(struct instance *instance, const char *path);
+/* dirs_make of the parent. */
+int CO_FN dirs_make_parents(struct instance *instance, const char *path);
 
 #endif

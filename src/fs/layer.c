@@ -88,9 +88,30 @@ int layer_now(struct layer_call *call)
     return operations[call->operation].call(call);
 }
 
-static int on_worker(void *arg)
+/* ---- on a worker ---- */
+
+struct worker_call {
+    struct layer_call *call;
+    int rc;
+};
+
+static int work_call(void *arg)
 {
-    return layer_now(arg);
+    struct worker_call *work = arg;
+    work->rc = layer_now(work->call);
+    return work->rc;
+}
+
+/* A call that was cancelled while its worker went on may have results all the same: a failure has none. */
+static int CO_FN on_worker(struct layer_call *call)
+{
+    struct worker_call work = {call, -ECANCELED};
+    int rc = offload(work_call, &work);
+    if (rc >= 0 || work.rc < 0)
+        return rc;
+    answer_free(call->out);
+    larder_entries_free(call->page);
+    return rc;
 }
 
 /* ---- bridging: a sink that may suspend, under a table that cannot ---- */
@@ -202,7 +223,7 @@ int CO_FN layer_call(struct layer_call *call)
     if (call->operation == LAYER_READ && backend->kind != ASYNC && !call->sink->instant)
         return bridge(call);
     if (backend->kind == BLOCKING)
-        return offload(on_worker, call);
+        return on_worker(call);
     return operations[call->operation].call(call);
 }
 

@@ -22,23 +22,23 @@ static int CO_FN must_be_directory(struct instance *instance, const char *path)
     return rc;
 }
 
-int CO_FN tree_make(struct instance *instance, const char *path)
+int CO_FN dirs_make(struct instance *instance, const char *path)
 {
     if (!*path)
         return 0;
     int rc = layer_mkdir(instance, path);
     if (rc == -ENOENT) {
-        rc = tree_make_parents(instance, path);
+        rc = dirs_make_parents(instance, path);
         if (rc == 0)
             rc = layer_mkdir(instance, path);
     }
     return rc == -EEXIST ? must_be_directory(instance, path) : rc;
 }
 
-int CO_FN tree_make_parents(struct instance *instance, const char *path)
+int CO_FN dirs_make_parents(struct instance *instance, const char *path)
 {
     autofree char *parent = mem_dup_n(path, path_parent_size(path));
-    return parent ? tree_make(instance, parent) : fail_memory();
+    return parent ? dirs_make(instance, parent) : fail_memory();
 }
 
 struct make_call {
@@ -51,10 +51,10 @@ static int CO_FN make(struct make_call *call)
 {
     struct instance *instance = call->fs->instance;
     if (call->exist_ok || !*call->path)
-        return tree_make(instance, call->path);
+        return dirs_make(instance, call->path);
     int rc = layer_mkdir(instance, call->path);
     if (rc == -ENOENT) {
-        rc = tree_make_parents(instance, call->path);
+        rc = dirs_make_parents(instance, call->path);
         if (rc == 0)
             rc = layer_mkdir(instance, call->path);
     }

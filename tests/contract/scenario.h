@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SCENARIO_H
+#define TESTS_SCENARIO_H
+/*
+ * A scenario is one piece of behaviour that every place shows alike. It runs on a thread and in a task, so it must not
+ * use cmocka's assertions, which jump; it says what failed and returns.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "larder.h"
+
+/* A place, and how a test puts things there: through Larder, or (http) on the disk behind the server. */
+struct place {
+    const char *name;
+    const char *url;
+    const char *const *options;
+    const char *disk; /* the directory behind a place that is read only; NULL: through Larder */
+    struct larder_capabilities expect; /* what it must be able to do: a false one is never an excuse */
+};
+
+enum need { NEED_LIST = 1, NEED_WRITE = 2, NEED_CREATE = 4, NEED_REAL_DIRECTORIES = 8 };
+
+struct scenario_run {
+    const struct place *place;
+    struct larder_fs *fs; /* rooted in an empty directory of its own */
+    const char *dir;      /* its path below the place's root */
+    const char *scratch;  /* a local directory */
+    char failure[1024];
+};
+
+struct scenario {
+    const char *name;
+    unsigned needs;
+    int (*run)(struct scenario_run *run); /* 0, or REQUIRE's -1 */
+};
+extern const struct scenario scenarios[]; /* ended by a NULL name */
+
+/* Put a file, or a directory, below run->fs. */
+int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);
+int put_text(struct scenario_run *run, const char *path, const char *text);
+int put_dir(struct scenario_run *run, const char *path);
+
+int scenario_failed(struct scenario_run *run, int line, const char *what, long long got);
+#define REQUIRE(condition)                                        \
+    do {                                                          \
+        if (!(condition))                                         \
+            return scenario_failed(run, __LINE__, #condition, 0); \
+    } while (0)
+#define REQUIRE_IS(expected, call)                              \
+    do {                                                        \
+        long long got_ = (call);                                \
+        if (got_ != (expected))                                 \
+            return scenario_failed(run, __LINE__, #call, got_); \
+    } while (0)
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contract: every scenario over every place and every stack of views, from a thread and from a task. Prints a table
+ * of place × scenario: "ok", "-" where the place's own capabilities say that it cannot, "FAILED".
+ */
+#include "test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "larder.h"
+
+#include "nginx.h"
+#include "scenario.h"
+#include "tmpdir.h"
+#include "tree.h"
+
+#define LIST_ONLY  {.list = true}
+#define ALL_OF_IT  {.list = true, .write = true, .create_only = true, .real_directories = true}
+#define PLACES_MAX 8
+
+static struct place places[PLACES_MAX];
+static size_t place_count;
+static char *scratch;
+static struct nginx *nginx;
+static char verdicts[PLACES_MAX][64][2][8];
+
+/* ---- putting things there ---- */
+
+int scenario_failed(struct scenario_run *run, int line, const char *what, long long got)
+{
+    char *text = run->failure;
+    size_t size = sizeof run->failure;
+    snprintf(text, size, "line %d: %s (%lld %s) %s", line, what, got, larder_status_name((int)got),
+             larder_error());
+    return -1;
+}
+
+int put_file(struct scenario_run *run, const char *path, const void *data, size_t size)
+{
+    char below[512];
+    if (!run->place->disk)
+        return larder_pipe_file(run->fs, path, data, size, LARDER_PARENTS);
+    snprintf(below, sizeof below, "%s/%s", run->dir, path);
+    tree_write(run->place->disk, below, data, size);
+    return 0;
+}
+
+int put_text(struct scenario_run *run, const char *path, const char *text)
+{
+    return put_file(run, path, text, strlen(text));
+}
+
+int put_dir(struct scenario_run *run, const char *path)
+{
+    char below[512];
+    if (!run->place->disk)
+        return larder_makedirs(run->fs, path, true);
+    snprintf(below, sizeof below, "%s/%s/.keep", run->dir, path);
+    tree_write(run->place->disk, below, "", 0);
+    return 0;
+}
+
+/* ---- one scenario, once ---- */
+
+struct call {
+    const struct scenario *scenario;
+    struct scenario_run run;
+};
+
+static int run_scenario(void *arg)
+{
+    struct call *call = arg;
+    return call->scenario->run(&call->run);
+}
+
+static bool excused(const struct larder_capabilities *can, unsigned needs)
+{
+    return ((needs & NEED_LIST) && !can->list) || ((needs & NEED_WRITE) && !can->write) ||
+           ((needs & NEED_CREATE) && !can->create_only) ||
+           ((needs & NEED_REAL_DIRECTORIES) && !can->real_directories);
+}
+
+static bool run_once(struct larder_fs *top, const struct place *place, const struct scenario *scenario,
+                     bool task)
+{
+    struct call call = {scenario, {.place = place, .scratch = scratch}};
+    char dir[64];
+    snprintf(dir, sizeof dir, "%02d-%s", (int)(scenario - scenarios), task ? "task" : "thread");
+    call.run.dir = dir;
+    assert_ok(larder_fs_at(top, dir, NULL, &call.run.fs));
+    assert_ok(put_dir(&call.run, ""));
+    int rc = task ? larder_sync(NULL, run_scenario, &call, 0) : run_scenario(&call);
+    larder_fs_free(call.run.fs);
+    if (rc != 0)
+        print_error("%s, %s, from a %s: %s\n", place->name, scenario->name, task ? "task" : "thread",
+                    call.run.failure);
+    return rc == 0;
+}
+
+static void contract(void **state)
+{
+    const struct place *place = *state;
+    const struct larder_capabilities *can;
+    struct larder_fs *top;
+    int failures = 0;
+    assert_ok(larder_open(NULL, place->url, place->options, &top, NULL));
+    can = larder_fs_capabilities(top);
+    /* A place that says it cannot what it must is not excused. */
+    assert_true(can->list >= place->expect.list && can->write >= place->expect.write);
+    assert_true(can->create_only >= place->expect.create_only);
+    assert_true(can->real_directories >= place->expect.real_directories);
+    for (const struct scenario *s = scenarios; s->name; s++) {
+        for (int task = 0; task < 2; task++) {
+            char *verdict = verdicts[place - places][s - scenarios][task];
+            if (excused(can, s->needs)) {
+                strcpy(verdict, "-");
+                continue;
+            }
+            bool ok = run_once(top, place, s, task);
+            strcpy(verdict, ok ? "ok" : "FAILED");
+            failures += !ok;
+        }
+    }
+    larder_fs_free(top);
+    assert_int_equal(failures, 0);
+}
+
+/* ---- the places ---- */
+
+static const char *const *cache_options(const char *name)
+{
+    char **options = calloc(3, sizeof *options);
+    char *dir = tmpdir_path(scratch, name);
+    assert_true(asprintf(&options[0], "cache.dir=%s", dir) > 0);
+    free(dir);
+    return (const char *const *)options;
+}
+
+static void add_place(const char *name, const char *url, const char *disk, struct larder_capabilities expect)
+{
+    struct place *plain = &places[place_count++], *cached = &places[place_count++];
+    char *cached_name, *cached_url;
+    assert_true(asprintf(&cached_name, "cache::%s", name) > 0 && asprintf(&cached_url, "cache::%s", url) > 0);
+    *plain = (struct place){name, url, NULL, disk, expect};
+    *cached = (struct place){cached_name, cached_url, cache_options(cached_name), disk, expect};
+    /* Each stack puts its files beside the other's. */
+    if (disk) {
+        cached->disk = tmpdir_path(disk, "cached");
+        assert_true(asprintf((char **)&cached->url, "%s/cached", cached_url) > 0);
+        tree_write(cached->disk, ".keep", "", 0);
+        free(cached_url);
+    }
+}
+
+static int setup(void **state)
+{
+    scratch = tmpdir_make();
+    char *local = tmpdir_path(scratch, "local");
+    add_place("memory", "memory://contract", NULL, (struct larder_capabilities)ALL_OF_IT);
+    add_place("local", local, NULL, (struct larder_capabilities)ALL_OF_IT);
+    nginx = nginx_start();
+    if (nginx) {
+        char *url, *disk = tmpdir_path(nginx_root(nginx), "contract");
+        assert_true(asprintf(&url, "%s/contract", nginx_url(nginx)) > 0);
+        tree_write(disk, ".keep", "", 0);
+        add_place("http", url, disk, (struct larder_capabilities)LIST_ONLY);
+    }
+    return 0;
+}
+
+static void print_table(void)
+{
+    printf("\n%-32s", "");
+    for (size_t p = 0; p < place_count; p++)
+        printf(" %-15s", places[p].name);
+    printf("\n");
+    for (const struct scenario *s = scenarios; s->name; s++) {
+        printf("%-32s", s->name);
+        for (size_t p = 0; p < place_count; p++) {
+            char cell[24];
+            snprintf(cell, sizeof cell, "%s %s", verdicts[p][s - scenarios][0],
+                     verdicts[p][s - scenarios][1]);
+            printf(" %-15s", cell);
+        }
+        printf("\n");
+    }
+}
+
+static int teardown(void **state)
+{
+    print_table();
+    nginx_stop(nginx);
+    for (size_t p = 0; p < place_count; p++)
+        if (places[p].options)
+            free((char *)places[p].options[0]);
+    tmpdir_remove(scratch);
+    return 0;
+}
+
+int main(void)
+{
+    static const char *const names[PLACES_MAX] = {"memory",       "cache::memory", "local",
+                                                  "cache::local", "http",          "cache::http"};
+    struct CMUnitTest tests[6];
+    for (size_t i = 0; i < 6; i++)
+        tests[i] = (struct CMUnitTest){.name = names[i], .test_func = contract, .initial_state = &places[i]};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
