@@ -176,12 +176,11 @@ static int close_file(void *arg)
     return file_seam.close(fd) < 0 ? fail_errno(errno, "%s", call->local) : 0;
 }
 
-/* On a worker, whatever became of the task: it has to be done. */
+/* On a worker, whatever became of the task: it has to be done, if memory is out right here. */
 static int CO_FN must(work_fn *fn, struct get_call *call)
 {
     struct work *work = NULL;
-    int rc = work_start(fn, call, &work);
-    return rc < 0 ? rc : work_finish(work);
+    return work_start(fn, call, &work) < 0 ? fn(call) : work_finish(work);
 }
 
 static int CO_FN fetch(struct get_call *call)
