@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The free part of the newest chunk is used from both ends: aligned pieces from the front, which stays aligned, and
- * texts, packed, from the back.
+ * The free part of the newest chunk is used from both ends: aligned pieces from the front, which stays
+ * aligned, and texts, packed, from the back.
  */
 #include "base/arena.h"
 

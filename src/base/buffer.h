@@ -2,8 +2,8 @@
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 /*
- * Bytes that grow, up to a maximum. Once an append fails the buffer is broken, stays as it was, and every later append
- * fails too, so that a writer may check once at the end. What breaks it sets the error text.
+ * Bytes that grow, up to a maximum. Once an append fails the buffer is broken, stays as it was, and every
+ * later append fails too, so that a writer may check once at the end. What breaks it sets the error text.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,8 +23,8 @@ int buffer_format(struct buffer *buffer, const char *format, ...) __attribute__(
 /* Room for `size` more bytes, to be filled and then counted by buffer_grew. NULL: broken. */
 void *buffer_room(struct buffer *buffer, size_t size);
 void buffer_grew(struct buffer *buffer, size_t size);
-/* Hand the bytes over (freed with larder_bytes_free), of a buffer that is not broken; or as a string (mem_free; NULL:
- * broken, or out of memory). Empties. */
+/* Hand the bytes over (freed with larder_bytes_free), of a buffer that is not broken; or as a string
+ * (mem_free; NULL: broken, or out of memory). Empties. */
 struct larder_bytes buffer_take_bytes(struct buffer *buffer);
 char *buffer_take_text(struct buffer *buffer);
 void buffer_free(struct buffer *buffer);

@@ -13,8 +13,8 @@ static _Thread_local struct error_slot thread_slot;
 static _Thread_local struct error_slot *current_slot; /* NULL: thread_slot */
 
 /*
- * The slot changes when a task switches, that is inside calls that the compiler takes for ordinary ones. Never inlined
- * and with memory clobbered, these two are asked afresh each time.
+ * The slot changes when a task switches, that is inside calls that the compiler takes for ordinary ones.
+ * Never inlined and with memory clobbered, these two are asked afresh each time.
  */
 __attribute__((noinline)) struct error_slot *error_slot(void)
 {

@@ -29,8 +29,8 @@ static struct heap_node *detach(struct heap_node *node)
     return node;
 }
 
-/* One root of many siblings: first in pairs from the left, then the pairs from the right, which is what bounds the
- * depth. Loops, not recursion: a million timers may be siblings. */
+/* One root of many siblings: first in pairs from the left, then the pairs from the right, which is what
+ * bounds the depth. Loops, not recursion: a million timers may be siblings. */
 static struct heap_node *meld_siblings(struct heap_node *node)
 {
     struct heap_node *pairs = NULL;

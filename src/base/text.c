@@ -83,9 +83,7 @@ int parse_size(const char *text, uint64_t *out)
     return 0;
 }
 
-/*
- * The digits behind a decimal point, at least one, in units of 10^-9. What is finer is cut off, and told in `*finer`.
- */
+/* The digits behind a decimal point, at least one, in units of 10^-9. `*finer`: more was cut off. */
 static int parse_fraction(const char **text, int64_t *out, bool *finer)
 {
     const char *at = *text;
@@ -144,6 +142,7 @@ int parse_bool(const char *text, bool *out)
 /* ---- dates ---- */
 
 #define DAY_S 86400
+#define S_NS  INT64_C(1000000000)
 
 /* A day and time of the Gregorian calendar, UTC; month and day from 1. */
 struct date {
@@ -162,8 +161,8 @@ static int64_t floor_div(int64_t a, int64_t b)
 }
 
 /*
- * Days since 1970-01-01. Years are counted from March, so that a leap day is the last of its year, and a month begins
- * on day (153 * month + 2) / 5 of it; 400 years have 146,097 days.
+ * Days since 1970-01-01. Years are counted from March, so that a leap day is the last of its year, and a
+ * month begins on day (153 * month + 2) / 5 of it; 400 years have 146,097 days.
  */
 static int64_t days_of_date(const struct date *date)
 {
@@ -208,18 +207,23 @@ static bool date_is_valid(const struct date *date)
            date->second <= 60;
 }
 
-/* Years that 64 bits of ns cannot tell (before 1678, after 2261) become the nearest time that they can: a server's
- * "31 Dec 9999" is far away, not wrong. */
+/* Years that 64 bits of ns cannot tell (before 1678, after 2261) become the nearest time that they can: a
+ * server's "31 Dec 9999" is far away, not wrong. */
 static int finish_date(const struct date *date, int64_t offset_s, int64_t fraction_ns, int64_t *out)
 {
     if (!date_is_valid(date))
         return -EINVAL;
     int64_t seconds =
         days_of_date(date) * DAY_S + date->hour * 3600 + date->minute * 60 + date->second - offset_s;
+    bool past = seconds < 0;
+    if (past) { /* towards 0, so that the product is in reach whenever the sum is */
+        seconds++;
+        fraction_ns -= S_NS;
+    }
     int64_t time_ns;
-    if (__builtin_mul_overflow(seconds, 1000000000, &time_ns) ||
+    if (__builtin_mul_overflow(seconds, S_NS, &time_ns) ||
         __builtin_add_overflow(time_ns, fraction_ns, &time_ns))
-        time_ns = seconds < 0 ? INT64_MIN : INT64_MAX;
+        time_ns = past ? INT64_MIN : INT64_MAX;
     *out = time_ns;
     return 0;
 }
@@ -303,7 +307,7 @@ static bool take_rfc850(const char **text, struct date *date) /* ", 06-Nov-94 08
           take_second(text, date) && take_zone(text)))
         return false;
     /* RFC 9110 §5.6.7: the latest such year that is not more than 50 years ahead. */
-    int64_t latest = date_of_seconds(floor_div(wall_ns(), 1000000000)).year + 50;
+    int64_t latest = date_of_seconds(floor_div(wall_ns(), S_NS)).year + 50;
     date->year = latest - ((latest - year) % 100 + 100) % 100;
     return true;
 }
@@ -364,8 +368,8 @@ int parse_index_date(const char *text, int64_t *out)
 
 void format_rfc3339(int64_t time_ns, char out[TEXT_TIME_SIZE])
 {
-    int64_t seconds = floor_div(time_ns, 1000000000);
-    int fraction_ns = (int)(time_ns - seconds * 1000000000);
+    int64_t seconds = floor_div(time_ns, S_NS);
+    int fraction_ns = (int)((time_ns % S_NS + S_NS) % S_NS);
     struct date date = date_of_seconds(seconds);
     int size = snprintf(out, TEXT_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", (int)date.year, date.month,
                         date.day, date.hour, date.minute, date.second);
@@ -380,7 +384,7 @@ void format_rfc3339(int64_t time_ns, char out[TEXT_TIME_SIZE])
 
 void format_http_date(int64_t time_ns, char out[TEXT_TIME_SIZE])
 {
-    int64_t seconds = floor_div(time_ns, 1000000000);
+    int64_t seconds = floor_div(time_ns, S_NS);
     struct date date = date_of_seconds(seconds);
     int64_t day = floor_div(seconds, DAY_S) + 4; /* 1970-01-01 was a Thursday */
     snprintf(out, TEXT_TIME_SIZE, "%.3s, %02d %s %04d %02d:%02d:%02d GMT", days[day - floor_div(day, 7) * 7],

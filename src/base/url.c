@@ -8,8 +8,8 @@
 #include "base/seams.h"
 
 /*
- * May stand for itself in a path. Of what RFC 3986 §3.3 lets pass, "+" is left out since some servers read it as a
- * space, and ";" since some cut the path there.
+ * May stand for itself in a path. Of what RFC 3986 §3.3 lets pass, "+" is left out since some servers read it
+ * as a space, and ";" since some cut the path there.
  */
 static bool is_plain(unsigned char c)
 {

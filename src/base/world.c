@@ -76,8 +76,8 @@ uint32_t process_generation(void)
 }
 
 /*
- * Random numbers are drawn many at a time, each thread its own. What is left over is worthless in a forked child,
- * whose parent will use the same numbers, and after a test has changed the source.
+ * Random numbers are drawn many at a time, each thread its own. What is left over is worthless in a forked
+ * child, whose parent will use the same numbers, and after a test has changed the source.
  */
 struct random_pool {
     uint64_t numbers[32];

@@ -6,7 +6,7 @@
 
 #include "base/heap.h"
 
-/* No order property is broken, and every node is linked as its neighbours believe. Returns the number of nodes. */
+/* The order holds, and every node is linked as its neighbours believe. Returns the number of nodes. */
 static size_t check_below(const struct heap_node *node)
 {
     size_t count = 1;

@@ -15,7 +15,7 @@
 
 struct thing {
     struct table_entry entry;
-    char name[16];
+    char name[24];
     bool in;
     int met;
 };

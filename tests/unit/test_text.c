@@ -304,6 +304,10 @@ static void far_dates_are_far_and_not_wrong(void **state)
     assert_true(time_ns == INT64_MAX - 1);
     assert_ok(parse_rfc3339("1677-09-21T00:12:43.145224192Z", &time_ns));
     assert_true(time_ns == INT64_MIN);
+    assert_ok(parse_rfc3339("1677-09-21T00:12:43.145224193Z", &time_ns));
+    assert_true(time_ns == INT64_MIN + 1);
+    assert_ok(parse_rfc3339("1677-09-21T00:12:43.1Z", &time_ns));
+    assert_true(time_ns == INT64_MIN);
 }
 
 static void rfc3339_has_offsets_and_fractions(void **state)
