@@ -156,6 +156,16 @@ LARDER_API LARDER_WAITS int larder_cat_file(struct larder_fs *fs, const char *pa
 LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char *path,
                                                 const struct larder_range *range, void *buffer, size_t size);
 /*
+ * The same as a stream: hand the bytes to `take` in order, a piece (borrowed, up to 1 MiB) at a time, while the next one
+ * is fetched; never whole in memory. `take` is called on the caller's side, may be slow, and may call any function of
+ * Larder; it returns 0, or a negative status that stops the reading and is returned. All pieces are of one version
+ * (else -ESTALE), but together they are the range only when the count of bytes is returned. The handle's timeout does
+ * not count.
+ */
+typedef int larder_take_fn(void *arg, const void *data, size_t size);
+LARDER_API LARDER_WAITS int64_t larder_cat_to(struct larder_fs *fs, const char *path,
+                                              const struct larder_range *range, larder_take_fn *take, void *arg);
+/*
  * Copy one file to a local one, which is replaced whole or not at all; never whole in memory. `progress` (may be NULL)
  * is called in between with the bytes so far and the size (-1: unknown), on the caller's side. Returns the file's size.
  * (fsspec: get_file)

@@ -141,9 +141,10 @@ struct larder_bytes bytes_sink_take(struct bytes_sink *sink)
 {
     size_t size = sink->size;
     char *data = take(sink->data);
-    if (data)
-        data[size] = 0;
     sink->size = sink->capacity = 0;
+    if (!data)
+        return (struct larder_bytes){.data = ""}; /* nothing came: still a string */
+    data[size] = 0;
     return bytes_own(data, size);
 }
 

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One file to the caller, piece by piece. Two pieces take turns: while the caller has one, the other is filled. A caller
+ * who takes his time stops the reading, not the loop.
+ *
+ *     piece    filled by the reader ──▶ lent to the caller ──▶ given back by his reply ──▶ filled …
+ *
+ * What was lent cannot be taken back. A read that starts over has to send the same version again, of which the part
+ * that is known is dropped; else it is -ESTALE.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "fs/enter.h"
+#include "task/loop.h"
+
+#define PIECE_SIZE ((size_t)1 << 20)
+
+struct stream;
+
+struct piece {
+    struct letter letter;
+    struct post reply;
+    struct stream *stream;
+    char *data; /* mem; NULL before its first use */
+    size_t size;
+    bool lent;
+};
+
+struct stream {
+    struct sink sink;
+    /* const */
+    struct larder_fs *fs;
+    const char *path; /* full */
+    const struct larder_range *range;
+    larder_take_fn *fn;
+    void *arg;
+    struct larder_loop *loop;
+
+    /* the caller's side, and the loop's once a reply said so */
+    int stop; /* what `fn` returned */
+
+    /* loop */
+    struct piece pieces[2];
+    unsigned current;
+    int64_t count, skip; /* bytes kept so far; still to be dropped of what starts over */
+    bool sent;
+    char *version; /* that was begun; mem; NULL: not known */
+    struct edge_mail mail;
+    struct group group;
+    struct waiters returned;
+};
+
+/* ---- the caller's side ---- */
+
+static void piece_open(struct letter *letter)
+{
+    struct piece *piece = container_of(letter, struct piece, letter);
+    struct stream *stream = piece->stream;
+    if (stream->stop == 0)
+        stream->stop = stream->fn(stream->arg, piece->data, piece->size);
+    edge_mail_reply(&stream->mail, stream->loop, &piece->reply);
+}
+
+/* ---- the reader ---- */
+
+static void piece_returned(struct post *post)
+{
+    struct piece *piece = container_of(post, struct piece, reply);
+    piece->lent = false;
+    if (piece->stream->stop != 0)
+        group_cancel(&piece->stream->group);
+    waiters_wake(&piece->stream->returned);
+}
+
+static void lend(struct stream *stream)
+{
+    struct piece *piece = &stream->pieces[stream->current];
+    piece->lent = true;
+    stream->sent = true;
+    stream->current ^= 1;
+    edge_mail_send(&stream->mail, &piece->letter);
+}
+
+static int CO_FN turn(struct stream *stream)
+{
+    lend(stream);
+    struct piece *piece = &stream->pieces[stream->current];
+    while (piece->lent) {
+        int rc = waiters_wait(&stream->returned);
+        if (rc < 0)
+            return rc;
+    }
+    piece->size = 0;
+    return 0;
+}
+
+static int stream_begin(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    struct stream *stream = (struct stream *)sink;
+    const char *version = answer ? answer->info.version : NULL;
+    if (!stream->sent) {
+        stream->pieces[stream->current].size = 0;
+        stream->count = 0;
+        mem_free(stream->version);
+        stream->version = NULL;
+        if (version && !(stream->version = mem_dup(version)))
+            return fail_memory();
+    } else if (!version || !stream->version || strcmp(version, stream->version) != 0) {
+        return fail(-ESTALE, "%s: it changed while it was read", stream->path);
+    }
+    stream->skip = stream->count;
+    return 0;
+}
+
+static int CO_EDGE stream_room(struct sink *sink, size_t want, void **out, size_t *size)
+{
+    struct stream *stream = (struct stream *)sink;
+    if (stream->pieces[stream->current].size == PIECE_SIZE) {
+        int rc = turn(stream);
+        if (rc < 0)
+            return rc;
+    }
+    struct piece *piece = &stream->pieces[stream->current];
+    if (!piece->data && !(piece->data = mem_alloc(PIECE_SIZE)))
+        return fail_memory();
+    *out = piece->data + piece->size;
+    *size = PIECE_SIZE - piece->size;
+    return 0;
+}
+
+static int stream_fill(struct sink *sink, size_t size)
+{
+    struct stream *stream = (struct stream *)sink;
+    struct piece *piece = &stream->pieces[stream->current];
+    size_t known = (uint64_t)stream->skip < size ? (size_t)stream->skip : size;
+    if (known > 0) {
+        memmove(piece->data + piece->size, piece->data + piece->size + known, size - known);
+        stream->skip -= (int64_t)known;
+        size -= known;
+    }
+    piece->size += size;
+    stream->count += (int64_t)size;
+    return 0;
+}
+
+static int CO_FN read_all(struct stream *stream)
+{
+    int rc = layer_read(stream->fs->instance, stream->path, stream->range, &stream->fs->terms, &stream->sink,
+                        NULL);
+    if (rc == 0 && stream->pieces[stream->current].size > 0)
+        lend(stream);
+    return rc;
+}
+
+static int CO_EDGE read_child(void *arg)
+{
+    return read_all(arg);
+}
+
+/* ---- the call ---- */
+
+/* The reader is a child, so that this task can open its letters. When the mail is served every reply has run. */
+static int CO_FN read_with_mail(struct stream *stream)
+{
+    stream->loop = task_loop(task_current());
+    edge_mail_open(&stream->mail);
+    waiters_init(&stream->returned);
+    group_init(&stream->group, GROUP_FIRST, 0);
+    int rc = group_add(&stream->group, read_child, stream);
+    int served = edge_mail_serve(&stream->mail, &stream->group);
+    int joined = group_join(&stream->group);
+    return rc < 0 ? rc : joined < 0 ? joined : served;
+}
+
+static int CO_EDGE read_task(void *arg)
+{
+    return read_with_mail(arg);
+}
+
+int64_t larder_cat_to(struct larder_fs *fs, const char *path, const struct larder_range *range,
+                      larder_take_fn *take, void *arg)
+{
+    autofree char *full = NULL;
+    int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc < 0)
+        return rc;
+    struct stream stream = {.sink = {.begin = stream_begin, .room = stream_room, .fill = stream_fill},
+                            .fs = fs,
+                            .path = full,
+                            .range = range,
+                            .fn = take,
+                            .arg = arg};
+    for (unsigned i = 0; i < 2; i++) {
+        struct piece *piece = &stream.pieces[i];
+        piece->letter.open = piece_open;
+        piece->reply.run = piece_returned;
+        piece->stream = &stream;
+    }
+    rc = enter_task_untimed(fs, path, read_task, &stream);
+    mem_free(stream.pieces[0].data);
+    mem_free(stream.pieces[1].data);
+    mem_free(stream.version);
+    if (stream.stop < 0)
+        return fail(stream.stop, "%s: stopped by its reader", path);
+    return rc < 0 ? rc : stream.count;
+}
