@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "task_test.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define WORKERS 64 /* more than libuv may have been told to have */
+
+struct job {
+    pthread_t thread;
+    int status;
+    atomic_bool ran;
+    sem_t *begun, *go;
+};
+
+static int do_job(void *arg)
+{
+    struct job *job = arg;
+    job->thread = pthread_self();
+    if (job->begun != NULL)
+        sem_post(job->begun);
+    if (job->go != NULL)
+        sem_wait(job->go);
+    atomic_store(&job->ran, true);
+    return job->status < 0 ? fail(job->status, "block %d", 3) : job->status;
+}
+
+static CO_EDGE int other_thread(void *arg)
+{
+    struct job job = {.status = 4};
+    CHECK(offload(do_job, &job) == 4);
+    CHECK(job.ran && !pthread_equal(job.thread, pthread_self()));
+    return 0;
+}
+
+static void work_is_done_on_another_thread(void **state)
+{
+    assert_task(other_thread, NULL);
+}
+
+static CO_EDGE int text_back(void *arg)
+{
+    struct job job = {.status = -EBADMSG};
+    CHECK(offload(do_job, &job) == -EBADMSG);
+    CHECK(strcmp(larder_error(), "block 3") == 0);
+    struct work *work = NULL;
+    CHECK(work_start(do_job, &job, &work) == 0);
+    error_clear();
+    CHECK(work_finish(work) == -EBADMSG);
+    CHECK(strcmp(larder_error(), "block 3") == 0);
+    CHECK(work_finish(NULL) == 0);
+    return 0;
+}
+
+static void status_and_text_come_back(void **state)
+{
+    assert_task(text_back, NULL);
+}
+
+struct offloader {
+    struct larder_task *task;
+    struct job job;
+    int rc;
+};
+
+static CO_EDGE int run_offload(void *arg)
+{
+    struct offloader *offloader = arg;
+    offloader->task = task_current();
+    offloader->rc = offload(do_job, &offloader->job);
+    return 0;
+}
+
+/* Every worker is held by a job, so that the next one stays on the queue. */
+static CO_EDGE int cancel_queued(void *arg)
+{
+    sem_t go;
+    sem_init(&go, 0, 0);
+    static struct job holding[WORKERS];
+    static struct work *works[WORKERS];
+    for (int i = 0; i < WORKERS; i++) {
+        holding[i] = (struct job){.go = &go};
+        CHECK(work_start(do_job, &holding[i], &works[i]) == 0);
+    }
+    struct offloader offloader = {.rc = 1};
+    struct group group;
+    group_init(&group, GROUP_ALL, 0);
+    CHECK(group_add(&group, run_offload, &offloader) == 0);
+    task_yield();
+    larder_cancel(offloader.task);
+    CHECK(group_join(&group) == 0);
+    CHECK(offloader.rc == -ECANCELED && !offloader.job.ran);
+    for (int i = 0; i < WORKERS; i++)
+        sem_post(&go);
+    for (int i = 0; i < WORKERS; i++)
+        CHECK(work_finish(works[i]) == 0 && holding[i].ran);
+    sem_destroy(&go);
+    return 0;
+}
+
+static void a_cancel_takes_work_off_the_queue(void **state)
+{
+    assert_task(cancel_queued, NULL);
+}
+
+static CO_EDGE int cancel_running(void *arg)
+{
+    sem_t begun, go;
+    sem_init(&begun, 0, 0);
+    sem_init(&go, 0, 0);
+    struct offloader offloader = {.rc = 1, .job = {.begun = &begun, .go = &go}};
+    struct group group;
+    group_init(&group, GROUP_ALL, 0);
+    CHECK(group_add(&group, run_offload, &offloader) == 0);
+    while (sem_trywait(&begun) != 0)
+        CHECK(task_sleep(1) == 0);
+    larder_cancel(offloader.task);
+    CHECK(task_sleep(2) == 0);
+    CHECK(offloader.rc == 1);
+    sem_post(&go);
+    CHECK(group_join(&group) == 0);
+    CHECK(offloader.rc == -ECANCELED && offloader.job.ran);
+    sem_destroy(&go);
+    sem_destroy(&begun);
+    return 0;
+}
+
+static void a_cancel_waits_for_work_that_has_begun(void **state)
+{
+    assert_task(cancel_running, NULL);
+}
+
+static CO_EDGE int already_cancelled(void *arg)
+{
+    struct job job = {.status = 0};
+    struct work *work = NULL;
+    CHECK(work_start(do_job, &job, &work) == 0);
+    larder_cancel(task_current());
+    CHECK(work_finish(work) == 0 && job.ran); /* what was begun is finished */
+    job.ran = false;
+    CHECK(offload(do_job, &job) == -ECANCELED && !job.ran);
+    return 0;
+}
+
+static void a_cancelled_task_begins_no_work_and_finishes_what_it_began(void **state)
+{
+    assert_task(already_cancelled, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(work_is_done_on_another_thread),
+        cmocka_unit_test(status_and_text_come_back),
+        cmocka_unit_test(a_cancel_takes_work_off_the_queue),
+        cmocka_unit_test(a_cancel_waits_for_work_that_has_begun),
+        cmocka_unit_test(a_cancelled_task_begins_no_work_and_finishes_what_it_began),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
