@@ -309,6 +309,7 @@ static void make_answer(struct fault_server *server, const struct fault_request 
     if (fault->status) {
         *answer = (struct fault_answer){.status = fault->status};
         fault_answer_header(answer, "Content-Length", "%zu", fault->body_size);
+        fault_answer_body(answer, "", 0);
     } else {
         pthread_mutex_lock(&server->lock);
         fault_answer_make(answer, &server->tree, request, fault->flags);
