@@ -139,6 +139,10 @@ int edge_run_always(struct larder_loop *loop, larder_task_fn *fn, void *arg);
 /* The blocked thread leaves for exit() from inside a letter: nobody will open the others. */
 void edge_abandon_calls(void);
 
+/* libuv's own exit handler joins its worker threads. In a fork's child those are the parent's, which aborts or hangs:
+ * so it is given workers of this process, if the parent had any. */
+void workers_before_exit(void);
+
 /* ---- signals ---- */
 /* Block all signals but those that a thread raises by its own fault, and put the mask back: around whatever makes a
  * thread. A handler of the host would run on a task's stack. */

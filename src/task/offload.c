@@ -53,20 +53,43 @@ static void cancel_work(struct wait *wait)
     uv_cancel((uv_req_t *)&container_of(wait, struct work, wait)->request);
 }
 
-/* A process's worker threads are all born with its first request, and inherit that thread's mask. On a loop's own
- * thread that is right already; on a caller's it must be made so once. */
+/* A process's worker threads are all born with its first request, and inherit the mask of that thread, which may be
+ * the caller's. */
+static atomic_uint workers_born; /* in which generation of the process, plus one */
+
 static void queue(struct larder_loop *loop, struct work *work)
 {
-    static atomic_uint born; /* the generation, plus one */
     sigset_t before;
     unsigned generation = process_generation() + 1;
-    bool first = loop->attached && atomic_exchange(&born, generation) != generation;
-    if (first)
+    bool first = atomic_load_explicit(&workers_born, memory_order_relaxed) != generation;
+    if (first) {
+        atomic_store(&workers_born, generation);
         signals_block(&before);
+    }
     int rc = uv_queue_work(loop->uv, &work->request, do_work, done_work);
     assert(rc == 0); /* it fails for a missing function only */
     if (first)
         signals_restore(&before);
+}
+
+static void no_work(uv_work_t *request)
+{
+}
+
+static void after_no_work(uv_work_t *request, int status)
+{
+}
+
+void workers_before_exit(void)
+{
+    unsigned generation = atomic_load(&workers_born);
+    uv_loop_t uv;
+    uv_work_t request;
+    if (generation == 0 || generation == process_generation() + 1 || uv_loop_init(&uv) < 0)
+        return;
+    uv_queue_work(&uv, &request, no_work, after_no_work);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    uv_loop_close(&uv);
 }
 
 int offload(work_fn *fn, void *arg)

@@ -56,6 +56,7 @@ static void end_loops(void)
     edge_abandon_calls();
     for (struct larder_loop *loop; (loop = next_kept()) != NULL;)
         loop_end(loop, until);
+    workers_before_exit();
 }
 
 static void lock_for_fork(void)
