@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+/*
+ * HTTP requests of tasks, one after the other as straight-line code:
+ *
+ *     struct http_transfer *transfer = NULL;
+ *     int rc = http_open(site, &request, &transfer);                   the headers of the final answer are there
+ *     const struct http_response *response = http_response(transfer);
+ *     while ((count = http_read(transfer, buffer, sizeof buffer)) > 0)  straight out of curl's own buffer
+ *         …
+ *     http_close(transfer);                                            abandons what was not read to its end
+ *
+ * A task wakes when the headers are there, when its buffer is full, and at the end: for a small file once in all. What
+ * arrives while no buffer is lent is held, up to 64 KiB; beyond that the server has to wait.
+ *
+ * Nothing is decoded: no Accept-Encoding is sent. Redirects are followed (10 at most) for GET and HEAD; credentials and
+ * the site's own headers go to no other origin than the one that was asked first.
+ */
+#include "task/task.h"
+
+struct http_site;
+struct http_transfer;
+
+/* How a site is spoken to. NULL, false and 0 are the defaults. */
+struct http_config {
+    int64_t connect_timeout_ms; /* 0: 30 s. For name look-up, TCP and TLS together */
+    int64_t stall_timeout_ms;   /* 0: 60 s. Without a byte for so long: -ETIMEDOUT. Rounded up to seconds */
+    unsigned connections_max;   /* 0: 32. Requests beyond them wait for their turn */
+    bool http1;                 /* no HTTP/2, which otherwise is agreed upon over TLS */
+    bool insecure;              /* any certificate will do */
+    bool netrc;                 /* look for credentials in ~/.netrc */
+    const char *user, *password, *bearer;
+    const char *headers; /* lines "Name: value", sent with each request */
+    const char *ca_file, *client_cert, *client_key;
+    const char *proxy; /* NULL: the environment's, "": none */
+    const char *unix_socket;
+    const char *user_agent; /* NULL: larder/VERSION */
+};
+/* Copies the config. Any thread. -EINVAL: it cannot be. */
+int http_site_new(struct larder_loop *loop, const struct http_config *config, struct http_site **out);
+/* Any thread; no transfer is open. NULL is fine. */
+void http_site_free(struct http_site *site);
+
+enum http_method { HTTP_GET, HTTP_HEAD };
+struct http_request { /* borrowed while http_open runs */
+    enum http_method method;
+    const char *url;
+    const char *range; /* "0-1023", "512-", "-100"; NULL: everything */
+    const char *if_match, *if_none_match, *if_modified_since;
+    const char *accept;
+};
+
+enum http_header {
+    HTTP_AGE,
+    HTTP_CACHE_CONTROL,
+    HTTP_CONTENT_ENCODING,
+    HTTP_CONTENT_RANGE,
+    HTTP_CONTENT_TYPE,
+    HTTP_DATE,
+    HTTP_ETAG,
+    HTTP_EXPIRES,
+    HTTP_LAST_MODIFIED,
+    HTTP_LOCATION,
+    HTTP_RETRY_AFTER,
+    HTTP_VARY,
+    HTTP_HEADERS
+};
+struct http_response { /* borrowed from its transfer */
+    int status;
+    int64_t content_length;           /* -1: not said */
+    const char *header[HTTP_HEADERS]; /* NULL: missing. Lines of one name are joined by ", " */
+    const char *url;                  /* that answered: the last of the redirects */
+    bool slash_added; /* a redirect led to the same path with a slash behind it: a directory */
+};
+
+/* Returns when the headers of the answer are there, whatever its status. A failure to get an answer: see http_error.c;
+ * `*out` is untouched then. */
+int CO_FN http_open(struct http_site *site, const struct http_request *request, struct http_transfer **out);
+const struct http_response *http_response(const struct http_transfer *transfer);
+/*
+ * The next bytes of the body: `size` of them, fewer at the end. 0 at the end, when curl has said that all is well and
+ * as many bytes came as were announced; a failure else, also when bytes were put into the buffer before it.
+ */
+int64_t CO_FN http_read(struct http_transfer *transfer, void *buffer, size_t size);
+/* What is still coming is abandoned, and its connection closed (HTTP/2: its stream). NULL is fine. */
+void http_close(struct http_transfer *transfer);
+
+/* "GET URL bytes 0-1023: WHY", with no secret in it, is the text; returns `status`. */
+int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The failure that an answer's status is (http_error.c has the table). */
+int http_fail_status(const struct http_transfer *transfer);
+
+/* What a Content-Range header says. -EPROTO (no text): not that. "*" for the range or the total is -1. */
+struct content_range {
+    int64_t first, last, total;
+};
+int content_range_parse(const char *text, struct content_range *out);
+
+#endif

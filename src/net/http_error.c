@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a failure is called. Missing is never failed: only 404 and 410 are -ENOENT.
+ *
+ *   no answer    -EHOSTUNREACH  the name is unknown, no route      -ECONNREFUSED …  as connect(2) says
+ *                -ETIMEDOUT     no connection, or no byte, in time -ECONNRESET      the connection was lost,
+ *                                                                                or the body cut
+ *                -EACCES        the certificate is not to be trusted
+ *                -EPROTO        not HTTP, or no TLS that both can speak
+ *                -ELOOP         too many redirects
+ *   4xx          -ENOENT 404 410    -EACCES 401 403 407 451    -ESTALE 412    -ETIMEDOUT 408    -EBUSY 423 425 429
+ *                -ENOTSUP 405       -EINVAL 400                -ENAMETOOLONG 414
+ *   5xx          -EBUSY 503         -ETIMEDOUT 504             -ENOTSUP 501
+ *   any other    -EIO of 4xx and 5xx, else -EPROTO
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/seams.h"
+#include "net/transfer.h"
+#include "net/uri.h"
+
+static const char *method_name(enum http_method method)
+{
+    return method == HTTP_HEAD ? "HEAD" : "GET";
+}
+
+int http_fail_url(enum http_method method, const char *url, int status, const char *why)
+{
+    autofree char *shown = uri_redact(url);
+    return shown ? fail(status, "%s %s: %s", method_name(method), shown, why) : fail_memory();
+}
+
+int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
+{
+    char why[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    autofree char *shown = uri_redact(transfer->url);
+    if (!shown)
+        return fail_memory();
+    return fail(status, "%s %s%s%s: %s", method_name(transfer->method), shown,
+                transfer->range ? " bytes " : "", transfer->range ? transfer->range : "", why);
+}
+
+static int cut_body(const struct http_transfer *transfer)
+{
+    if (transfer->response.content_length < 0)
+        return http_fail(transfer, -ECONNRESET, "the body was cut after %lld bytes",
+                         (long long)transfer->received);
+    return http_fail(transfer, -ECONNRESET, "the body was cut after %lld of %lld bytes",
+                     (long long)transfer->received, (long long)transfer->response.content_length);
+}
+
+/* connect(2)'s errors that say more than "unreachable". */
+static int connect_status(const struct http_transfer *transfer)
+{
+    long error = 0;
+    curl_easy_getinfo(transfer->exchange.easy, CURLINFO_OS_ERRNO, &error);
+    switch (error) {
+    case ECONNREFUSED:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EMFILE:
+    case ENFILE:
+    case ENOENT: /* no such unix socket: not a missing file */
+        return error == ENOENT ? -ECONNREFUSED : -(int)error;
+    default:
+        return -EHOSTUNREACH;
+    }
+}
+
+static int transport_status(const struct http_transfer *transfer)
+{
+    switch (transfer->exchange.result) {
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_WRITE_ERROR: /* ours says so when memory is out */
+        return -ENOMEM;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_PROXY:
+        return -EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+        return connect_status(transfer);
+    case CURLE_OPERATION_TIMEDOUT:
+        return -ETIMEDOUT;
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return -ECONNRESET;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_CLIENTCERT:
+    case CURLE_LOGIN_DENIED:
+        return -EACCES;
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CIPHER:
+    case CURLE_URL_MALFORMAT:
+        return -EINVAL;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_NOT_BUILT_IN:
+        return -ENOTSUP;
+    default:
+        return -EPROTO;
+    }
+}
+
+int http_fail_transport(const struct http_transfer *transfer)
+{
+    CURLcode result = transfer->exchange.result;
+    int status = transport_status(transfer);
+    if (status == -ENOMEM)
+        return fail_memory();
+    if (transfer->headers_done && status == -ECONNRESET)
+        return cut_body(transfer);
+    const char *why = transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(result);
+    return http_fail(transfer, status, "%s", why);
+}
+
+static int status_of(int answer)
+{
+    switch (answer) {
+    case 404:
+    case 410:
+        return -ENOENT;
+    case 401:
+    case 403:
+    case 407:
+    case 451:
+        return -EACCES;
+    case 412:
+        return -ESTALE;
+    case 408:
+    case 504:
+        return -ETIMEDOUT;
+    case 423:
+    case 425:
+    case 429:
+    case 503:
+        return -EBUSY;
+    case 405:
+    case 501:
+        return -ENOTSUP;
+    case 400:
+        return -EINVAL;
+    case 414:
+        return -ENAMETOOLONG;
+    default:
+        return answer >= 400 && answer <= 599 ? -EIO : -EPROTO;
+    }
+}
+
+static const char *phrase_of(int answer)
+{
+    static const struct {
+        int answer;
+        const char *phrase;
+    } phrases[] = {
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {407, "Proxy Authentication Required"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {412, "Precondition Failed"},
+        {416, "Range Not Satisfiable"},
+        {423, "Locked"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {507, "Insufficient Storage"},
+    };
+    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
+        if (phrases[i].answer == answer)
+            return phrases[i].phrase;
+    return NULL;
+}
+
+int http_fail_status(const struct http_transfer *transfer)
+{
+    int answer = transfer->response.status;
+    const char *phrase = phrase_of(answer);
+    if (phrase)
+        return http_fail(transfer, status_of(answer), "%d %s", answer, phrase);
+    return http_fail(transfer, status_of(answer), "the answer is %d", answer);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_TRANSFER_H
+#define NET_TRANSFER_H
+/* The inside of a transfer: for http.c and http_error.c. */
+#include "base/buffer.h"
+#include "net/client.h"
+#include "net/http.h"
+
+struct http_site {
+    struct larder_loop *loop;
+    uint64_t serial; /* of all sites of the process: what an easy handle was set up for */
+    char *user, *password, *bearer, *ca_file, *client_cert, *client_key, *proxy, *unix_socket, *user_agent;
+    struct curl_slist *headers;
+    int64_t connect_timeout_ms, stall_timeout_ms;
+    unsigned connections_max;
+    bool http1, insecure, netrc;
+
+    /* loop only */
+    unsigned live;
+    bool multiplexed; /* it has answered by HTTP/2 */
+    struct waiters turn;
+};
+
+struct http_transfer {
+    struct exchange exchange;
+    struct http_site *site;
+    uint64_t serial; /* of the site that the easy handle is set up for; 0: none */
+    enum http_method method;
+    char *url, *range;
+    struct curl_slist *headers; /* the site's and the request's, when the request has its own */
+    bool foreign;               /* redirected to another origin: no credentials */
+
+    /* the answer */
+    bool headers_done;
+    bool discard;                  /* nobody wants the body */
+    uint32_t header[HTTP_HEADERS]; /* where in `text`; 0: missing */
+    struct buffer text;
+    struct http_response response;
+    int64_t received; /* bytes of the body */
+
+    /* the body: into what http_read lends, else held */
+    char *lent;
+    size_t lent_size, lent_used;
+    struct buffer held;
+    size_t held_start; /* what is before it was taken */
+    bool paused;
+    char curl_text[CURL_ERROR_SIZE];
+};
+
+/* The text and status of what curl says ended the exchange. */
+int http_fail_transport(const struct http_transfer *transfer);
+/* Before there is a transfer. */
+int http_fail_url(enum http_method method, const char *url, int status, const char *why);
+
+#endif
