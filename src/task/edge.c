@@ -249,7 +249,7 @@ void edge_mail_send(struct edge_mail *mail, struct letter *letter)
         waiters_wake(mail->reader);
 }
 
-/* After the group: whatever its tasks sent has been opened, and the replies to it have run. */
+/* After the group: whatever its tasks sent has been opened. */
 static CO_FN void wait_drained(struct edge_call *call)
 {
     struct wait drain = WAIT_INIT;
@@ -273,12 +273,12 @@ static void turn_over(struct post *post)
     wait_done(&container_of(post, struct turn, post)->wait, 0);
 }
 
-/* Those of the last letters are in the queue, and so run before this. */
-static CO_FN void wait_replies(struct larder_loop *loop)
+/* Those of the last letters are in the queue already, and so run before this. */
+static CO_FN void wait_replies(struct edge_mail *mail, struct larder_loop *loop)
 {
     struct turn turn = {.post.run = turn_over};
-    loop_later(loop, &turn.post);
-    wait_on_deaf(&turn.wait);
+    if (mail->replied && edge_mail_reply(mail, loop, &turn.post) == 0)
+        wait_on_deaf(&turn.wait);
 }
 
 int edge_mail_serve(struct edge_mail *mail, struct group *group)
@@ -286,6 +286,7 @@ int edge_mail_serve(struct edge_mail *mail, struct group *group)
     if (mail->call != NULL) {
         int rc = group_join(group);
         wait_drained(mail->call);
+        wait_replies(mail, mail->call->loop);
         return rc;
     }
     mail->reader = &group->changed;
@@ -303,16 +304,15 @@ int edge_mail_serve(struct edge_mail *mail, struct group *group)
         }
     }
     mail->reader = NULL;
-    if (mail->replied)
-        wait_replies(task_current()->loop);
+    wait_replies(mail, task_current()->loop);
     return group_join(group);
 }
 
 int edge_mail_reply(struct edge_mail *mail, struct larder_loop *loop, struct post *post)
 {
+    mail->replied = true;
     if (mail->call != NULL)
         return loop_post(loop, post);
-    mail->replied = true;
     loop_later(loop, post);
     return 0;
 }

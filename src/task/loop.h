@@ -83,7 +83,7 @@ struct edge_mail {
     struct edge_call *call; /* a thread's; NULL when the calling task opens its own letters */
     struct letter *first, **last;
     struct waiters *reader; /* whom a letter wakes, while edge_mail_serve runs */
-    bool replied;
+    bool replied;           /* the opener's, then edge_mail_serve's */
 };
 void CO_FN edge_mail_open(struct edge_mail *mail);
 void edge_mail_send(struct edge_mail *mail, struct letter *letter);

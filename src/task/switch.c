@@ -34,12 +34,17 @@
 #define WITH_TSAN 1
 #endif
 
+/* Declared here, since a clang may come without the sanitizers' headers. */
 #ifdef WITH_ASAN
-#include <sanitizer/common_interface_defs.h>
+void __sanitizer_start_switch_fiber(void **fake_stack, const void *low, size_t size);
+void __sanitizer_finish_switch_fiber(void *fake_stack, const void **low, size_t *size);
 #define STACK_SIZE ((size_t)1024 * 1024) /* red zones make frames several times larger */
 #define UNSEEN     __attribute__((no_sanitize_address))
 #elif defined(WITH_TSAN)
-#include <sanitizer/tsan_interface.h>
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #define STACK_SIZE ((size_t)512 * 1024)
 #define UNSEEN     __attribute__((no_sanitize_thread))
 #else

@@ -74,7 +74,7 @@ static void a_task_joins_another_but_not_itself(void **state)
 static CO_EDGE int cancelled_join(void *arg)
 {
     struct larder_task *task = NULL;
-    CHECK(larder_spawn(NULL, sleeps, NULL, NULL, NULL, &task) == 0);
+    CHECK(larder_spawn(arg, sleeps, NULL, NULL, NULL, &task) == 0);
     larder_cancel(task_current());
     CHECK(larder_join(task) == -ECANCELED); /* the handle is given back; the task runs on, for its loop */
     return 0;
@@ -84,7 +84,7 @@ static void a_cancelled_join_lets_the_task_go(void **state)
 {
     struct larder_loop *loop = NULL;
     assert_ok(larder_loop_new(&loop));
-    larder_sync(loop, cancelled_join, NULL, 0);
+    assert_ok(larder_sync(loop, cancelled_join, loop, 0));
     assert_ok(larder_loop_close(loop, NULL, NULL));
 }
 
