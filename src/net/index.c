@@ -21,7 +21,8 @@
 
 #define JSON_SIZE_MAX ((size_t)256 << 20)
 #define TAIL_SIZE     256 /* of the text behind a link, where date and size are */
-#define FEED_SIZE     ((size_t)1 << 20)
+#define FEED_SIZE     ((size_t)256 << 10)
+#define TAG_SIZE      16 /* more than "</script>" */
 
 enum format { FORMAT_UNKNOWN, FORMAT_HTML, FORMAT_JSON };
 
@@ -42,6 +43,7 @@ struct index {
     struct buffer json;
 
     htmlParserCtxtPtr html;
+    struct buffer html_text;    /* what it was not given yet */
     struct index_entry pending; /* the link whose text is being collected; name NULL: none */
     char *pending_name;         /* mem */
     bool in_link, in_pre;
@@ -276,27 +278,58 @@ static const htmlSAXHandler html_handler = {
     .ignorableWhitespace = on_text,
 };
 
-static int feed_html(struct index *index, const char *data, size_t size, bool end)
+static int parse_html(struct index *index, size_t size, bool end)
+{
+    htmlParseChunk(index->html, index->html_text.data, (int)size, end);
+    index->html_text.size -= size;
+    memmove(index->html_text.data, index->html_text.data + size, index->html_text.size);
+    if (index->status == 0 && index->html->errNo == XML_ERR_NO_MEMORY)
+        index->status = fail_memory();
+    return index->status;
+}
+
+/*
+ * libxml2 must be told to recover, else a script ends at the first "</" in it, and what follows is taken for links.
+ * But then it overlooks a "</script>" that comes in two pieces. So a piece never ends within one.
+ */
+static int feed_html(struct index *index, const char *data, size_t size)
 {
     if (!index->html) {
         htmlSAXHandler handler = html_handler;
         index->html = htmlCreatePushParserCtxt(&handler, index, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
         if (!index->html)
             return fail_memory();
-        htmlCtxtUseOptions(index->html, HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR |
-                                            HTML_PARSE_NOWARNING | HTML_PARSE_NOIMPLIED | HTML_PARSE_COMPACT);
+        htmlCtxtUseOptions(index->html,
+                           HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING);
     }
-    do {
+    while (size > 0) {
         size_t part = size < FEED_SIZE ? size : FEED_SIZE;
-        size -= part;
-        htmlParseChunk(index->html, data, (int)part, end && size == 0);
+        int rc = buffer_add(&index->html_text, data, part);
+        if (rc < 0)
+            return rc;
+        size_t whole = index->html_text.size, back = 1;
+        while (back <= TAG_SIZE && back <= whole && index->html_text.data[whole - back] != '<')
+            back++;
+        if (back <= TAG_SIZE && back <= whole)
+            whole -= back;
+        rc = parse_html(index, whole, false);
+        if (rc < 0)
+            return rc;
         data += part;
-        if (index->status == 0 && index->html->errNo == XML_ERR_NO_MEMORY)
-            index->status = fail_memory();
-    } while (size > 0 && index->status == 0);
-    if (end)
-        end_entry(index);
-    return index->status;
+        size -= part;
+    }
+    return 0;
+}
+
+static int finish_html(struct index *index)
+{
+    if (!index->html)
+        return fail(-ENOTSUP, "the answer is empty, and no index of a directory");
+    int rc = buffer_add(&index->html_text, "", 0);
+    if (rc == 0)
+        rc = parse_html(index, index->html_text.size, true);
+    end_entry(index);
+    return index->status < 0 ? index->status : rc;
 }
 
 /* ---- JSON ---- */
@@ -389,6 +422,7 @@ int index_new(const char *url, const char *content_type, index_entry_fn *fn, voi
     index->arg = arg;
     index->format = format;
     index->json = BUFFER(JSON_SIZE_MAX);
+    index->html_text = BUFFER(FEED_SIZE + 2 * TAG_SIZE);
     int rc = set_page(index, url);
     if (rc < 0) {
         index_free(index);
@@ -412,17 +446,13 @@ int index_feed(struct index *index, const void *data, size_t size)
         index->format = text[i] == '<' ? FORMAT_HTML : FORMAT_JSON;
     }
     if (index->format == FORMAT_HTML)
-        return feed_html(index, data, size, false);
+        return feed_html(index, data, size);
     return buffer_add(&index->json, data, size);
 }
 
 int index_finish(struct index *index)
 {
-    if (index->format == FORMAT_JSON)
-        return finish_json(index);
-    if (!index->html)
-        return fail(-ENOTSUP, "the answer is empty, and no index of a directory");
-    return feed_html(index, "", 0, true);
+    return index->format == FORMAT_JSON ? finish_json(index) : finish_html(index);
 }
 
 void index_free(struct index *index)
@@ -432,6 +462,7 @@ void index_free(struct index *index)
     if (index->html)
         htmlFreeParserCtxt(index->html);
     buffer_free(&index->json);
+    buffer_free(&index->html_text);
     table_fini(&index->seen);
     arena_free(&index->names);
     mem_free(index->pending_name);

@@ -1,0 +1,88 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# nginx-up.sh DIR PORT TLS_PORT: nginx for tests, on http://127.0.0.1:PORT and https://127.0.0.1:TLS_PORT (HTTP/2, a
+# self-signed certificate in DIR/cert.pem). The document root is DIR/www, the access log DIR/access.log: connection,
+# method, URI, status, Range.
+#   /               autoindex as HTML          /json/ /xml/  the same tree, listed otherwise
+#   /gzip/          encodes when asked to      /encoded/     encodes, asked or not
+#   /noetag/        neither ETag nor           /lastmod/     Last-Modified alone
+#                   Last-Modified              /weak/        a weak ETag
+#   /norange/       200 to every Range         /basic/       user "test", password "test"
+#   /slow/          100 kB/s after 64 kB       /status/NNN   answers NNN
+#   /drop/          closes without an answer   /redirect/X   302 to /X
+#   /cached/        Cache-Control: max-age=60  /nohead/      405 to HEAD
+#   /hop/X          302 to the TLS port's /X   /loop/        302 to itself
+#   /echo           what credentials came, as text
+# nginx runs in the background, with its pid in DIR/nginx.pid. Exit 1: it does not start (a port is taken).
+set -eu
+[ $# -eq 3 ] || { echo "usage: ${0##*/} DIR PORT TLS_PORT" >&2; exit 2; }
+dir=$1 port=$2 tls=$3
+mkdir -p "$dir/www" "$dir/tmp"
+[ -s "$dir/cert.pem" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+	-subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+	-keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+printf 'test:%s\n' "$(openssl passwd -apr1 test)" >"$dir/htpasswd"
+user=
+[ "$(id -u)" != 0 ] || user="user $(id -un) $(id -gn);"
+cat >"$dir/nginx.conf" <<CONF
+$user
+worker_processes 1;
+pid $dir/nginx.pid;
+error_log $dir/error.log info;
+events { worker_connections 1024; }
+http {
+	include /etc/nginx/mime.types;
+	default_type application/octet-stream;
+	log_format brief '\$connection \$request_method \$request_uri \$status \$http_range';
+	access_log $dir/access.log brief;
+	client_body_temp_path $dir/tmp/body;
+	proxy_temp_path $dir/tmp/proxy;
+	fastcgi_temp_path $dir/tmp/fastcgi;
+	uwsgi_temp_path $dir/tmp/uwsgi;
+	scgi_temp_path $dir/tmp/scgi;
+	keepalive_timeout 30;
+	keepalive_requests 1000000;
+	server {
+		listen 127.0.0.1:$port;
+		listen 127.0.0.1:$tls ssl http2;
+		ssl_certificate $dir/cert.pem;
+		ssl_certificate_key $dir/key.pem;
+		root $dir/www;
+		autoindex on;
+		location /json/ { alias $dir/www/; autoindex_format json; }
+		location /xml/ { alias $dir/www/; autoindex_format xml; }
+		location /gzip/ { alias $dir/www/; gzip on; gzip_types *; gzip_min_length 1; }
+		location /encoded/ { alias $dir/www/; add_header Content-Encoding gzip; }
+		location /noetag/ { alias $dir/www/; etag off; add_header Last-Modified ""; }
+		location /lastmod/ { alias $dir/www/; etag off; }
+		location /weak/ { alias $dir/www/; etag off; add_header ETag 'W/"weak"'; }
+		location /cached/ { alias $dir/www/; add_header Cache-Control max-age=60; }
+		location /norange/ { alias $dir/www/; max_ranges 0; }
+		location /nohead/ { alias $dir/www/; if (\$request_method = HEAD) { return 405; } }
+		location /basic/ { alias $dir/www/; auth_basic test; auth_basic_user_file $dir/htpasswd; }
+		location /slow/ { alias $dir/www/; limit_rate 100k; limit_rate_after 64k; }
+		location /drop/ { return 444; }
+		location = /echo { default_type text/plain; return 200 "[\$http_authorization][\$http_x_key]"; }
+		location ~ ^/redirect/(?<rest>.*)\$ { return 302 /\$rest; }
+		location ~ ^/hop/(?<rest>.*)\$ { return 302 https://127.0.0.1:$tls/\$rest; }
+		location ~ ^/loop/ { return 302 \$request_uri; }
+		location ~ ^/status/(?<code>[45]..)\$ {
+			if (\$code = 400) { return 400; } if (\$code = 401) { return 401; }
+			if (\$code = 403) { return 403; } if (\$code = 404) { return 404; }
+			if (\$code = 410) { return 410; } if (\$code = 412) { return 412; }
+			if (\$code = 416) { return 416; }
+			if (\$code = 429) { return 429; } if (\$code = 500) { return 500; }
+			if (\$code = 502) { return 502; } if (\$code = 503) { return 503; }
+			if (\$code = 504) { return 504; }
+			return 501;
+		}
+	}
+}
+CONF
+nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf" || { cat "$dir/error.log" >&2; exit 1; }
+tries=0
+until [ -s "$dir/nginx.pid" ]; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || exit 1
+	sleep 0.05
+done
