@@ -15,20 +15,10 @@ ROOT = os.environ["LARDER_SOURCE_ROOT"]
 DIRS, FILES, SIZE = 20, 500, 4096
 
 
-def free_ports(count):
-    """The first of `count` neighbouring free ports."""
-    for _ in range(50):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        try:
-            for i in range(count):
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", port + i))
-            return port
-        except OSError:
-            continue
-    raise SystemExit("no free ports")
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def content(key):
@@ -49,7 +39,7 @@ class Check:
 
 def main():
     state = tempfile.mkdtemp(prefix="larder-test-")
-    port = free_ports(2)
+    port = free_port()
     keys = [f"d{d:02}/f{f:03}" for d in range(DIRS) for f in range(FILES)]
     for d in range(DIRS):
         os.makedirs(f"{state}/www/tree/d{d:02}")
@@ -60,7 +50,7 @@ def main():
     names = "".join(key + "\n" for key in keys).encode()
     check = Check(state)
     url = f"http://127.0.0.1:{port}/tree"
-    up = [f"{ROOT}/tests/servers/nginx-up.sh", state, str(port)]
+    up = [f"{ROOT}/tests/servers/nginx-up.sh", state, str(port), str(free_port())]
     down = [f"{ROOT}/tests/servers/nginx-down.sh", state]
     subprocess.run(up, check=True, capture_output=True)
     try:
