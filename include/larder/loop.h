@@ -36,8 +36,9 @@ typedef int larder_task_fn(void *arg);
 /* Runs on the loop's thread, outside any task: it may start things, and must not wait. */
 typedef void larder_done_fn(void *arg, int status);
 
-/* The process's loop, on a thread of its own with every signal blocked; made on first use. NULL: no memory or no
- * thread could be had. It is never closed by the caller. */
+/* The process's loop, on a thread of its own with every signal blocked (but those of its own faults); made on first
+ * use. NULL: no memory or no thread could be had. It is never closed by the caller: exit() cancels and joins its tasks,
+ * as those of every loop with a thread; what has not ended after 2 seconds is left behind. */
 LARDER_API struct larder_loop *larder_loop_default(void);
 
 /* A loop with a thread of its own, to be ended with larder_loop_close. */
@@ -67,13 +68,17 @@ LARDER_API void larder_loop_cancel(struct larder_loop *loop);
 
 /*
  * Run fn(arg) as a task of `loop` (NULL: the default). Any thread. `done` (may be NULL) runs when it has ended.
- * `out` (may be NULL) is given back with larder_join or larder_task_free. -ECANCELED: the loop is being closed.
+ * `out` (may be NULL) is set before the task runs, and given back with larder_join or larder_task_free. Once this has
+ * returned 0, fn is run in any case (cancelled already, if the loop is closed meanwhile), unless there is no memory for
+ * its stack: then `done` gets -ENOMEM. Above 4,096 live tasks new ones wait for their turn. -ECANCELED: the loop is
+ * being closed.
  */
 LARDER_API int larder_spawn(struct larder_loop *loop, larder_task_fn *fn, void *arg, larder_done_fn *done,
                             void *done_arg, struct larder_task **out);
 
 /* Wait for a task's end and take its status and its error text. Consumes `task`, but when it returns -EDEADLK (on a
- * loop's thread outside a task, or a task that joins itself). */
+ * loop's thread outside a task, in a task of another loop, or a task that joins itself). A task that is cancelled while
+ * it joins gets -ECANCELED; the one that it joined runs on. */
 LARDER_API LARDER_WAITS int larder_join(struct larder_task *task);
 
 /* Ask a task to stop: its waits end with -ECANCELED, and what it started is joined. Any thread. Does not wait. */

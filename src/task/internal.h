@@ -113,7 +113,7 @@ struct larder_loop {
     void *closed_arg;
 
     uv_loop_t own;          /* unless attached */
-    struct list node;       /* in process.c, unless attached */
+    struct list node;       /* in process.c */
     struct post close_post; /* of whoever ends it */
 };
 

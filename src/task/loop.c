@@ -350,6 +350,7 @@ int larder_loop_attach(struct uv_loop_s *uv, struct larder_loop **out)
         return rc;
     }
     here()->loops++;
+    process_loop_keep(loop);
     *out = loop;
     return 0;
 }
@@ -450,6 +451,7 @@ static void on_closed(uv_handle_t *handle)
     if (!loop->attached)
         return; /* the thread ends, and loop_end goes on */
     here()->loops--;
+    process_loop_forget(loop);
     if (loop->closed != NULL)
         loop->closed(loop->closed_arg, 0);
     loop_unref(loop);

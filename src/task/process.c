@@ -19,7 +19,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct larder_loop *_Atomic default_loop;
 /* under `lock` */
-static struct list kept = {&kept, &kept};
+static struct list kept = {&kept, &kept}; /* also where tools/gdb finds the loops */
 static void (*before_threads[8])(void);
 static unsigned before_count;
 static bool armed;
@@ -39,7 +39,7 @@ static struct larder_loop *next_kept(void)
     list_for_each (node, &kept) {
         struct larder_loop *loop = container_of(node, struct larder_loop, node);
         /* exit() on a loop's own thread: that thread is not inside any library now. */
-        if (loop->generation == process_generation() && !loop_here(loop)) {
+        if (loop->generation == process_generation() && !loop->attached && !loop_here(loop)) {
             found = loop;
             list_remove(node);
             break;

@@ -17,7 +17,8 @@ void process_before_threads(void (*fn)(void));
 /* The first loop of the process: call the functions, register the exit handler. Later: nothing. */
 void process_exit_arm(void);
 
-/* Loops that have a thread are ended at exit(). The one that gets `true` from process_loop_forget ends the loop. */
+/* The loops of the process; those that have a thread are ended at exit(). Who gets `true` from process_loop_forget is
+ * the one to end the loop. */
 void process_loop_keep(struct larder_loop *loop);
 bool process_loop_forget(struct larder_loop *loop);
 

@@ -71,6 +71,7 @@ static void *call_for_ever(void *arg)
 {
     while (larder_sync(arg, family, NULL, 0) != -EBADF)
         ;
+    loop_unref(arg);
     return NULL;
 }
 
@@ -80,7 +81,7 @@ static void set_to_work(struct larder_loop *loop)
     for (int i = 0; i < 3; i++)
         if (larder_spawn(loop, family, NULL, NULL, NULL, NULL) < 0)
             _exit(3);
-    if (pthread_create(&thread, NULL, call_for_ever, loop) != 0)
+    if (pthread_create(&thread, NULL, call_for_ever, loop_ref(loop)) != 0)
         _exit(4);
     pthread_detach(thread);
 }

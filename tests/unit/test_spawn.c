@@ -282,8 +282,8 @@ static void a_hundred_thousand_spawns_keep_memory_flat(void **state)
         if (round == rounds / 10)
             before = resident_kib();
     }
-    if (!UNDER_TSAN && !UNDER_ASAN)
-        assert_true(resident_kib() < before + 4096);
+    if (!UNDER_TSAN && !UNDER_ASAN) /* a page of stack each would be 350 MiB */
+        assert_true(resident_kib() < before + 65536);
 }
 
 int main(void)
