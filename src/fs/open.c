@@ -249,9 +249,8 @@ static size_t chain_word(const char *text)
 static int find_leaf(const char *url, const struct backend **out)
 {
     size_t size = 0;
-    while (isalnum((unsigned char)url[size]) || strchr("+-.", url[size]))
-        if (!url[size++])
-            return fail(-EINVAL, "\"%s\": not a URL", url);
+    while (isalnum((unsigned char)url[size]) || (url[size] && strchr("+-.", url[size])))
+        size++;
     bool has_protocol = size > 0 && strncmp(url + size, "://", 3) == 0;
     *out = has_protocol ? backend_find(url, size) : backend_find("file", 4);
     if (!*out)
