@@ -454,6 +454,7 @@ static int CO_FN follow(struct http_transfer *transfer, const struct http_reques
 {
     for (unsigned hops = 0;; hops++) {
         int rc = attempt(transfer, request);
+        http_log(transfer, rc);
         if (rc < 0 || !is_redirect(&transfer->response))
             return rc;
         if (hops == REDIRECTS_MAX)

@@ -47,6 +47,19 @@ int http_fail(const struct http_transfer *transfer, int status, const char *form
                 transfer->range ? " bytes " : "", transfer->range ? transfer->range : "", why);
 }
 
+void http_log(const struct http_transfer *transfer, int status)
+{
+    if (!log_wanted(LARDER_LOG_INFO))
+        return;
+    autofree char *shown = uri_redact(transfer->url);
+    if (status < 0)
+        log_line(LARDER_LOG_INFO, "%s", error_text()); /* which names it */
+    else if (shown)
+        log_line(LARDER_LOG_INFO, "%s %s%s%s: %d", method_name(transfer->method), shown,
+                 transfer->range ? " bytes " : "", transfer->range ? transfer->range : "",
+                 transfer->response.status);
+}
+
 static int cut_body(const struct http_transfer *transfer)
 {
     if (transfer->response.content_length < 0)

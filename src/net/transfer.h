@@ -49,6 +49,8 @@ struct http_transfer {
 
 /* The text and status of what curl says ended the exchange. */
 int http_fail_transport(const struct http_transfer *transfer);
+/* A line in the log about a request that was answered, or failed: `status`. */
+void http_log(const struct http_transfer *transfer, int status);
 /* Before there is a transfer. */
 int http_fail_url(enum http_method method, const char *url, int status, const char *why);
 
