@@ -2,12 +2,15 @@
 /* What is built in: the places and the views. */
 #include "larder.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "backends/backends.h"
 #include "base/error.h"
 #include "cache/cache.h"
 #include "fs/fs.h"
+#include "fs/option.h"
 
 static const struct backend *const built_in[] = {&memory_backend, &local_backend, &http_backend,
                                                  &cache_backend};
@@ -18,11 +21,43 @@ static void register_all(void)
         backend_register(built_in[i]);
 }
 
-int larder_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
-                char **path)
+static void know_all(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, register_all);
+}
+
+int larder_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
+                char **path)
+{
+    know_all();
     error_clear();
     return error_finish(fs_open(loop, url, options, fs, path), url);
+}
+
+static const struct option *nth_option(size_t index, const struct backend **backend)
+{
+    for (size_t i = 0; (*backend = backend_at(i)); i++)
+        for (const struct option *option = (*backend)->options; option && option->name; option++)
+            if (index-- == 0)
+                return option;
+    return NULL;
+}
+
+int larder_option_at(size_t index, struct larder_option *out)
+{
+    const struct backend *backend;
+    know_all();
+    const struct option *option = nth_option(index, &backend);
+    if (!option)
+        return fail(-ENOENT, "there are no more than %zu options", index);
+    struct larder_option known = {.size = out->size,
+                                  .layer = backend->name,
+                                  .name = option->name,
+                                  .fallback = option->fallback,
+                                  .help = option->help,
+                                  .secret = option->flags & OPTION_SECRET,
+                                  .per_handle = option->flags & OPTION_PER_HANDLE};
+    memcpy(out, &known, out->size < sizeof known ? out->size : sizeof known);
+    return 0;
 }

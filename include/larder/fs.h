@@ -62,6 +62,18 @@ LARDER_API bool larder_fs_is_async(const struct larder_fs *fs);
 /* The URL of `path` under this handle, with no secret in it. Freed with larder_free. */
 LARDER_API int larder_fs_url(const struct larder_fs *fs, const char *path, char **url);
 
+/* One option that a layer knows. All of it is static. */
+struct larder_option {
+    size_t size;
+    const char *layer, *name;
+    const char *fallback; /* NULL: unset */
+    const char *help;
+    bool secret;     /* never in a text, a log, a URL */
+    bool per_handle; /* larder_fs_at may change it */
+};
+/* The options of everything that is built in, one for each index from 0 on; -ENOENT: no more. */
+LARDER_API int larder_option_at(size_t index, struct larder_option *out);
+
 /* What an instance can do. A false says that the operations it concerns are -ENOTSUP, or behave as described. */
 struct larder_capabilities {
     bool list;                 /* directories can be listed (http: where the server makes an index) */
