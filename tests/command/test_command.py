@@ -1,0 +1,541 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The larder command from outside: what scripts depend on. $LARDER_COMMAND is the binary; nginx is the server."""
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+COMMAND = os.environ.get('LARDER_COMMAND', 'larder')
+ROOT = pathlib.Path(os.environ.get('LARDER_SOURCE_ROOT', pathlib.Path(__file__).parents[2]))
+ODD_NAMES = ['a b', '%41', 'hash#tag', 'what?', '[1]', '*', 'é', '-dash', '..dots', "quote'\"", 'semi;&=+,:@$']
+RFC3339 = re.compile(r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$')
+BIG = 300 << 20
+
+
+def free_port(count):
+    """The first of `count` free ports in a row."""
+    for port in range(20000 + os.getpid() % 20000, 60000, 7):
+        sockets = []
+        try:
+            for i in range(count):
+                sockets.append(socket.socket())
+                sockets[-1].bind(('127.0.0.1', port + i))
+            return port
+        except OSError:
+            continue
+        finally:
+            for s in sockets:
+                s.close()
+    raise RuntimeError('no free ports')
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='larder-command-'))
+        self.addCleanup(shutil.rmtree, self.dir, True)
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(('LARDER_', 'XDG_', 'http', 'HTTP'))}
+        self.environment['LARDER_CACHE_DIR'] = str(self.dir / 'cache')
+        self.environment['LC_ALL'] = 'C.UTF-8'
+
+    def run_(self, *args, stdin=b'', **more):
+        return subprocess.run([COMMAND, *map(str, args)], input=stdin, stdout=more.pop('stdout', subprocess.PIPE),
+                              stderr=subprocess.PIPE, env=self.environment, timeout=100, **more)
+
+    def larder(self, *args, code=0, stdin=b'', **more):
+        """stdout of a run that must exit with `code`; what went wrong is said, and in the agreed form."""
+        done = self.run_(*args, stdin=stdin, **more)
+        self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
+        for line in done.stderr.splitlines():
+            self.assertTrue(line.startswith(b'larder: '), done.stderr)
+        self.stderr = done.stderr.decode()
+        if code not in (0, 3):
+            self.assertTrue(self.stderr)
+        return done.stdout
+
+    def lines(self, *args, **more):
+        return self.larder(*args, **more).decode().splitlines()
+
+    def objects(self, *args, **more):
+        return [json.loads(line) for line in self.larder('--json', *args, **more).splitlines()]
+
+    def tree(self, files, where='tree'):
+        for name, data in files.items():
+            path = self.dir / where / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return self.dir / where
+
+
+class Usage(Case):
+    def test_help_names_every_command(self):
+        text = self.larder('help').decode()
+        for word in 'ls find stat exists cat pipe get map mirror cache --option --cache --offline --jobs --json'.split():
+            self.assertIn(word, text)
+        for command in re.findall(r'^  ((?:map |cache )?[a-z]+)  ', text, re.M):
+            with self.subTest(command):
+                usage = self.larder('help', *command.split())
+                self.assertTrue(usage.startswith(b'usage: larder ' + command.encode()))
+                self.assertEqual(usage, self.larder(*command.split(), '--help'))
+        self.assertEqual(len(self.lines('help', 'map')), 8)
+        self.larder('help', 'nonsense', code=2)
+
+    def test_the_version_is_one_line(self):
+        self.assertRegex(self.larder('--version').decode(), r'^larder \d+\.\d+\.\d+\n$')
+        self.assertEqual(self.larder('--version'), self.larder('version'))
+
+    def test_the_options_of_all_layers_can_be_listed(self):
+        text = self.larder('help', 'options').decode()
+        for option in ('http.timeout', 'cache.dir', 'cache.ttl', 'cache.mode'):
+            self.assertIn(option, text)
+
+    def test_wrong_usage_is_2(self):
+        for args in ([], ['nonsense'], ['ls'], ['ls', 'a', 'b'], ['map'], ['map', 'nonsense'], ['map', 'get', 'memory://'],
+                     ['ls', '--nonsense', '/'], ['ls', '-Z', '/'], ['ls', '--range=1-2', '/'], ['cat', '-l', '/'],
+                     ['-j', '0', 'ls', '/'], ['-j', 'x', 'ls', '/'], ['ls', '/', '-j'], ['-o', 'novalue', 'ls', '/'],
+                     ['-o', 'nonsense=1', 'ls', '/'], ['-o', 'nolayer.x=1', 'ls', '/'], ['cat', '--range=x', '/'],
+                     ['cat', '--range=5', '/'], ['cat', '--range=1-2-3', '/'], ['ls', 'nonsense://x'], ['ls', 'nonsense::/x'],
+                     ['find', '--maxdepth', '0', '/']):
+            with self.subTest(args):
+                self.assertEqual(self.larder(*args, code=2), b'')
+
+    def test_options_stand_anywhere_and_end_at_two_dashes(self):
+        tree = self.tree({'-l': b'x', 'a/b': b'y'})
+        before = self.larder('-l', '--json', '-q', 'ls', tree)
+        self.assertEqual(before, self.larder('ls', tree, '--json', '-l', '-q'))
+        self.environment['POSIXLY_CORRECT'] = '1'
+        self.assertEqual(before, self.larder('ls', tree, '--json', '-l', '-q'))
+        self.assertEqual(self.larder('cat', '--', '-l', cwd=tree), b'x')
+        self.assertEqual(self.larder('map', 'get', tree, '--', '-l'), b'x')
+
+
+class Local(Case):
+    def test_ls(self):
+        tree = self.tree({'b': b'12', 'a': b'', 'sub/x': b'', 'B': b''})
+        self.assertEqual(self.lines('ls', tree), ['B', 'a', 'b', 'sub/'])
+        self.assertEqual(self.larder('ls', '-0', tree), b'B\0a\0b\0sub/\0')
+        self.assertEqual(self.lines('ls', f'{tree}/'), ['B', 'a', 'b', 'sub/'])
+        self.assertEqual(self.lines('ls', tree / 'b'), ['b'])
+        size, time_, name = self.lines('ls', '-l', tree)[2].split()
+        self.assertEqual((size, name), ('2', 'b'))
+        self.assertRegex(time_, RFC3339)
+        self.assertEqual(self.larder('ls', tree / 'none', code=3), b'')
+        self.assertIn('none: ', self.stderr)
+
+    def test_ls_json(self):
+        tree = self.tree({'b': b'12', 'sub/x': b''})
+        os.utime(tree / 'b', ns=(0, 1_500_000_000_250_000_000))
+        b, sub = self.objects('ls', tree)
+        self.assertEqual((b['name'], b['type'], b['size']), ('b', 'file', 2))
+        self.assertEqual(b['mtime'], '2017-07-14T02:40:00.25Z')
+        self.assertLessEqual(set(b), {'name', 'type', 'size', 'mtime', 'etag'})
+        self.assertEqual((sub['name'], sub['type']), ('sub', 'directory'))
+
+    def test_odd_names_survive(self):
+        names = ODD_NAMES + ['new\nline', 'tab\t', '\x01']
+        tree = self.tree({name: name.encode() for name in names})
+        listed = self.larder('ls', '-0', tree).decode().split('\0')[:-1]
+        self.assertEqual(listed, sorted(names, key=str.encode))
+        self.assertEqual([o['name'] for o in self.objects('find', tree)], listed)
+        for name in names:
+            with self.subTest(name):
+                self.assertEqual(self.larder('cat', f'{tree}/{name}'), name.encode())
+                self.assertEqual(self.larder('map', 'get', tree, '--', name), name.encode())
+        (tree / os.fsdecode(b'\xff\xfe')).write_bytes(b'raw')
+        self.assertIn(b'\xff\xfe\0', self.larder('ls', '-0', tree))
+        self.assertIn('\ufffd\ufffd', [o['name'] for o in self.objects('ls', tree)])
+
+    def test_find(self):
+        tree = self.tree({'b': b'', 'a/c/d': b'', 'a/e': b'', 'a-': b''})
+        self.assertEqual(self.lines('find', tree), ['a-', 'a/c/d', 'a/e', 'b'])
+        self.assertEqual(self.lines('find', '--maxdepth=2', tree), ['a-', 'a/e', 'b'])
+        self.assertEqual(self.lines('find', '--dirs', tree), ['a/', 'a-', 'a/c/', 'a/c/d', 'a/e', 'b'])
+        self.assertEqual(self.lines('find', tree / 'b'), ['b'])
+        (tree / 'empty').mkdir()
+        self.assertEqual(self.lines('find', tree / 'empty'), [])
+        self.larder('find', tree / 'none', code=3)
+
+    def test_stat_and_exists(self):
+        tree = self.tree({'a': b'123'})
+        stat, = self.objects('stat', tree / 'a')
+        self.assertEqual((stat['name'], stat['type'], stat['size']), ('a', 'file', 3))
+        self.assertRegex(stat['mtime'], RFC3339)
+        self.assertIn('size:  3', self.lines('stat', tree / 'a'))
+        self.assertEqual(self.objects('stat', tree)[0]['type'], 'directory')
+        self.larder('stat', tree / 'none', code=3)
+        self.assertTrue(self.stderr)
+        for path, code in ((tree, 0), (tree / 'a', 0), (tree / 'none', 3), (tree / 'a' / 'below', 3)):
+            self.assertEqual(self.larder('exists', path, code=code), b'')
+            self.assertEqual(self.stderr, '')
+
+    def test_cat_writes_in_argument_order(self):
+        tree = self.tree({str(i): f'<{i}>'.encode() for i in range(200)})
+        (tree / '7').write_bytes(b'7' * (2 << 20))
+        order = [7, 3, 199, 0, *range(150, 0, -1)]
+        expected = b''.join((tree / str(i)).read_bytes() for i in order)
+        self.assertEqual(self.larder('cat', *(tree / str(i) for i in order)), expected)
+        self.assertEqual(self.larder('-j1', 'cat', *(f'file://{tree}/{i}' for i in order)), expected)
+
+    def test_ranges_are_pythons(self):
+        data = bytes(range(256)) * 8
+        large = data * 1024
+        tree = self.tree({'f': data, 'large': large})
+        for text, part in (('0-10', slice(0, 10)), ('5-', slice(5, None)), ('-10', slice(0, 10)), ('-', slice(None)),
+                           ('-100-', slice(-100, None)), ('-100--20', slice(-100, -20)), ('--20', slice(0, -20)),
+                           ('5--20', slice(5, -20)), ('-100-300', slice(-100, 300)), ('9-5', slice(9, 5)),
+                           ('2000-99999', slice(2000, 99999)), ('-99999-5', slice(-99999, 5)), ('1000-2000000', slice(1000, 2000000))):
+            with self.subTest(text):
+                self.assertEqual(self.larder('cat', f'--range={text}', tree / 'f'), data[part])
+                self.assertEqual(self.larder('cat', '--range', text, tree / 'f', tree / 'large'), data[part] + large[part])
+
+    def test_some_of_many_is_5_and_all_alike_is_theirs(self):
+        tree = self.tree({'a': b'A', 'b': b'B'})
+        self.assertEqual(self.larder('cat', tree / 'a', tree / 'none', tree / 'b', code=5), b'AB')
+        self.assertIn(f'{tree}/none: ', self.stderr)
+        self.assertEqual(self.larder('cat', tree / 'none', tree / 'nil', code=3), b'')
+        self.assertEqual(len(self.stderr.splitlines()), 2)
+        self.larder('cat', tree / 'none', tree, code=5)
+        self.larder('cat', tree, code=1)
+
+    def test_pipe(self):
+        data = os.urandom(3 << 20)
+        self.larder('pipe', self.dir / 'file', stdin=data)
+        self.assertEqual((self.dir / 'file').read_bytes(), data)
+        self.larder('pipe', self.dir / 'file', stdin=b'')
+        self.assertEqual((self.dir / 'file').read_bytes(), b'')
+        self.larder('pipe', '--create', self.dir / 'file', stdin=b'x', code=1)
+        self.assertEqual((self.dir / 'file').read_bytes(), b'')
+        self.larder('pipe', '--create', self.dir / 'new', stdin=b'x')
+        self.larder('pipe', self.dir, stdin=b'x', code=1)
+
+    def test_get(self):
+        tree = self.tree({'a b': b'12345'})
+        (self.dir / 'out').mkdir()
+        self.larder('get', tree / 'a b', self.dir / 'copy')
+        self.assertEqual((self.dir / 'copy').read_bytes(), b'12345')
+        self.larder('get', tree / 'a b', self.dir / 'out')
+        self.larder('get', tree / 'a b', f'{self.dir}/out/')
+        self.assertEqual(os.listdir(self.dir / 'out'), ['a b'])
+        self.assertEqual(self.larder('get', tree / 'a b', '-'), b'12345')
+        self.larder('get', tree / 'none', self.dir / 'copy', code=3)
+        self.assertEqual((self.dir / 'copy').read_bytes(), b'12345')
+        self.larder('get', tree / 'a b', f'{self.dir}/nowhere/', code=1)
+        self.larder('get', tree, self.dir / 'out', code=1)
+        self.assertEqual(sorted(os.listdir(self.dir)), ['copy', 'out', 'tree'])
+
+    def test_map(self):
+        root = self.dir / 'map'
+        for key in ('z', 'a/b', 'a/c', 'a[1]', 'x*'):
+            self.larder('map', 'set', root, key, stdin=key.encode() * 2)
+        self.assertEqual(self.lines('map', 'keys', root), ['a/b', 'a/c', 'a[1]', 'x*', 'z'])
+        self.assertEqual(self.lines('map', 'keys', 'a', root), ['a/b', 'a/c'])
+        self.assertEqual(self.larder('map', 'keys', '-0', 'a/', root), b'a/b\0a/c\0')
+        self.assertEqual([o['key'] for o in self.objects('map', 'keys', root)], ['a/b', 'a/c', 'a[1]', 'x*', 'z'])
+        self.assertEqual(self.larder('map', 'get', root, 'z', 'a/b', 'a[1]'), b'zza/ba/ba[1]a[1]')
+        self.larder('map', 'set', '--create', root, 'z', stdin=b'', code=1)
+        self.assertEqual(self.larder('map', 'get', root, 'z', 'none', 'a', 'a/c', code=5), b'zza/ca/c')
+        self.larder('map', 'get', root, 'none', 'a', 'z/below', code=3)
+        self.larder('map', 'get', root, '../map/z', code=1)
+        self.larder('map', 'del', root, 'z', 'a/b')
+        self.larder('map', 'del', root, 'x*', 'z', code=5)
+        self.larder('map', 'del', root, 'z', code=3)
+        self.assertEqual(self.lines('map', 'keys', root), ['a/c', 'a[1]'])
+        self.assertEqual(self.lines('map', 'keys', self.dir / 'none'), [])
+
+    def test_map_get_reports_and_reads_names(self):
+        root = self.tree({'a': b'123', 'b c': b'', 'new\nline': b'1', 'big': b'x' * (1 << 20)})
+        report = self.objects('map', 'get', root, 'b c', 'none', 'a', 'big', '/', code=5)
+        self.assertEqual(report, [{'key': 'b c', 'status': 'OK', 'size': 0}, {'key': 'none', 'status': 'ENOENT'},
+                                  {'key': 'a', 'status': 'OK', 'size': 3}, {'key': 'big', 'status': 'OK', 'size': 1 << 20},
+                                  {'key': '/', 'status': 'EINVAL'}])
+        self.assertEqual(self.larder('map', 'get', root, '-', stdin=b'a\nb c\na'), b'123123')
+        self.assertEqual(self.larder('map', 'get', '-0', root, '-', stdin=b'new\nline\0a\0'), b'1123')
+        self.assertEqual(self.larder('map', 'get', root, '-', stdin=b''), b'')
+
+    def test_what_stdout_does_not_take_is_a_failure(self):
+        tree = self.tree({'a': b'x' * 200000, 'b': b'y'})
+        with open('/dev/full', 'wb') as full:
+            self.larder('cat', tree / 'a', stdout=full, code=1)
+            self.assertIn('stdout: No space left', self.stderr)
+            self.larder('ls', tree, stdout=full, code=1)
+            self.larder('help', stdout=full, code=1)
+        done = self.run_('cat', tree / 'b', stdout=None, preexec_fn=lambda: os.close(1))
+        self.assertEqual((done.returncode, done.stderr), (1, b'larder: stdout: Bad file descriptor\n'))
+
+    def test_a_closed_pipe_is_quiet(self):
+        tree = self.tree({'a': b'x' * (4 << 20)})
+        read, write = os.pipe()
+        os.close(read)
+        done = self.run_('cat', tree / 'a', stdout=write)
+        os.close(write)
+        self.assertEqual((done.returncode, done.stderr), (1, b''))
+
+
+class Server:
+    """nginx on loopback, on the same port whenever it is started."""
+
+    def __init__(self):
+        self.state = tempfile.mkdtemp(prefix='larder-nginx-')
+        self.www = pathlib.Path(self.state) / 'www'
+        self.port = free_port(2)
+        self.url = f'http://127.0.0.1:{self.port}'
+        self.start()
+
+    def start(self):
+        subprocess.run([ROOT / 'tests/servers/nginx-up.sh', self.state, str(self.port), str(self.port + 1)], check=True)
+
+    def stop(self):
+        subprocess.run([ROOT / 'tests/servers/nginx-down.sh', self.state], check=True)
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.state)
+
+
+@unittest.skipUnless(shutil.which('nginx') or os.path.exists('/usr/sbin/nginx'), 'NGINX IS MISSING: nothing of HTTP was tested')
+class Http(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.addClassCleanup(cls.server.remove)
+
+    def setUp(self):
+        super().setUp()
+        self.www = self.server.www / self._testMethodName
+        self.url = f'{self.server.url}/{self._testMethodName}'
+        self.www.mkdir()
+
+    def serve(self, files):
+        for name, data in files.items():
+            path = self.www / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    def test_reading_works_as_from_a_disk(self):
+        self.serve({'a': b'AAA', 'sub/b': b'B', 'empty': b'', 'large': b'L' * (2 << 20)})
+        self.assertEqual(self.lines('ls', self.url), ['a', 'empty', 'large', 'sub/'])
+        self.assertEqual(self.lines('find', self.url), ['a', 'empty', 'large', 'sub/b'])
+        self.assertEqual(self.larder('cat', f'{self.url}/large', f'{self.url}/a', f'{self.url}/empty', f'{self.url}/sub/b'),
+                         b'L' * (2 << 20) + b'AAAB')
+        self.assertEqual(self.larder('cat', '--range=-2-', f'{self.url}/a'), b'AA')
+        stat, = self.objects('stat', f'{self.url}/a')
+        self.assertEqual((stat['name'], stat['type'], stat['size']), ('a', 'file', 3))
+        self.assertRegex(stat['mtime'], RFC3339)
+        self.assertTrue(stat['etag'])
+        self.assertEqual(self.larder('map', 'get', self.url, 'sub/b', 'a'), b'BAAA')
+        self.assertEqual(self.lines('map', 'keys', 'sub', self.url), ['sub/b'])
+        self.larder('get', f'{self.url}/large', self.dir / 'large')
+        self.assertEqual((self.dir / 'large').stat().st_size, 2 << 20)
+
+    def test_odd_names_over_http(self):
+        self.serve({name: name.encode() for name in ODD_NAMES})
+        listed = [name for name in ODD_NAMES if name[0] != '.'] # nginx does not list the others
+        self.assertEqual(self.lines('ls', self.url), sorted(listed, key=str.encode))
+        self.assertEqual(self.larder('map', 'get', self.url, '--', *ODD_NAMES), ''.join(ODD_NAMES).encode())
+
+    def test_missing_is_3_and_a_failing_server_is_1(self):
+        self.larder('cat', f'{self.url}/none', code=3)
+        self.larder('stat', f'{self.url}/none', code=3)
+        self.larder('exists', f'{self.url}/none', code=3)
+        self.larder('find', f'{self.url}/none', code=3)
+        for command in ('cat', 'stat', 'exists'):
+            self.larder(command, f'{self.server.url}/status/403', code=1)
+        dead = f'http://127.0.0.1:{free_port(1)}/x'
+        for command in ('cat', 'stat', 'exists', 'ls', 'find'):
+            self.larder(command, dead, code=1)
+        self.serve({'a': b'A'})
+        self.assertEqual(self.larder('cat', f'{self.url}/a', dead, code=5), b'A')
+
+    def test_a_server_without_ranges(self):
+        self.serve({'a': bytes(range(200)) * 10000})
+        url = self.url.replace(self.server.url, f'{self.server.url}/norange')
+        data = bytes(range(200)) * 10000
+        self.assertEqual(self.larder('cat', f'{url}/a'), data)
+        self.assertEqual(self.larder('cat', '--range=100-300', f'{url}/a', f'{url}/a'), data[100:300] * 2)
+        self.assertEqual(self.larder('cat', f'{url}/a', f'{url}/a'), data * 2)
+
+    def test_mirror_then_offline(self):
+        files = {'a': b'A', 'b c': b'BC', 'sub/deep/d': b'D' * 100000, 'sub/e': b''}
+        self.serve(files)
+        mirrored, = self.objects('mirror', self.url)
+        self.assertEqual(mirrored, {'files': 4, 'bytes_fetched': 100003, 'bytes_present': 0, 'failed': 0})
+        again = self.larder('mirror', f'cache::{self.url}/').decode()
+        self.assertEqual(again, '4 files, 0 bytes fetched, 100003 bytes already there\n')
+        self.server.stop()
+        self.addCleanup(self.server.start)
+        self.assertEqual(self.lines('--offline', 'find', self.url), sorted(files))
+        self.assertEqual(self.lines('--offline', 'ls', f'cache::{self.url}/sub'), ['deep/', 'e'])
+        for spelling in (self.url, f'cache::{self.url}', f'{self.url}/'):
+            self.assertEqual(self.larder('map', 'get', '--offline', spelling, 'b c', 'a'), b'BCA')
+        self.assertEqual(self.larder('cat', '--offline', f'{self.url}/sub/deep/d'), b'D' * 100000)
+        self.larder('--offline', 'get', f'{self.url}/a', self.dir / 'a')
+        self.assertEqual((self.dir / 'a').read_bytes(), b'A')
+        self.assertEqual(self.objects('--offline', 'stat', f'{self.url}/a')[0]['size'], 1)
+        # Missing from a complete listing is known to be missing; what was never asked for is not known at all.
+        for command in ('cat', 'stat', 'exists'):
+            self.larder('--offline', command, f'{self.url}/none', code=3)
+            self.larder('--offline', command, f'{self.server.url}/elsewhere/x', code=4)
+        self.larder('--offline', 'map', 'get', self.url, 'none', code=3)
+        self.larder('--offline', 'ls', f'{self.server.url}/elsewhere', code=4)
+        self.assertEqual(self.larder('--offline', 'cat', f'{self.url}/a', f'{self.server.url}/elsewhere/x', code=5), b'A')
+        # Without the cache in the URL nothing comes from it.
+        self.larder('cat', f'{self.url}/a', code=1)
+
+    def test_only_cached_urls_fill_the_cache(self):
+        self.serve({'a': b'A', 'b': b'B'})
+        self.larder('cat', f'{self.url}/a')
+        self.larder('--offline', 'cat', f'{self.url}/a', code=4)
+        self.assertEqual(self.larder('cat', f'cache::{self.url}/a'), b'A')
+        self.assertEqual(self.larder('--offline', 'cat', f'{self.url}/a'), b'A')
+        self.larder('--cache', self.dir / 'other', '--offline', 'cat', f'{self.url}/a', code=4)
+        self.larder('--cache', self.dir / 'other', 'cat', f'cache::{self.url}/b')
+        self.assertEqual(self.larder('--offline', 'cat', f'{self.url}/b', '--cache', self.dir / 'other'), b'B')
+
+    def test_the_cache_tells_of_itself_and_forgets(self):
+        self.serve({'a': b'A' * 1000, 'b': b'B'})
+        self.larder('mirror', self.url)
+        stat, = self.objects('cache', 'stat')
+        self.assertEqual(stat['dir'], self.environment['LARDER_CACHE_DIR'])
+        self.assertLessEqual({'dir', 'bytes', 'files', 'blocks', 'hits', 'misses'}, set(stat))
+        self.assertGreaterEqual(stat['files'], 2)
+        self.larder('--offline', 'cat', f'{self.url}/a')
+        self.assertGreater(self.objects('cache', 'stat')[0]['hits'], stat['hits'])
+        self.assertTrue(self.lines('cache', 'stat')[0].startswith('dir'))
+        self.larder('cache', 'clear', f'{self.url}/a')
+        self.larder('--offline', 'cat', f'{self.url}/a', code=4)
+        self.larder('--offline', 'cat', f'{self.url}/b')
+        self.larder('cache', 'clear')
+        self.larder('--offline', 'cat', f'{self.url}/b', code=4)
+
+    def test_a_mirror_names_what_failed(self):
+        self.serve({'a': b'A', 'secret': b'S'})
+        (self.www / 'secret').chmod(0)
+        done = self.run_('mirror', self.url)
+        if os.access(self.www / 'secret', os.R_OK) and done.returncode == 0:
+            self.skipTest('the server reads everything')
+        self.assertEqual(done.returncode, 5, done)
+        self.assertIn(b'secret', done.stderr)
+
+    def limited(self, *args):
+        """The largest resident size in bytes of a run that writes to /dev/null."""
+        with open(os.devnull, 'wb') as null:
+            child = subprocess.Popen([COMMAND, *args], stdout=null, stderr=subprocess.PIPE, env=self.environment)
+            stderr = child.stderr.read()
+            _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        child.stderr.close()
+        self.assertEqual(child.returncode, 0, stderr)
+        return usage.ru_maxrss * 1024
+
+    def test_a_large_file_is_never_whole_in_memory(self):
+        with open(self.www / 'big', 'wb') as big:
+            big.truncate(BIG)
+        limit = 100 << 20
+        for args in (['cat', f'{self.url}/big'], ['cat', str(self.www / 'big')], ['map', 'get', self.url, 'big'],
+                     ['cat', f'{self.url}/big', f'{self.url}/big'], ['get', f'{self.url}/big', str(self.dir / 'big')]):
+            with self.subTest(args[0]):
+                self.assertLess(self.limited(*args), limit)
+        self.assertEqual((self.dir / 'big').stat().st_size, BIG)
+
+    def interrupt(self, number, *args, **more):
+        child = subprocess.Popen([COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE,
+                                 env=self.environment, **more)
+        self.addCleanup(child.kill)
+        time.sleep(0.5)
+        child.send_signal(number)
+        stdout, stderr = child.communicate(timeout=30)
+        self.assertEqual(stderr, b'')
+        return child.returncode
+
+    def test_a_signal_cancels_and_cleans_up(self):
+        silent = socket.socket()
+        silent.bind(('127.0.0.1', 0))
+        silent.listen(64)
+        url = f'http://127.0.0.1:{silent.getsockname()[1]}'
+        self.addCleanup(silent.close)
+        self.serve({'x': b'x' * (4 << 20)})
+        slow = self.url.replace(self.server.url, f'{self.server.url}/slow')
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            self.assertEqual(self.interrupt(number, 'cat', f'{url}/a', f'{url}/b'), code)
+            self.assertEqual(self.interrupt(number, 'map', 'get', url, 'a', 'b', 'c'), code)
+            self.assertEqual(self.interrupt(number, 'mirror', url), code)
+            self.assertEqual(self.interrupt(number, 'pipe', str(self.dir / 'piped')), code)
+            self.assertEqual(self.interrupt(number, 'get', f'{slow}/x', str(self.dir / 'got')), code)
+        self.assertEqual([name for name in os.listdir(self.dir) if name != 'cache'], [])
+
+    def test_a_reader_who_stopped_reading_does_not_hold_a_signal(self):
+        self.serve({'x': b'x' * (8 << 20)})
+        self.assertEqual(self.interrupt(signal.SIGINT, 'cat', f'{self.url}/x'), 130)
+
+    def on_terminal(self, *args):
+        """What stderr gets when it is a terminal."""
+        master, slave = pty.openpty()
+        child = subprocess.Popen([COMMAND, *args], stdout=subprocess.DEVNULL, stderr=slave, env=self.environment)
+        os.close(slave)
+        text = b''
+        while select.select([master], [], [], 60)[0]:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            text += piece
+            if not piece:
+                break
+        os.close(master)
+        self.assertEqual(child.wait(60), 0, text)
+        return text
+
+    def test_a_bar_is_drawn_on_a_terminal_after_a_second(self):
+        self.serve({'x': b'x' * 300000, 'quick': b'x'})
+        slow = self.url.replace(self.server.url, f'{self.server.url}/slow')
+        self.assertIn(b'/s', self.on_terminal('get', f'{slow}/x', str(self.dir / 'x')))
+        self.assertEqual(self.on_terminal('get', f'{self.url}/quick', str(self.dir / 'x')), b'')
+        self.assertEqual(self.on_terminal('get', '--no-progress', f'{slow}/x', str(self.dir / 'x')), b'')
+        self.assertEqual(self.on_terminal('get', '-q', f'{slow}/x', str(self.dir / 'x')), b'')
+
+    def test_v_tells_of_requests(self):
+        self.serve({'a': b'A'})
+        done = self.run_('-v', 'cat', f'{self.url}/a')
+        self.assertEqual(done.stdout, b'A')
+        self.assertIn(b'/a', done.stderr)
+
+
+class Examples(Case):
+    def example(self, name, *args):
+        path = pathlib.Path(os.environ.get('LARDER_EXAMPLES', pathlib.Path(COMMAND).parents[1] / 'examples')) / name
+        if not path.exists():
+            self.skipTest(f'{path} was not built')
+        done = subprocess.run([path, *map(str, args)], capture_output=True, env=self.environment, timeout=60)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def test_map(self):
+        tree = self.tree({'a/b': b'value'})
+        self.assertEqual(self.example('map', tree, 'a/b'), (0, 'value', ''))
+        code, out, err = self.example('map', tree, 'none')
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('none', err)
+
+    def test_uvloop(self):
+        tree = self.tree({str(i): b'x' * i for i in range(100)})
+        self.assertEqual(self.example('uvloop', tree), (0, '100 values, 4950 bytes\n', ''))
+        (tree / '7').unlink()
+        code, out, err = self.example('uvloop', tree)
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('7', err)
+
+    def test_upload(self):
+        self.assertEqual(self.example('upload', self.dir / 'map', 2000), (0, '', ''))
+        self.assertEqual(len(self.lines('map', 'keys', self.dir / 'map')), 2000)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)

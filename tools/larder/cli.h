@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOOLS_CLI_H
+#define TOOLS_CLI_H
+/*
+ * The larder command: what its files share. It uses the public API only. Commands return an exit code; stdout carries
+ * data and nothing else, and everything that is said goes to stderr as "larder: WHAT: WHY".
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "larder.h"
+
+/* 130 and 143 are those of a command that SIGINT or SIGTERM ended. */
+enum exit_code { DONE = 0, FAILED = 1, USAGE = 2, MISSING = 3, OFFLINE = 4, PARTLY = 5 };
+
+struct cli {              /* const once the command runs, but for `cached` */
+    const char **options; /* for larder_open; NULL-ended */
+    size_t option_count;
+    char **args; /* behind the command's name */
+    int arg_count;
+    const char *range;
+    unsigned jobs, maxdepth; /* 0: the default */
+    int verbosity;
+    bool offline, json, zero, details, dirs, create, literal, progress;
+    bool cached; /* something was opened through the cache, so that it has to be flushed */
+};
+
+/* ---- open.c ---- */
+/* Open what `url` names, through the cache if it says so, or `cached`, or --offline. DONE, or what was complained of. */
+int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path);
+int cli_open_map(struct cli *cli, const char *url, struct larder_map **map);
+int cli_open_cache(struct cli *cli, struct larder_cache **cache);
+/* What was fetched stays: also when the command was stopped on its way, so that the next one goes on there. */
+void cli_flush_cache(struct cli *cli);
+/* The signal that asked the command to stop; 0: none. Long loops of the command's own ask now and then. */
+int interrupted(void);
+
+/* ---- output.c ---- */
+/* Say what went wrong with `what`, in the words of larder_error() or in `why`; the exit code for `status`. Nothing is
+ * said of what a signal or a closed pipe stopped. */
+int complain(const char *what, int status);
+int complain_of(const char *what, int status, const char *why);
+/* The same for wrong usage. */
+__attribute__((format(printf, 1, 2))) int wrong_usage(const char *format, ...);
+
+/* The exit code of many: DONE, or that of all when they failed alike, else PARTLY. */
+struct outcome {
+    size_t done, failed;
+    int code;
+    bool differs;
+};
+void outcome_add(struct outcome *outcome, int code);
+int outcome_code(const struct outcome *outcome);
+
+/* Data, through a buffer. A status: the first failure sticks, and every later call returns it. */
+int out_bytes(const void *data, size_t size);
+int out_text(const char *text);
+__attribute__((format(printf, 1, 2))) int out_format(const char *format, ...);
+/* A name, with its end of line, or NUL with -0; with `suffix` in front of that. */
+int out_name(const struct cli *cli, const char *name, const char *suffix);
+int out_json(json_t *object); /* one line; consumes it */
+int out_flush(void);
+/* Flush, and complain if any output failed: the exit code for what would be `code` else. */
+int out_finish(int code);
+
+/* Any bytes; what is not UTF-8 becomes U+FFFD, since JSON knows no other text. */
+json_t *json_name(const char *name);
+/* {"name","type","size","mtime","etag"}; what is unknown is left out. */
+json_t *json_entry(const char *name, const struct larder_info *info);
+
+#define TIME_TEXT_SIZE 48
+/* RFC 3339 in UTC; `exact`: with the fraction, if there is any. */
+void format_time(int64_t time_ns, bool exact, char out[TIME_TEXT_SIZE]);
+#define SIZE_TEXT_SIZE 24
+void format_size(uint64_t bytes, char out[SIZE_TEXT_SIZE]); /* 1.5 MiB */
+const char *type_name(enum larder_type type);
+
+/* ---- progress.c ---- */
+/* A bar on stderr: on a terminal, and once the work has taken a second. */
+void progress_begin(const struct cli *cli, const char *what);
+void progress_bytes(uint64_t done, int64_t total); /* -1: unknown */
+void progress_files(uint64_t files);
+void progress_clear(void); /* before something else is written to the terminal */
+void progress_end(void);
+
+/* ---- values.c ---- */
+/* Names of files of one place (`map` NULL: paths below `fs`; else keys), whose bytes are wanted in this order. */
+struct values {
+    struct cli *cli;
+    struct larder_fs *fs;
+    struct larder_map *map;
+    const struct larder_range *range; /* of each; NULL: all */
+    const char *const *names;
+    const char *const *labels; /* what messages call them */
+    size_t count;
+    bool report; /* --json: a line about each instead of its bytes */
+};
+/* Fetch them concurrently and write them in order, in bounded memory. A status stops it: of the output, or -ECANCELED;
+ * what the files met is in `outcome`. */
+int values_write(const struct values *values, struct outcome *outcome);
+/* All of stdin, NUL behind it; malloc. */
+int read_stdin(char **data, size_t *size);
+
+/* ---- commands ---- */
+int command_ls(struct cli *cli);
+int command_find(struct cli *cli);
+int command_stat(struct cli *cli);
+int command_exists(struct cli *cli);
+int command_cat(struct cli *cli);
+int command_pipe(struct cli *cli);
+int command_get(struct cli *cli);
+int command_map_keys(struct cli *cli);
+int command_map_get(struct cli *cli);
+int command_map_set(struct cli *cli);
+int command_map_del(struct cli *cli);
+int command_mirror(struct cli *cli);
+int command_cache_stat(struct cli *cli);
+int command_cache_clear(struct cli *cli);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cat, pipe, get: bytes. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- cat ---- */
+
+/* A number at *text, and move behind it. */
+static bool parse_bound(const char **text, int64_t *out)
+{
+    char *end;
+    if (strspn(*text + (**text == '-'), "0123456789") == 0)
+        return false;
+    errno = 0;
+    long long value = strtoll(*text, &end, 10);
+    if (errno != 0)
+        return false;
+    *text = end;
+    *out = value;
+    return true;
+}
+
+/* A-B, each of them optional and signed: the first number counts as A only where a "-" is behind it. */
+static bool parse_range(const char *text, struct larder_range *out)
+{
+    const char *at = text;
+    struct larder_range range = {0, LARDER_TO_END};
+    if (!parse_bound(&at, &range.start) || *at != '-') {
+        range.start = 0;
+        at = text;
+    }
+    if (*at++ != '-')
+        return false;
+    if (*at && !parse_bound(&at, &range.end))
+        return false;
+    *out = range;
+    return !*at;
+}
+
+/* The part of a URL that says which place it is in: files of one place share a handle. */
+static size_t place_size(const char *url)
+{
+    const char *protocol = strstr(url, "://");
+    return protocol ? (size_t)(protocol + 3 - url) + strcspn(protocol + 3, "/") : 0;
+}
+
+static bool same_place(const char *a, const char *b)
+{
+    size_t size = place_size(a);
+    return size > 0 && size == place_size(b) && strncmp(a, b, size) == 0;
+}
+
+/* From the first of `urls` on, those that are in its place: how many they were, or -1 when `*code` says why not. */
+static int cat_place(struct cli *cli, char **urls, int count, const struct larder_range *range,
+                     struct outcome *outcome, int *code)
+{
+    char **paths = calloc((size_t)count, sizeof *paths);
+    struct larder_fs *fs = NULL;
+    int opened = 0, rc = 0;
+    *code = paths ? cli_open(cli, urls[0], false, &fs, &paths[0]) : complain_of("cat", -ENOMEM, NULL);
+    for (opened = *code == DONE; *code == DONE && opened < count && same_place(urls[0], urls[opened]);
+         opened++) {
+        struct larder_fs *same;
+        *code = cli_open(cli, urls[opened], false, &same, &paths[opened]);
+        if (*code == DONE)
+            larder_fs_free(same);
+    }
+    if (*code == DONE) {
+        struct values values = {.cli = cli,
+                                .fs = fs,
+                                .range = range,
+                                .names = (const char *const *)paths,
+                                .labels = (const char *const *)urls,
+                                .count = (size_t)opened};
+        rc = values_write(&values, outcome);
+    }
+    for (int i = 0; paths && i < opened; i++)
+        larder_free(paths[i]);
+    free(paths);
+    larder_fs_free(fs);
+    if (rc < 0)
+        *code = FAILED;
+    return *code == DONE ? opened : -1;
+}
+
+int command_cat(struct cli *cli)
+{
+    struct larder_range range;
+    struct outcome outcome = {0};
+    if (cli->range && !parse_range(cli->range, &range))
+        return wrong_usage("cat: \"%s\" is not a range such as 0-100, 5-, -100- or -100--20", cli->range);
+    progress_begin(cli, "cat");
+    int code = DONE;
+    for (int i = 0; code == DONE && i < cli->arg_count;) {
+        int count =
+            cat_place(cli, cli->args + i, cli->arg_count - i, cli->range ? &range : NULL, &outcome, &code);
+        i += count;
+    }
+    progress_end();
+    return code == DONE ? outcome_code(&outcome) : code;
+}
+
+/* ---- pipe ---- */
+
+int command_pipe(struct cli *cli)
+{
+    const char *url = cli->args[0];
+    struct larder_fs *fs;
+    char *path, *data;
+    size_t size;
+    int code = cli_open(cli, url, false, &fs, &path);
+    if (code != DONE)
+        return code;
+    code = read_stdin(&data, &size);
+    if (code == DONE) {
+        int rc = larder_pipe_file(fs, path, data, size, cli->create ? LARDER_CREATE : 0);
+        if (rc < 0)
+            code = complain(url, rc);
+        free(data);
+    }
+    larder_free(path);
+    larder_fs_free(fs);
+    return code;
+}
+
+/* ---- get ---- */
+
+static void show_progress(void *arg, int64_t done, int64_t total)
+{
+    progress_bytes((uint64_t)done, total);
+}
+
+/* Where the file goes: into a directory under its own name. NULL: said why. malloc. */
+static char *destination(const char *source, const char *path, const char *target)
+{
+    struct stat st;
+    size_t size = strlen(target);
+    bool slash = size > 0 && target[size - 1] == '/';
+    bool directory = stat(target, &st) == 0 && S_ISDIR(st.st_mode);
+    if (slash && !directory) {
+        complain_of(target, -ENOTDIR, "no such directory");
+        return NULL;
+    }
+    if (!directory)
+        return strdup(target);
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    char *joined = NULL;
+    if (!*name)
+        complain_of(source, -EISDIR, "a directory, not a file");
+    else if (asprintf(&joined, "%s%s%s", target, slash ? "" : "/", name) < 0)
+        joined = NULL;
+    return joined;
+}
+
+static int get_to(const char *url, struct larder_fs *fs, const char *path, const char *target)
+{
+    char *local = destination(url, path, target);
+    if (!local)
+        return FAILED;
+    int64_t rc = larder_get_file(fs, path, local, show_progress, NULL);
+    progress_end();
+    free(local);
+    return rc < 0 ? complain(url, (int)rc) : DONE;
+}
+
+int command_get(struct cli *cli)
+{
+    const char *url = cli->args[0], *target = cli->args[1];
+    if (strcmp(target, "-") == 0) {
+        cli->arg_count = 1;
+        return command_cat(cli);
+    }
+    struct larder_fs *fs;
+    char *path;
+    int code = cli_open(cli, url, false, &fs, &path);
+    if (code != DONE)
+        return code;
+    progress_begin(cli, url);
+    code = get_to(url, fs, path, target);
+    larder_free(path);
+    larder_fs_free(fs);
+    return code;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening what URLs name, and the signals that end what is under way on it. */
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t caught;
+static struct larder_loop *loop;
+
+int interrupted(void)
+{
+    return caught;
+}
+
+/*
+ * Only calls that are under way hear of a cancel, so it is said again every second until the command has noticed. A
+ * second signal does not wait for that.
+ */
+static void on_signal(int number)
+{
+    if (number != SIGALRM) {
+        if (caught)
+            _exit(128 + number);
+        caught = number;
+    }
+    larder_loop_cancel(loop);
+    alarm(1);
+}
+
+static int watch_signals(void)
+{
+    if (loop)
+        return DONE;
+    loop = larder_loop_default();
+    if (!loop)
+        return complain_of("larder", -ENOMEM, "no thread could be had");
+    struct sigaction action = {.sa_handler = on_signal}; /* without SA_RESTART: reads and writes end, too */
+    sigfillset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    return DONE;
+}
+
+/* ---- opening ---- */
+
+static bool has_cache(const char *url)
+{
+    for (const char *end; (end = strstr(url, "::")); url = end + 2) {
+        size_t size = (size_t)(end - url);
+        if (strcspn(url, "/:.") < size)
+            return false;
+        if (size == 5 && strncasecmp(url, "cache", 5) == 0)
+            return true;
+    }
+    return false;
+}
+
+static char *chain(struct cli *cli, const char *url, bool cached)
+{
+    char *text;
+    bool has = has_cache(url);
+    cli->cached = cli->cached || cached || has || cli->offline;
+    return asprintf(&text, "%s%s", (cached || cli->offline) && !has ? "cache::" : "", url) < 0 ? NULL : text;
+}
+
+static int open_failed(const char *url, int status)
+{
+    int code = complain(url, status);
+    return status == -EINVAL || status == -ENOTSUP ? USAGE : code;
+}
+
+int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path)
+{
+    int code = watch_signals();
+    if (code != DONE)
+        return code;
+    char *text = chain(cli, url, cached);
+    int rc = text ? larder_open(NULL, text, cli->options, fs, path) : -ENOMEM;
+    free(text);
+    return rc < 0 ? open_failed(url, rc) : DONE;
+}
+
+int cli_open_map(struct cli *cli, const char *url, struct larder_map **map)
+{
+    int code = watch_signals();
+    if (code != DONE)
+        return code;
+    char *text = chain(cli, url, false);
+    int rc = text ? larder_get_mapper(NULL, text, cli->options, 0, map) : -ENOMEM;
+    free(text);
+    return rc < 0 ? open_failed(url, rc) : DONE;
+}
+
+int cli_open_cache(struct cli *cli, struct larder_cache **cache)
+{
+    const char **options = calloc(cli->option_count + 1, sizeof *options);
+    size_t count = 0;
+    int code = options ? watch_signals() : complain_of("cache", -ENOMEM, NULL);
+    if (code == DONE) {
+        for (size_t i = 0; i < cli->option_count; i++)
+            if (strncmp(cli->options[i], "cache.", 6) == 0)
+                options[count++] = cli->options[i] + 6;
+        int rc = larder_cache_open(options, cache);
+        code = rc < 0 ? open_failed("cache", rc) : DONE;
+    }
+    free(options);
+    return code;
+}
+
+void cli_flush_cache(struct cli *cli)
+{
+    const char *dir = NULL;
+    struct larder_cache *cache;
+    alarm(0); /* a cancel is over */
+    if (!cli->cached || cli->offline)
+        return;
+    for (size_t i = 0; i < cli->option_count; i++)
+        if (strncmp(cli->options[i], "cache.dir=", 10) == 0)
+            dir = cli->options[i] + 6;
+    const char *const options[] = {dir, NULL};
+    if (larder_cache_open(options, &cache) < 0)
+        return; /* the log has told why reads went on without it */
+    if (larder_cache_flush(cache) < 0 && cli->verbosity >= 0)
+        complain("cache", -EIO);
+    larder_cache_free(cache);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The progress line. Called on the main thread only. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAW_AFTER_MS 1000
+#define DRAW_EVERY_MS 100
+
+static struct {
+    bool wanted, drawn;
+    const char *what;
+    int64_t begun_ms, drawn_ms;
+    uint64_t files, bytes;
+    int64_t total;
+} line;
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void progress_begin(const struct cli *cli, const char *what)
+{
+    memset(&line, 0, sizeof line);
+    line.wanted = cli->progress && cli->verbosity >= 0 && isatty(STDERR_FILENO);
+    line.what = strrchr(what, '/') && strrchr(what, '/')[1] ? strrchr(what, '/') + 1 : what;
+    line.begun_ms = now_ms();
+    line.total = -1;
+}
+
+static void draw_bar(char *out, size_t size)
+{
+    char bar[31];
+    size_t filled = line.total > 0 ? (size_t)((double)line.bytes / (double)line.total * 30) : 30;
+    memset(bar, ' ', 30);
+    memset(bar, '=', filled < 30 ? filled : 30);
+    bar[30] = 0;
+    snprintf(out, size, " %3u%% [%s]", line.total > 0 ? (unsigned)(filled * 100 / 30) : 100, bar);
+}
+
+static void draw(int64_t now)
+{
+    char text[512], bar[64] = "", bytes[SIZE_TEXT_SIZE], rate[SIZE_TEXT_SIZE];
+    double seconds = (double)(now - line.begun_ms) / 1000;
+    struct winsize window = {0};
+    format_size(line.bytes, bytes);
+    format_size((uint64_t)((double)line.bytes / seconds), rate);
+    if (line.total >= 0)
+        draw_bar(bar, sizeof bar);
+    if (line.files > 0)
+        snprintf(text, sizeof text, "%.200s  %llu files, %.0f/s", line.what, (unsigned long long)line.files,
+                 (double)line.files / seconds);
+    else
+        snprintf(text, sizeof text, "%.200s%s  %s, %s/s", line.what, bar, bytes, rate);
+    ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
+    int width = window.ws_col > 1 ? window.ws_col - 1 : 79;
+    fprintf(stderr, "\r\033[K%.*s", width, text);
+    fflush(stderr);
+    line.drawn = true;
+    line.drawn_ms = now;
+}
+
+static void update(void)
+{
+    if (!line.wanted)
+        return;
+    int64_t now = now_ms();
+    if (now - line.begun_ms >= DRAW_AFTER_MS && now - line.drawn_ms >= DRAW_EVERY_MS)
+        draw(now);
+}
+
+void progress_bytes(uint64_t done, int64_t total)
+{
+    line.bytes = done;
+    line.total = total;
+    update();
+}
+
+void progress_files(uint64_t files)
+{
+    line.files = files;
+    update();
+}
+
+void progress_clear(void)
+{
+    if (line.drawn)
+        fputs("\r\033[K", stderr);
+    line.drawn = false;
+}
+
+void progress_end(void)
+{
+    progress_clear();
+    line.wanted = false;
+}
