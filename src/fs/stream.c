@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One file to the caller, piece by piece. Two pieces take turns: while the caller has one, the other is filled. A caller
- * who takes his time stops the reading, not the loop.
+ * One file to the caller, piece by piece. Two pieces take turns: while the caller has one, the other is
+ * filled. A caller who takes his time stops the reading, not the loop.
  *
  *     piece    filled by the reader ──▶ lent to the caller ──▶ given back by his reply ──▶ filled …
  *
- * What was lent cannot be taken back. A read that starts over has to send the same version again, of which the part
- * that is known is dropped; else it is -ESTALE.
+ * What was lent cannot be taken back. A read that starts over has to send the same version again, of which
+ * the part that is known is dropped; else it is -ESTALE.
  */
 #include <errno.h>
 #include <string.h>
@@ -163,7 +163,7 @@ static int CO_EDGE read_child(void *arg)
 
 /* ---- the call ---- */
 
-/* The reader is a child, so that this task can open its letters. When the mail is served every reply has run. */
+/* The reader is a child, so that this task can open its letters. When they are served every reply has run. */
 static int CO_FN read_with_mail(struct stream *stream)
 {
     stream->loop = task_loop(task_current());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches of keys. The places below see on_error = LARDER_RETURN, and `completed` decides here: only a map knows that a
- * directory is a missing key. Items with wrong keys never reach them.
+ * Batches of keys. The places below see on_error = LARDER_RETURN, and `completed` decides here: only a map
+ * knows that a directory is a missing key. Items with wrong keys never reach them.
  */
 #include "map/map.h"
 
@@ -85,7 +85,7 @@ static int run(struct larder_map *map, struct many *many, many_fn *fn)
     return counted && many->batch->on_error != LARDER_RETURN ? 0 : rc;
 }
 
-/* on_error is not LARDER_RETURN: the first wrong key is the end of the batch, before anything else is tried. */
+/* on_error is not LARDER_RETURN: the first wrong key ends the batch, before anything else is tried. */
 static int stop_at_wrong_key(struct many *many)
 {
     struct larder_item *wrong = NULL;

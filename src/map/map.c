@@ -190,8 +190,9 @@ int larder_map_size(struct larder_map *map, const char *key, int64_t *out)
 /* ---- levels and subtrees ---- */
 
 /*
- * What a call on all that is below `dir` returned. -ENOTDIR is a directory that cannot be listed, which is a failure,
- * or a file in the way of `dir`: then nothing is below it. A file that is the map's root is a failure as well.
+ * What a call on all that is below `dir` returned. -ENOTDIR is a directory that cannot be listed, which is a
+ * failure, or a file in the way of `dir`: then nothing is below it. A file that is the map's root is a
+ * failure as well.
  */
 static int below_status(struct larder_fs *fs, const char *dir, int status)
 {

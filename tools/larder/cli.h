@@ -2,8 +2,8 @@
 #ifndef TOOLS_CLI_H
 #define TOOLS_CLI_H
 /*
- * The larder command: what its files share. It uses the public API only. Commands return an exit code; stdout carries
- * data and nothing else, and everything that is said goes to stderr as "larder: WHAT: WHY".
+ * The larder command: what its files share. It uses the public API only. Commands return an exit code; stdout
+ * carries data and nothing else, and everything that is said goes to stderr as "larder: WHAT: WHY".
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -28,18 +28,18 @@ struct cli {              /* const once the command runs, but for `cached` */
 };
 
 /* ---- open.c ---- */
-/* Open what `url` names, through the cache if it says so, or `cached`, or --offline. DONE, or what was complained of. */
+/* Open what `url` names, through the cache if it, `cached` or --offline says so. DONE, or it has complained. */
 int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path);
 int cli_open_map(struct cli *cli, const char *url, struct larder_map **map);
 int cli_open_cache(struct cli *cli, struct larder_cache **cache);
-/* What was fetched stays: also when the command was stopped on its way, so that the next one goes on there. */
+/* What was fetched stays, also when the command was stopped: so that the next one goes on there. */
 void cli_flush_cache(struct cli *cli);
 /* The signal that asked the command to stop; 0: none. Long loops of the command's own ask now and then. */
 int interrupted(void);
 
 /* ---- output.c ---- */
-/* Say what went wrong with `what`, in the words of larder_error() or in `why`; the exit code for `status`. Nothing is
- * said of what a signal or a closed pipe stopped. */
+/* Say what went wrong with `what`, in the words of larder_error() or in `why`; the exit code for `status`.
+ * Nothing is said of what a signal or a closed pipe stopped. */
 int complain(const char *what, int status);
 int complain_of(const char *what, int status, const char *why);
 /* The same for wrong usage. */
@@ -86,7 +86,8 @@ void progress_clear(void); /* before something else is written to the terminal *
 void progress_end(void);
 
 /* ---- values.c ---- */
-/* Names of files of one place (`map` NULL: paths below `fs`; else keys), whose bytes are wanted in this order. */
+/* Names of files of one place (`map` NULL: paths below `fs`; else keys), whose bytes are wanted in this
+ * order. */
 struct values {
     struct cli *cli;
     struct larder_fs *fs;
@@ -97,8 +98,8 @@ struct values {
     size_t count;
     bool report; /* --json: a line about each instead of its bytes */
 };
-/* Fetch them concurrently and write them in order, in bounded memory. A status stops it: of the output, or -ECANCELED;
- * what the files met is in `outcome`. */
+/* Fetch them concurrently and write them in order, in bounded memory. A status stops it: of the output, or
+ * -ECANCELED; what the files met is in `outcome`. */
 int values_write(const struct values *values, struct outcome *outcome);
 /* All of stdin, NUL behind it; malloc. */
 int read_stdin(char **data, size_t *size);

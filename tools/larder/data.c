@@ -56,7 +56,8 @@ static bool same_place(const char *a, const char *b)
     return size > 0 && size == place_size(b) && strncmp(a, b, size) == 0;
 }
 
-/* From the first of `urls` on, those that are in its place: how many they were, or -1 when `*code` says why not. */
+/* From the first of `urls` on, those that are in its place: how many they were, or -1 when `*code` says
+ * why not. */
 static int cat_place(struct cli *cli, char **urls, int count, const struct larder_range *range,
                      struct outcome *outcome, int *code)
 {

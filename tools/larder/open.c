@@ -21,8 +21,8 @@ int interrupted(void)
 }
 
 /*
- * Only calls that are under way hear of a cancel, so it is said again every second until the command has noticed. A
- * second signal does not wait for that.
+ * Only calls that are under way hear of a cancel, so it is said again every second until the command has
+ * noticed. A second signal does not wait for that.
  */
 static void on_signal(int number)
 {

@@ -184,7 +184,8 @@ int outcome_code(const struct outcome *outcome)
 
 /* ---- values in words ---- */
 
-/* The size of the UTF-8 sequence at `text`, 0 where there is none (RFC 3629: no surrogates, nothing overlong). */
+/* The size of the UTF-8 sequence at `text`, 0 where there is none (RFC 3629: no surrogates, nothing
+ * overlong). */
 static size_t sequence(const unsigned char *text)
 {
     if (text[0] < 0x80)

@@ -2,9 +2,10 @@
 /*
  * The bytes of many files, fetched concurrently and written in the order of their names.
  *
- * It is one batch. Of each file the first PROBE_SIZE bytes are asked for, and one more, which tells whether that was all.
- * What comes before its turn is held, up to HELD_SIZE_MAX in all. A file that is larger, or for which there was no room,
- * is read again as a stream when its turn has come: so every file is of one version, and memory is bounded.
+ * It is one batch. Of each file the first PROBE_SIZE bytes are asked for, and one more, which tells whether
+ * that was all. What comes before its turn is held, up to HELD_SIZE_MAX in all. A file that is larger, or for
+ * which there was no room, is read again as a stream when its turn has come: so every file is of one version,
+ * and memory is bounded.
  */
 #include "cli.h"
 
@@ -106,7 +107,8 @@ static int settle(void *arg, struct larder_item *item)
     return rc;
 }
 
-/* The probe of a range: false when it is read as it is, because it is small, or as a stream, because nobody knows. */
+/* The probe of a range: false when it is read as it is, because it is small, or as a stream, because
+ * nobody knows. */
 static bool make_probe(const struct larder_range *range, struct larder_range *probe)
 {
     int64_t start = range ? range->start : 0, end = range ? range->end : LARDER_TO_END;
