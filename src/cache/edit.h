@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CACHE_EDIT_H
+#define CACHE_EDIT_H
+/*
+ * What may be done to the store: operations for the writer's queue. Memory that an operation points to stays as it is
+ * until its `done`.
+ */
+#include "cache/store.h"
+
+struct ZSTD_CCtx_s;
+
+/* The writer's way to pack blocks; zero to begin. */
+struct packer {
+    struct ZSTD_CCtx_s *context;
+    unsigned char *scratch;
+};
+void packer_fini(struct packer *packer);
+/*
+ * Pack `size` bytes where that saves a page and an eighth; else they are left as they are. Returns how, and *out: the
+ * packed bytes, until the next call. Less than 8 KiB are never packed: a hit must cost microseconds.
+ */
+enum codec pack(struct packer *packer, int level, const void *data, size_t size, const void **out,
+                size_t *out_size);
+
+/* From apply: commit what there is, and call it again. */
+#define EDIT_AGAIN 1
+
+/* Keep what a place said of a path, and bytes of it. */
+struct put {
+    struct op op;
+    enum key_type type;
+    struct place place;
+    const char *path;
+    struct seen seen;
+    struct record record; /* head.state, the answer, answered_ns; size is known if there are bytes */
+    const void *
+        data; /* bytes [start, start + size) of the file; start at a block, the end at a block or the file's */
+    int64_t start;
+    size_t size;
+    bool whole;      /* they, and what is staged, are the whole file */
+    uint64_t staged; /* a version that has the blocks before `start`; 0: none */
+    int level;
+};
+int edit_put(struct op *op, struct batch *batch);
+
+/* Blocks of a version that no record names yet: a `put` with this `staged` follows, or a drop. */
+struct stage {
+    struct op op;
+    uint64_t version;
+    const void *data;
+    int64_t start;
+    size_t size; /* whole blocks */
+    int level;
+};
+int edit_stage(struct op *op, struct batch *batch);
+/* Queue the removal of a staged version. */
+void edit_drop(struct store *store, uint64_t version);
+
+/* The place said that the record `id` is still right. */
+struct freshen {
+    struct op op;
+    enum key_type type;
+    struct place place;
+    const char *path;
+    uint64_t id;
+    int64_t answered_ns, fresh_ms, stale_if_error_ms;
+};
+int edit_freshen(struct op *op, struct batch *batch);
+
+/* change.c */
+struct change {
+    struct op op;
+    struct store *store;
+    struct place place; /* identity NULL: all */
+    uint64_t id;
+    bool tree, all_parents;
+    struct list node; /* of a tree: in writer.trees */
+    char *path;
+    char *parent; /* room for the paths above it */
+    char text[];  /* the identity, the path, the room */
+};
+int edit_change(struct op *op, struct batch *batch);
+void changes_fini(struct writer *writer);
+
+/* Queue it; without memory it stays, and is found damaged again. */
+void edit_remove_damaged(struct store *store, const struct key *key);
+
+void *edit_zstd_alloc(void *opaque, size_t size);
+void edit_zstd_free(void *opaque, void *memory);
+
+#endif

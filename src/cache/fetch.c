@@ -1,0 +1,780 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A read that the store could not answer at once. Piece by piece the bytes are looked for
+ *
+ *   in the store            of the pinned version; or fresh; or just found to be still right
+ *   in the flight's runs    waited for, or in memory on their way to the store
+ *   at the place            which makes a run
+ *
+ * until all are given. The first piece pins the version (V1).
+ */
+#include "cache/fetch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/seams.h"
+
+#define LOOP_SIZE_MAX   (256 * 1024) /* more is copied on a worker */
+#define WORKER_SIZE_MAX (16 << 20)
+#define PIECE_SIZE_MAX  (1 << 20) /* at a time, into a sink that may suspend */
+#define STORED_WAIT_MS  2000
+#define SCRATCH_SIZE    65536
+#define IDLE_MAX        8 /* steps that bring nothing (others were cancelled, say), before the cache is passed by */
+
+/* Between the functions here. */
+enum step { STEP_DONE = 0, STEP_UNCHANGED = UNCHANGED, STEP_ON, STEP_OVER };
+
+static int64_t min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- what is pinned ---- */
+
+static int pin(struct reading *r, const struct answer *answer)
+{
+    int64_t count;
+    int rc = answer_copy(&r->pin, answer);
+    if (rc < 0)
+        return rc;
+    range_resolve(r->range, answer->info.size, &r->pos, &count);
+    r->end = r->pos + count;
+    r->pinned = true;
+    return 0;
+}
+
+static void unpin(struct reading *r)
+{
+    answer_free(&r->pin);
+    r->pinned = r->begun = false;
+    r->pin_id = 0;
+    r->pos = r->range ? r->range->start : 0;
+    r->end = r->range ? r->range->end : LARDER_TO_END;
+}
+
+static int CO_FN begin(struct reading *r)
+{
+    if (r->begun)
+        return 0;
+    r->begun = true;
+    return sink_begin(r->sink, &r->pin, r->end - r->pos);
+}
+
+static int CO_FN pour(struct sink *sink, const char *data, size_t size)
+{
+    while (size > 0) {
+        void *room;
+        size_t room_size;
+        int rc = sink_room(sink, size, &room, &room_size);
+        if (rc < 0)
+            return rc;
+        if (room_size > size)
+            room_size = size;
+        memcpy(room, data, room_size);
+        rc = sink_fill(sink, room_size);
+        if (rc < 0)
+            return rc;
+        data += room_size;
+        size -= room_size;
+    }
+    return 0;
+}
+
+/* ---- out of the store ---- */
+
+static int know(struct reading *r, struct reader *reader, const struct record *record)
+{
+    struct answer answer;
+    int64_t start, count;
+    range_resolve(r->range, record->head.size, &start, &count);
+    r->known_whole = record->head.size >= 0 && reader && r->sink &&
+                     (record->head.body_there || record->head.version) &&
+                     reader_has(r->store, reader, record, start, count) == 0;
+    record_answer(record, &answer);
+    answer_free(&r->known);
+    r->known_id = record->head.id;
+    r->known_absent = record->head.state == RECORD_ABSENT;
+    r->known_age_ms = (wall_ns() - record->head.answered_ns) / 1000000;
+    return record->head.state == RECORD_KNOWN ? answer_copy(&r->known, &answer) : 0;
+}
+
+static bool is_usable(struct reading *r, const struct record *record)
+{
+    return (r->valid_id && record->head.id == r->valid_id) || hit_is_fresh(r->view, record, r->terms) ||
+           (r->stale_ok && hit_may_be_stale(r->view, record));
+}
+
+static bool is_pinned(const struct reading *r, const struct record *record)
+{
+    struct answer answer;
+    record_answer(record, &answer);
+    return record->head.state == RECORD_KNOWN &&
+           (same_version(&r->pin, &answer) || (r->pin_id && r->pin_id == record->head.id));
+}
+
+/* May this record's bytes be given? -EAGAIN: not without asking; else the answer of the whole read. */
+static int consider(struct reading *r, struct reader *reader, const struct record *record)
+{
+    if (r->pinned)
+        return is_pinned(r, record) ? 0 : -EAGAIN;
+    if (record->head.state == RECORD_CHANGED || r->ignore_store)
+        return -EAGAIN;
+    if (!is_usable(r, record)) {
+        int rc = know(r, reader, record);
+        return rc < 0 ? rc : -EAGAIN;
+    }
+    if (record->head.state == RECORD_ABSENT)
+        return fail(-ENOENT, "%s: no such file (as the cache knows)", r->path);
+    if (record->head.type == LARDER_DIRECTORY)
+        return fail(-EISDIR, "%s: a directory", r->path);
+    if (r->terms->if_match && !(record_is_strong(record) && strcmp(record->version, r->terms->if_match) == 0))
+        return -EAGAIN;
+    if (r->terms->if_none_match && record->validator &&
+        strcmp(record->validator, r->terms->if_none_match) == 0) {
+        int rc = know(r, reader, record);
+        return rc < 0 ? rc : UNCHANGED;
+    }
+    return 0;
+}
+
+/* Pins the version if it may be given, and says how many bytes of it are there from `pos` on. */
+static int peek_record(struct reading *r, struct reader *reader, const struct record *record, int64_t *there)
+{
+    struct answer answer;
+    int rc = consider(r, reader, record);
+    if (rc != 0)
+        return rc;
+    if (record->head.size < 0) { /* it is known only, without bytes */
+        r->ignore_store = true;
+        return -EAGAIN;
+    }
+    record_answer(record, &answer);
+    bool first = !r->pinned;
+    if (first)
+        rc = pin(r, &answer);
+    if (rc < 0)
+        return rc;
+    if (first)
+        r->pin_id = record->head.id;
+    bool strong = record_is_strong(record);
+    int64_t count = r->end - r->pos;
+    *there = reader_extent(r->store, reader, record, r->pos, strong ? min(count, WORKER_SIZE_MAX) : count);
+    if (*there == count || strong)
+        return 0;
+    unpin(r); /* of such a version only the whole is of use: V2 */
+    r->ignore_store = true;
+    r->alone = r->alone || r->range;
+    return -EAGAIN;
+}
+
+static int peek(struct reading *r, int64_t *there)
+{
+    struct reader *reader;
+    struct record record;
+    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return -EAGAIN;
+    int rc = peek_record(r, reader, &record, there);
+    reader_end(r->store, reader);
+    return rc;
+}
+
+struct copy {
+    struct reading *r;
+    struct sink *sink;
+    int64_t count;
+};
+
+/* On a worker when it is much. */
+static int copy_stored(void *arg)
+{
+    struct copy *copy = arg;
+    struct reading *r = copy->r;
+    struct reader *reader;
+    struct record record;
+    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return -EAGAIN;
+    int rc = is_pinned(r, &record) ? 0 : -EAGAIN;
+    if (rc == 0 && reader_has(r->store, reader, &record, r->pos, copy->count) < 0)
+        rc = -EAGAIN;
+    if (rc == 0)
+        rc = reader_put(r->store, reader, &record, r->pos, copy->count, copy->sink);
+    reader_end(r->store, reader);
+    return rc;
+}
+
+static int CO_FN copy_piece(struct copy *copy)
+{
+    return copy->count > LOOP_SIZE_MAX ? offload(copy_stored, copy) : copy_stored(copy);
+}
+
+static int CO_FN give_piece(struct reading *r, int64_t *count)
+{
+    struct copy copy = {.r = r, .sink = r->sink, .count = *count};
+    if (r->sink->instant) {
+        if (copy.count > WORKER_SIZE_MAX)
+            *count = copy.count = WORKER_SIZE_MAX;
+        return copy_piece(&copy);
+    }
+    struct bytes_sink piece;
+    if (copy.count > PIECE_SIZE_MAX)
+        *count = copy.count = PIECE_SIZE_MAX;
+    bytes_sink_init(&piece);
+    copy.sink = &piece.sink;
+    int rc = sink_begin_now(&piece.sink, &r->pin, copy.count);
+    if (rc == 0)
+        rc = copy_piece(&copy);
+    if (rc == 0)
+        rc = pour(r->sink, piece.data, piece.size);
+    bytes_sink_fini(&piece);
+    return rc;
+}
+
+/* As much as is there. STEP_ON: something is missing. */
+static int CO_FN give_stored(struct reading *r)
+{
+    while (true) {
+        int64_t there = 0;
+        int rc = peek(r, &there);
+        if (rc == -EAGAIN)
+            return STEP_ON;
+        if (rc == 0 && there == 0 && r->pos < r->end)
+            return STEP_ON;
+        if (rc == 0)
+            rc = begin(r);
+        if (rc == 0 && there > 0)
+            rc = give_piece(r, &there);
+        if (rc == -EBADMSG)
+            r->ignore_store = true;
+        if (rc == -EBADMSG)
+            return STEP_OVER;
+        if (rc == -EAGAIN)
+            return STEP_ON; /* it went meanwhile */
+        if (rc != 0)
+            return rc;
+        r->pos += there;
+        r->idle = 0;
+        if (r->pos == r->end)
+            return STEP_DONE;
+    }
+}
+
+/* ---- out of a run ---- */
+
+static bool run_is_fresh(const struct reading *r, const struct run *run)
+{
+    int64_t age = (wall_ns() - run->answered_ns) / 1000000;
+    int64_t lifetime = r->terms->ttl_ms >= 0 ? r->terms->ttl_ms : run->answer.fresh_ms;
+    return age >= 0 && age < lifetime && (r->terms->age_max_ms < 0 || age < r->terms->age_max_ms);
+}
+
+static bool run_covers(const struct reading *r, const struct run *run)
+{
+    return run->start >= 0 && r->pos >= run->start && r->pos < run->end;
+}
+
+/* Will what it brings, or has brought, be of use here? */
+static bool run_serves(struct reading *r, struct run *run, const struct seen *seen)
+{
+    bool conditions = r->terms->if_match || r->terms->if_none_match || r->terms->age_max_ms >= 0;
+    if (run->kind != RUN_DATA || !run->seen_known || run->seen.id != seen->id ||
+        run->seen.epoch != seen->epoch)
+        return false;
+    if (run->state == RUN_ASKING)
+        return !conditions && !run->alone && run_covers(r, run) &&
+               (r->pinned || run->known_id == r->known_id);
+    if (run->status == UNCHANGED && (run->known_id != r->known_id || run->known_id == r->valid_id))
+        return false;
+    if (run->status != 0)
+        return !r->pinned && run_is_fresh(r, run);
+    if (r->pinned)
+        return same_version(&r->pin, &run->answer) && run_covers(r, run);
+    return !conditions && run_is_fresh(r, run) &&
+           (run->whole || (run_covers(r, run) && answer_is_strong(&run->answer)));
+}
+
+static struct run *find_run(struct reading *r)
+{
+    struct larder_loop *loop = r->view->instance.loop;
+    struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
+    struct seen seen;
+    if (!run || r->alone || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
+        return NULL;
+    while (run && !run_serves(r, run, &seen))
+        run = flight_next(loop, r->view, r->store, r->path, run);
+    return run ? run_ref(run) : NULL;
+}
+
+/* Bytes of its memory. */
+static int CO_FN give_run(struct reading *r, struct run *run)
+{
+    int64_t end = run->start + (int64_t)run->size;
+    int rc = begin(r);
+    if (rc == 0 && r->pos >= run->start && r->pos < end && run->data) {
+        int64_t count = min(end, r->end) - r->pos;
+        rc = pour(r->sink, run->data + (r->pos - run->start), (size_t)count);
+        r->pos += count;
+    }
+    if (rc < 0)
+        return rc;
+    return r->pos == r->end ? STEP_DONE : STEP_ON;
+}
+
+/* A run with bytes that is over. */
+static int CO_FN use_bytes(struct reading *r, struct run *run)
+{
+    if (r->gave_all) {
+        answer_free(&r->pin);
+        r->pinned = true;
+        return answer_copy(&r->pin, &run->answer);
+    }
+    if (run->alone || run->answer.info.size < 0) {
+        r->alone = true;
+        return STEP_ON;
+    }
+    if (r->pinned && !same_version(&r->pin, &run->answer)) {
+        r->ignore_store = true;
+        if (r->begun)
+            return STEP_OVER;
+        unpin(r);
+    }
+    if (!r->pinned) {
+        int rc = pin(r, &run->answer);
+        if (rc < 0)
+            return rc;
+        bool all = run->whole || (r->pos >= run->start && r->end <= run->start + (int64_t)run->size);
+        if (!answer_is_strong(&run->answer) && !all) {
+            unpin(r); /* parts of it cannot be put together: V2 */
+            r->alone = true;
+            return STEP_ON;
+        }
+    }
+    int64_t before = r->pos;
+    int rc = give_run(r, run);
+    if (r->pos > before)
+        r->idle = 0;
+    if (rc != STEP_ON || r->pos > before)
+        return rc;
+    if (run->state == RUN_LANDED) /* it went to the writer piece by piece: soon it is in the store */
+        rc = run_wait_stored(run, STORED_WAIT_MS);
+    if (rc == -ECANCELED)
+        return rc;
+    r->alone = r->alone || rc == -ETIMEDOUT || r->joined == run;
+    return STEP_ON;
+}
+
+static bool is_failure_to_ask(int status)
+{
+    switch (status) {
+    case -ENOENT:
+    case -EISDIR:
+    case -ENOTDIR:
+    case -EACCES:
+    case -EPERM:
+    case -ECANCELED:
+    case -ESTALE:
+    case -EINVAL:
+    case -ENOMEM:
+    case -ENOTSUP:
+    case -ECHILD:
+    case -EBADF:
+    case -EDEADLK:
+        return false;
+    default:
+        return status < 0;
+    }
+}
+
+/* To what is stale, if that may be used; the failure comes back if not. */
+static int fall_back(struct reading *r, int status)
+{
+    if (r->stale_ok)
+        return status;
+    r->stale_ok = true;
+    r->failure = status;
+    r->failure_text = mem_dup(error_text());
+    r->ignore_store = r->alone = false;
+    unpin(r);
+    return STEP_ON;
+}
+
+static int use_run(struct reading *r, struct run *run, bool ours)
+{
+    if (run->status == UNCHANGED) {
+        if (!run->known_id)
+            return STEP_UNCHANGED; /* the caller's own condition */
+        r->valid_id = run->known_id;
+        return STEP_ON;
+    }
+    if (run->status == -ECANCELED && !ours)
+        return STEP_ON; /* one of those who waited asks now */
+    if (run->status == -ETIMEDOUT && !ours && r->timeouts++ == 0)
+        return STEP_ON; /* it may have been the other's deadline */
+    if (run->status == -ESTALE && r->pinned && !r->terms->if_match) {
+        r->ignore_store = true;
+        return STEP_OVER;
+    }
+    error_set_text(run->text);
+    return is_failure_to_ask(run->status) && !r->begun ? fall_back(r, run->status) : run->status;
+}
+
+/* ---- at the place ---- */
+
+/* Up to where nobody has, or fetches, the bytes from `start` on. */
+static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
+{
+    struct reader *reader;
+    struct record record;
+    struct larder_loop *loop = r->view->instance.loop;
+    struct run *run = NULL;
+    while ((run = flight_next(loop, r->view, r->store, r->path, run)))
+        if (run->kind == RUN_DATA && run->start > start && run->start < end)
+            end = run->start;
+    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return end;
+    int64_t at = start + BLOCK_SIZE;
+    while (is_pinned(r, &record) && at < end && reader_extent(r->store, reader, &record, at, 1) == 0)
+        at += BLOCK_SIZE;
+    reader_end(r->store, reader);
+    return at < end ? at : end;
+}
+
+/* The blocks around what is wanted, as far as one request goes. False: it cannot be said so. */
+static bool choose_part(struct reading *r, struct run *run)
+{
+    if (!r->pinned && r->pos < 0) {
+        if (r->end != LARDER_TO_END || r->pos < -(RUN_SIZE - BLOCK_SIZE))
+            return false;
+        run->start = r->pos - BLOCK_SIZE; /* so that the block in which it begins is whole */
+        run->end = LARDER_TO_END;
+        return true;
+    }
+    run->start = r->pos / BLOCK_SIZE * BLOCK_SIZE;
+    run->end = run->start + RUN_SIZE;
+    if (r->end < run->end)
+        run->end = block_count(r->end) * BLOCK_SIZE;
+    if (r->pinned && run->end > r->pin.info.size)
+        run->end = r->pin.info.size;
+    if (r->pinned)
+        run->end = gap_end(r, run->start, run->end);
+    return run->end > run->start;
+}
+
+static int CO_FN request(struct reading *r)
+{
+    struct run *run = run_new(r->view->instance.loop, r->view, r->store, r->path, RUN_DATA);
+    if (!run)
+        return fail_memory();
+    bool whole = !r->range && r->pos == 0 && !r->begun;
+    run->end = LARDER_TO_END;
+    if (!r->asked)
+        store_count(r->store, COUNT_MISSES, 1);
+    r->asked = true;
+    run_unref(r->joined);
+    r->joined = run;
+    if (whole)
+        return ask_whole(r, run);
+    if (choose_part(r, run))
+        return ask_part(r, run);
+    run_finish(run, -ECANCELED, NULL);
+    r->alone = true;
+    return 0;
+}
+
+/* Past the cache: what it cannot keep, or not ask for in parts. */
+static int CO_FN go_past(struct reading *r)
+{
+    struct answer answer = {0};
+    if (!r->asked)
+        store_count(r->store, COUNT_MISSES, 1);
+    r->asked = true;
+    unpin(r);
+    int rc = ask_past(r, &answer);
+    if (rc == 0)
+        r->pin = answer;
+    else
+        answer_free(&answer);
+    r->pinned = rc == 0;
+    return is_failure_to_ask(rc) ? fall_back(r, rc) : rc;
+}
+
+/* What no request can say without the size: ask for that first. */
+static int CO_FN learn_size(struct reading *r)
+{
+    struct answer answer = {0};
+    struct terms terms = *r->terms;
+    terms.if_none_match = NULL;
+    int rc = fetch_info(&r->view->instance, r->path, &terms, &answer);
+    if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
+        rc = fail(-EISDIR, "%s: a directory", r->path);
+    r->alone = !answer_is_strong(&answer);
+    if (rc == 0 && !r->alone)
+        rc = pin(r, &answer);
+    answer_free(&answer);
+    if (rc < 0)
+        return is_failure_to_ask(rc) ? fall_back(r, rc) : rc;
+    if (r->alone || r->pos < r->end)
+        return STEP_ON;
+    return begin(r);
+}
+
+static int CO_FN step(struct reading *r)
+{
+    int rc = give_stored(r);
+    if (rc != STEP_ON)
+        return rc;
+    if (r->view->mode == MODE_OFFLINE)
+        return fail(-ENONET, "%s: offline, and not (all) in the cache", r->path);
+    if (r->stale_ok) {
+        error_set_text(r->failure_text);
+        return r->failure;
+    }
+    if (!r->alone && !r->pinned && (range_needs_size(r->range) || range_is_empty(r->range)))
+        return learn_size(r);
+    if (r->alone || ++r->idle > IDLE_MAX)
+        return go_past(r);
+    struct run *run = find_run(r);
+    bool ours = !run;
+    if (run) {
+        run_unref(r->joined);
+        r->joined = run;
+        rc = run_wait(run);
+    } else {
+        rc = request(r);
+    }
+    if (rc < 0)
+        return rc;
+    if (r->alone)
+        return STEP_ON;
+    run = r->joined;
+    return run->status == 0 ? use_bytes(r, run) : use_run(r, run, ours);
+}
+
+static void reading_fini(struct reading *r)
+{
+    answer_free(&r->pin);
+    answer_free(&r->known);
+    run_unref(r->joined);
+    mem_free(r->failure_text);
+}
+
+static int CO_FN read_all(struct reading *r)
+{
+    int rc = STEP_ON;
+    bool over = false;
+    while (rc == STEP_ON || (rc == STEP_OVER && !over)) {
+        if (rc == STEP_OVER)
+            unpin(r);
+        over = over || rc == STEP_OVER;
+        rc = step(r);
+    }
+    if (rc == STEP_OVER)
+        return fail(-ESTALE, "%s: it changed while it was read", r->path);
+    if (rc == STEP_DONE && !r->asked)
+        store_count(r->store, COUNT_HITS, 1);
+    return rc;
+}
+
+/* Offline, of a file without a record: missing, a directory, or not known. */
+static int why_not(struct reading *r)
+{
+    struct answer answer = {0};
+    int rc = offline_info(r->view, r->store, r->path, &answer);
+    if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
+        rc = fail(-EISDIR, "%s: a directory", r->path);
+    else if (rc == 0)
+        rc = fail(-ENONET, "%s: offline, and not in the cache", r->path);
+    answer_free(&answer);
+    return rc;
+}
+
+int fetch_read(struct instance *instance, const char *path, const struct larder_range *range,
+               const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    struct store *store = view_store(view);
+    struct reading r = {
+        .view = view, .store = store, .path = path, .range = range, .terms = terms, .sink = sink};
+    if (!store)
+        return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
+                                          : layer_read(view_next(view), path, range, terms, sink, out);
+    int rc = sink->instant ? hit_read(view, store, path, range, terms, sink, out, LOOP_SIZE_MAX) : -EAGAIN;
+    if (rc != -EAGAIN)
+        return rc;
+    if (range && range->start == 0 && range->end == LARDER_TO_END)
+        r.range = NULL;
+    unpin(&r);
+    r.known_age_ms = -1;
+    rc = read_all(&r);
+    if (rc == -ENONET && view->mode == MODE_OFFLINE && !r.pinned)
+        rc = why_not(&r);
+    if (rc >= 0 && out) {
+        struct answer *said = rc == 0 ? &r.pin : r.known_id ? &r.known : &r.joined->answer;
+        int copied = answer_copy(out, said);
+        rc = copied < 0 ? copied : rc;
+    }
+    reading_fini(&r);
+    return rc;
+}
+
+/* ---- for the store only ---- */
+
+struct count_sink {
+    struct sink sink;
+    int64_t size;
+    char *room;
+};
+
+static int count_begin(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    ((struct count_sink *)sink)->size = 0;
+    return 0;
+}
+
+static int count_room(struct sink *sink, size_t want, void **out, size_t *size)
+{
+    struct count_sink *into = (struct count_sink *)sink;
+    *out = into->room;
+    *size = SCRATCH_SIZE;
+    return 0;
+}
+
+static int count_fill(struct sink *sink, size_t size)
+{
+    ((struct count_sink *)sink)->size += (int64_t)size;
+    return 0;
+}
+
+/* What was only given, and neither is in the store nor on its way there? */
+static bool was_lost(const struct reading *r)
+{
+    return r->alone || (r->joined && r->joined->status == 0 && !r->joined->kept);
+}
+
+int fetch_keep(struct view *view, const char *path, const struct terms *terms, int64_t *size,
+               uint64_t *fetched)
+{
+    struct store *store = view_store(view);
+    struct count_sink sink = {.sink = {.begin = count_begin, .room = count_room, .fill = count_fill}};
+    struct reading r = {
+        .view = view, .store = store, .path = path, .terms = terms, .sink = &sink.sink, .wait = true};
+    sink.room = mem_alloc(SCRATCH_SIZE);
+    if (!sink.room || !store) {
+        mem_free(sink.room);
+        return store ? fail_memory() : fail(-EROFS, "%s: the cache cannot be written", view->dir);
+    }
+    unpin(&r);
+    r.known_age_ms = -1;
+    int rc = read_all(&r);
+    if (rc == 0 && was_lost(&r))
+        rc = fail(-EIO, "%s: it could not be kept", path);
+    *size = sink.size;
+    *fetched = r.fetched;
+    mem_free(sink.room);
+    reading_fini(&r);
+    return rc;
+}
+
+/* ---- info ---- */
+
+static int info_of_record(struct reading *r, struct answer *out)
+{
+    struct reader *reader;
+    struct record record;
+    struct answer answer;
+    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return -EAGAIN;
+    int rc = record.head.state == RECORD_CHANGED ? -EAGAIN : is_usable(r, &record) ? 0 : -EAGAIN;
+    if (rc < 0 && record.head.state != RECORD_CHANGED && know(r, NULL, &record) < 0)
+        rc = -ENOMEM;
+    if (rc == 0 && record.head.state == RECORD_ABSENT)
+        rc = fail(-ENOENT, "%s: no such file (as the cache knows)", r->path);
+    record_answer(&record, &answer);
+    if (rc == 0)
+        rc = answer_copy(out, &answer);
+    reader_end(r->store, reader);
+    return rc;
+}
+
+static struct run *find_info(struct reading *r)
+{
+    struct larder_loop *loop = r->view->instance.loop;
+    struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
+    struct seen seen;
+    if (!run || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
+        return NULL;
+    for (; run; run = flight_next(loop, r->view, r->store, r->path, run)) {
+        bool same = run->kind == RUN_INFO && run->seen.id == seen.id && run->seen.epoch == seen.epoch;
+        bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms < 0 && run->known_id == r->known_id
+                                               : run_is_fresh(r, run) && run->status != UNCHANGED;
+        if (same && useful)
+            return run_ref(run);
+    }
+    return NULL;
+}
+
+static int CO_FN request_info(struct reading *r)
+{
+    struct run *run = run_new(r->view->instance.loop, r->view, r->store, r->path, RUN_INFO);
+    if (!run)
+        return fail_memory();
+    store_count(r->store, COUNT_MISSES, 1);
+    r->joined = run;
+    return ask_info(r, run);
+}
+
+static int CO_FN info_step(struct reading *r, struct answer *out)
+{
+    int rc = info_of_record(r, out);
+    if (rc != -EAGAIN)
+        return rc;
+    if (r->stale_ok) {
+        error_set_text(r->failure_text);
+        return r->failure;
+    }
+    struct run *run = find_info(r);
+    bool ours = !run;
+    run_unref(r->joined);
+    r->joined = run;
+    rc = run ? run_wait(run) : request_info(r);
+    if (rc < 0)
+        return rc;
+    run = r->joined;
+    if (run->status == 0)
+        return answer_copy(out, &run->answer);
+    rc = use_run(r, run, ours);
+    if (rc == STEP_ON && run->status == UNCHANGED && r->known.info.type)
+        return answer_copy(out, &r->known); /* as it was known when we asked */
+    return rc;
+}
+
+int fetch_info(struct instance *instance, const char *path, const struct terms *terms, struct answer *out)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    struct store *store = view_store(view);
+    struct reading r = {.view = view, .store = store, .path = path, .terms = terms, .known_age_ms = -1};
+    struct answer answer = {0};
+    if (!store)
+        return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
+                                          : layer_info(view_next(view), path, terms, out);
+    int rc = hit_info(view, store, path, terms, out);
+    if (rc != -EAGAIN)
+        return rc;
+    if (view->mode == MODE_OFFLINE)
+        return offline_info(view, store, path, out);
+    do
+        rc = info_step(&r, &answer);
+    while (rc == STEP_ON);
+    if (rc == 0 && terms->if_none_match && answer.validator &&
+        strcmp(answer.validator, terms->if_none_match) == 0)
+        rc = UNCHANGED;
+    if (rc == UNCHANGED && !answer.info.type)
+        rc = answer_copy(&answer, &r.joined->answer) < 0 ? -ENOMEM : UNCHANGED;
+    if (rc >= 0)
+        *out = answer;
+    else
+        answer_free(&answer);
+    reading_fini(&r);
+    return rc;
+}

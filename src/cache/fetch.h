@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CACHE_FETCH_H
+#define CACHE_FETCH_H
+/* One read or info that the store could not answer at once: fetch.c decides, ask.c asks the place. */
+#include "cache/flight.h"
+
+struct reading { /* in its task's frame */
+    struct view *view;
+    struct store *store;
+    const char *path;
+    const struct larder_range *range; /* NULL: all */
+    const struct terms *terms;
+    struct sink *sink;
+    bool wait; /* for room in the writer's queue, as long as it takes */
+
+    /* what the answer is of, once something decided it */
+    bool pinned;
+    struct answer pin;
+    uint64_t pin_id; /* of the record, if it came from the store */
+    int64_t pos,
+        end; /* bytes of the file that are still to be given; before it is pinned: as far as `range` says */
+    bool begun; /* sink_begin was called for `pin` */
+
+    /* what the store has, though it is not to be used without asking */
+    struct answer known;
+    uint64_t known_id;
+    int64_t known_age_ms; /* <0: nothing is known */
+    bool known_absent;
+    bool
+        known_whole; /* all that is wanted is there, so that it is worth while to ask whether it is still right */
+
+    uint64_t valid_id; /* of the record that the place said is still right */
+    bool ignore_store; /* it was damaged, or the place has another version */
+    bool stale_ok;     /* the place could not be asked, and stale is better than nothing */
+    bool asked;        /* by us */
+    bool alone;        /* others do not share what they fetch */
+    struct run
+        *joined; /* a reference: waited for, or asked by us, so that it counts however short it is fresh */
+    unsigned timeouts, idle; /* steps without progress */
+    int failure;             /* for which stale_ok was set, … */
+    char *failure_text;      /* … and its text; mem */
+    uint64_t fetched;        /* bytes */
+    bool gave_all;           /* ask_whole has given the bytes to the sink already */
+};
+
+#define CHUNK_SIZE \
+    (64LL * BLOCK_SIZE) /* of a file that is read whole: what is handed to the writer at a time */
+#define RUN_SIZE (128LL * BLOCK_SIZE) /* the most that one request for a part asks for */
+
+/* The whole file: given to the sink as it comes, and kept. Its outcome is in `run`, which is finished. */
+int CO_FN ask_whole(struct reading *r, struct run *run);
+/* Its run's bytes, into the run's memory. */
+int CO_FN ask_part(struct reading *r, struct run *run);
+/* What is there. */
+int CO_FN ask_info(struct reading *r, struct run *run);
+/* Neither from the store nor for it. */
+int CO_FN ask_past(struct reading *r, struct answer *out);
+
+bool same_version(const struct answer *a, const struct answer *b); /* both strong */
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store answers alone, on any thread: nothing here waits or asks. */
+#include "cache/view.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "cache/listing.h"
+
+/* ---- how long it is right ---- */
+
+/* Negative: the clock was set back, and the record is as old as anything. */
+static int64_t age_ms(const struct record *record)
+{
+    return (wall_ns() - record->head.answered_ns) / 1000000;
+}
+
+bool hit_is_fresh(const struct view *view, const struct record *record, const struct terms *terms)
+{
+    if (view->mode == MODE_OFFLINE)
+        return true;
+    int64_t age = age_ms(record), lifetime = terms->ttl_ms >= 0 ? terms->ttl_ms : record->head.fresh_ms;
+    bool young = terms->age_max_ms < 0 || age < terms->age_max_ms;
+    return age >= 0 && age < lifetime && young;
+}
+
+bool hit_may_be_stale(const struct view *view, const struct record *record)
+{
+    const struct record_head *head = &record->head;
+    if (head->flags & ANSWER_MUST_REVALIDATE)
+        return false;
+    if (view->mode == MODE_STALE_IF_ERROR)
+        return true;
+    int64_t fresh = head->fresh_ms > 0 ? head->fresh_ms : 0, age = age_ms(record);
+    return head->stale_if_error_ms >= 0 && age >= 0 && age - fresh < head->stale_if_error_ms;
+}
+
+/* ---- reads ---- */
+
+static int give(const struct answer *answer, struct answer *out, int rc)
+{
+    int copied = out ? answer_copy(out, answer) : 0;
+    return copied < 0 ? copied : rc;
+}
+
+/* A file that is fresh: the bytes that `range` means, if all are there. */
+static int put_hit(struct store *store, struct reader *reader, const struct record *record,
+                   const struct larder_range *range, struct sink *sink, struct answer *out, int64_t size_max)
+{
+    int64_t start, count;
+    struct answer answer;
+    if (record->head.size < 0)
+        return -EAGAIN;
+    range_resolve(range, record->head.size, &start, &count);
+    if (count > size_max || reader_has(store, reader, record, start, count) < 0)
+        return -EAGAIN;
+    record_answer(record, &answer);
+    int rc = sink_begin_now(sink, &answer, count);
+    if (rc == 0)
+        rc = reader_put(store, reader, record, start, count, sink);
+    if (rc == -EBADMSG)
+        return -EAGAIN; /* it is fetched again */
+    if (rc == 0)
+        rc = give(&answer, out, 0);
+    if (rc == 0) {
+        store_count(store, COUNT_HITS, 1);
+        store_count(store, COUNT_HIT_BYTES, (uint64_t)count);
+    }
+    return rc;
+}
+
+/* What the caller's conditions make of a fresh record: 0: give it. */
+static int check_terms(const struct record *record, const struct terms *terms, struct answer *out)
+{
+    struct answer answer;
+    if (terms->if_match && !(record_is_strong(record) && strcmp(record->version, terms->if_match) == 0))
+        return -EAGAIN;
+    if (!terms->if_none_match || !record->validator || strcmp(record->validator, terms->if_none_match) != 0)
+        return 0;
+    record_answer(record, &answer);
+    return give(&answer, out, UNCHANGED);
+}
+
+static int is_absent(const char *path)
+{
+    return fail(-ENOENT, "%s: no such file (as the cache knows)", path);
+}
+
+int hit_read(struct view *view, struct store *store, const char *path, const struct larder_range *range,
+             const struct terms *terms, struct sink *sink, struct answer *out, int64_t size_max)
+{
+    struct reader *reader;
+    struct record record;
+    int rc = reader_find(store, KEY_RECORD, &view->place, path, &reader, &record);
+    if (rc < 0)
+        return -EAGAIN;
+    task_no_suspend_begin();
+    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, &record, terms))
+        rc = -EAGAIN;
+    else if (record.head.state == RECORD_ABSENT)
+        rc = is_absent(path);
+    else if (record.head.type == LARDER_DIRECTORY)
+        rc = fail(-EISDIR, "%s: a directory", path);
+    else
+        rc = check_terms(&record, terms, out);
+    if (rc == 0)
+        rc = put_hit(store, reader, &record, range, sink, out, size_max);
+    else if (rc != -EAGAIN)
+        store_count(store, COUNT_HITS, 1);
+    task_no_suspend_end();
+    reader_end(store, reader);
+    return rc;
+}
+
+int hit_info(struct view *view, struct store *store, const char *path, const struct terms *terms,
+             struct answer *out)
+{
+    struct reader *reader;
+    struct record record;
+    struct answer answer;
+    int rc = reader_find(store, KEY_RECORD, &view->place, path, &reader, &record);
+    if (rc < 0)
+        return -EAGAIN;
+    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, &record, terms))
+        rc = -EAGAIN;
+    else if (record.head.state == RECORD_ABSENT)
+        rc = is_absent(path);
+    else
+        rc = check_terms(&record, terms, out);
+    record_answer(&record, &answer);
+    if (rc == 0)
+        rc = give(&answer, out, 0);
+    reader_end(store, reader);
+    if (rc != -EAGAIN)
+        store_count(store, COUNT_HITS, 1);
+    return rc;
+}
+
+/* ---- offline ---- */
+
+/* Does something that is stored lie below `path`? Then it is a directory, listed or not. */
+static bool has_below(struct view *view, struct store *store, const char *path)
+{
+    struct key key;
+    bool exact, found = false;
+    struct reader *reader = reader_begin(store);
+    if (!reader)
+        return false;
+    key_below(&key, KEY_RECORD, &view->place, path, &exact);
+    found = exact && reader_has_below(store, reader, &key);
+    reader_end(store, reader);
+    return found;
+}
+
+static int give_directory(struct answer *out)
+{
+    *out = (struct answer){.info = {.type = LARDER_DIRECTORY}, .fresh_ms = -1, .stale_if_error_ms = -1};
+    return 0;
+}
+
+/* The nearest directory above whose listing is there decides what it can: it has no such name, or this very entry. */
+static int ask_listings(struct view *view, struct store *store, const char *path, struct answer *out)
+{
+    autofree char *dir = mem_dup(path);
+    if (!dir)
+        return fail_memory();
+    while (*dir) {
+        size_t size = strlen(dir), parent = path_parent_size(dir);
+        const char *name = path + (parent ? parent + 1 : 0);
+        dir[parent] = 0;
+        int rc = listing_find(store, &view->place, dir, name, size - (size_t)(name - path), out);
+        if (rc == -ENOENT)
+            return fail(-ENOENT, "%s: no such file (as the cache knows)", path);
+        if (rc == 0 && !path[size])
+            return 0;
+        if (rc == 0) {
+            answer_free(out); /* a directory above is there; of what is in it nothing is known */
+            break;
+        }
+    }
+    return -ENONET;
+}
+
+int offline_info(struct view *view, struct store *store, const char *path, struct answer *out)
+{
+    struct answer found = {0};
+    if (listing_is_there(store, &view->place, path) || has_below(view, store, path))
+        return give_directory(out);
+    int rc = ask_listings(view, store, path, &found);
+    if (rc == -ENONET)
+        return fail(rc, "%s: offline, and not in the cache", path);
+    if (rc == 0)
+        *out = found;
+    return rc;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listings through the cache: a stored one page by page, or the place's, which is collected on the way to be kept. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "cache/edit.h"
+#include "cache/listing.h"
+#include "cache/view.h"
+
+struct listing_cursor {
+    bool stored; /* `pages` are given; else collected */
+    struct listing pages;
+    size_t offset;
+    struct cursor next; /* of the place's */
+    bool keep, wait;    /* for room in the writer's queue */
+    struct seen seen;
+    struct store *store; /* for what is reserved; the view lives as long as the walk */
+    size_t cost;
+    struct answer answer; /* of the first page */
+    int64_t answered_ns;
+};
+
+static void drop_pages(struct listing_cursor *at)
+{
+    at->keep = false;
+    listing_free(&at->pages);
+    if (at->cost)
+        writer_release(at->store, at->cost);
+    at->cost = 0;
+}
+
+static void free_cursor(void *state)
+{
+    struct listing_cursor *at = state;
+    drop_pages(at);
+    cursor_free(&at->next);
+    answer_free(&at->answer);
+    mem_free(at);
+}
+
+/* ---- into the store ---- */
+
+struct kept_listing {
+    struct put put;
+    struct listing pages;
+    struct answer answer;
+    char strings[];
+};
+
+static void kept_done(struct op *op, int status)
+{
+    struct kept_listing *kept = container_of(op, struct kept_listing, put.op);
+    listing_free(&kept->pages);
+    answer_free(&kept->answer);
+    mem_free(kept);
+}
+
+static struct kept_listing *kept_new(struct view *view, const char *path, enum record_state state)
+{
+    size_t path_size = strlen(path) + 1, identity_size = view->place.size + 1;
+    struct kept_listing *kept = mem_zero(sizeof *kept + identity_size + path_size);
+    if (!kept)
+        return NULL;
+    struct put *put = &kept->put;
+    put->op = (struct op){.apply = edit_put, .done = kept_done};
+    put->type = KEY_LISTING;
+    put->place = view->place;
+    put->place.identity = memcpy(kept->strings, view->place.identity, identity_size);
+    put->path = memcpy(kept->strings + identity_size, path, path_size);
+    put->record.head.state = (uint8_t)state;
+    return kept;
+}
+
+/* The whole of it has come. */
+static void keep_listing(struct view *view, struct listing_cursor *at, const char *path)
+{
+    struct kept_listing *kept = kept_new(view, path, RECORD_KNOWN);
+    if (!kept)
+        return;
+    kept->pages = at->pages;
+    kept->answer = at->answer;
+    at->pages = (struct listing){0};
+    at->answer = (struct answer){0};
+    struct put *put = &kept->put;
+    record_from_answer(&put->record, &kept->answer);
+    put->record.head.state = RECORD_KNOWN;
+    put->record.head.type = LARDER_DIRECTORY;
+    put->record.head.size = (int64_t)kept->pages.size;
+    put->record.head.answered_ns = at->answered_ns;
+    put->seen = at->seen;
+    put->data = kept->pages.data;
+    put->size = kept->pages.size;
+    put->whole = true;
+    put->op.cost = at->cost;
+    at->cost = 0;
+    if (writer_add(at->store, &put->op) < 0) {
+        writer_release(at->store, put->op.cost);
+        kept_done(&put->op, 0);
+    }
+}
+
+/* The place says that there is no such directory (any more). */
+static void keep_absence(struct view *view, struct store *store, const char *path)
+{
+    struct kept_listing *kept = kept_new(view, path, RECORD_ABSENT);
+    if (!kept)
+        return;
+    kept->put.type = KEY_RECORD;
+    kept->put.record.head.fresh_ms = kept->put.record.head.stale_if_error_ms = -1;
+    kept->put.record.head.answered_ns = wall_ns();
+    int rc = store_seen(store, KEY_RECORD, &view->place, path, &kept->put.seen);
+    if (rc < 0 || writer_add(store, &kept->put.op) < 0)
+        kept_done(&kept->put.op, 0);
+}
+
+struct kept_freshen {
+    struct freshen freshen;
+    char strings[];
+};
+
+static void freshen_done(struct op *op, int status)
+{
+    mem_free(container_of(op, struct kept_freshen, freshen.op));
+}
+
+static void keep_fresh(struct view *view, struct store *store, const char *path, uint64_t id,
+                       const struct answer *answer)
+{
+    size_t path_size = strlen(path) + 1, identity_size = view->place.size + 1;
+    struct kept_freshen *kept = mem_zero(sizeof *kept + identity_size + path_size);
+    if (!kept)
+        return;
+    kept->freshen = (struct freshen){.op = {.apply = edit_freshen, .done = freshen_done},
+                                     .type = KEY_LISTING,
+                                     .place = view->place,
+                                     .id = id,
+                                     .answered_ns = wall_ns(),
+                                     .fresh_ms = answer->fresh_ms,
+                                     .stale_if_error_ms = answer->stale_if_error_ms};
+    kept->freshen.place.identity = memcpy(kept->strings, view->place.identity, identity_size);
+    kept->freshen.path = memcpy(kept->strings + identity_size, path, path_size);
+    if (writer_add(store, &kept->freshen.op) < 0)
+        mem_free(kept);
+}
+
+/* ---- out of the store ---- */
+
+struct found {
+    bool fresh, stale_ok;
+    uint64_t id;
+    struct answer answer;
+};
+
+/* -EAGAIN: there is none. */
+static int find(struct view *view, struct store *store, const char *path, const struct terms *terms,
+                struct found *out)
+{
+    struct reader *reader;
+    struct record record;
+    struct answer answer;
+    if (reader_find(store, KEY_LISTING, &view->place, path, &reader, &record) < 0)
+        return -EAGAIN;
+    int rc = record.head.state == RECORD_KNOWN ? 0 : -EAGAIN;
+    record_answer(&record, &answer);
+    if (rc == 0)
+        rc = answer_copy(&out->answer, &answer);
+    out->answer.info.size = 0;
+    out->fresh = hit_is_fresh(view, &record, terms);
+    out->stale_ok = hit_may_be_stale(view, &record);
+    out->id = record.head.id;
+    reader_end(store, reader);
+    return rc;
+}
+
+struct load {
+    struct view *view;
+    struct store *store;
+    const char *path;
+    struct listing_cursor *at;
+};
+
+static int load(void *arg)
+{
+    struct load *load = arg;
+    return listing_load(load->store, &load->view->place, load->path, &load->at->pages);
+}
+
+/* On a worker: a listing may be large, and this is once a directory. */
+static int CO_FN open_stored(struct view *view, struct store *store, const char *path,
+                             struct listing_cursor *at, struct found *found)
+{
+    struct load arg = {view, store, path, at};
+    int rc = offload(load, &arg);
+    if (rc < 0)
+        return rc;
+    at->stored = true;
+    answer_free(&at->answer);
+    at->answer = found->answer;
+    found->answer = (struct answer){0};
+    return 0;
+}
+
+/* ---- pages ---- */
+
+static int CO_FN stored_page(struct listing_cursor *at, struct cursor *cursor, struct larder_entries *page,
+                             struct answer *out)
+{
+    int rc = at->pages.size ? listing_page(&at->pages, &at->offset, page) : 0;
+    if (rc < 0)
+        return rc == -EBADMSG ? fail(rc, "a stored listing is damaged") : rc;
+    cursor->end = at->offset >= at->pages.size;
+    return out ? answer_copy(out, &at->answer) : 0;
+}
+
+struct collect {
+    struct listing_cursor *at;
+    const struct larder_entries *page;
+    int level;
+};
+
+static int collect(void *arg)
+{
+    struct collect *collect = arg;
+    return listing_add(&collect->at->pages, collect->page, collect->level);
+}
+
+static int CO_FN collect_page(struct view *view, struct listing_cursor *at, const struct larder_entries *page)
+{
+    struct collect arg = {at, page, view->level};
+    int rc = page->count > 64 ? offload(collect, &arg) : collect(&arg);
+    if (rc == -ECANCELED)
+        return rc;
+    size_t more = rc < 0 || at->pages.size <= at->cost ? 0 : at->pages.size - at->cost;
+    if (rc == 0 && at->wait && more)
+        rc = writer_reserve_wait(at->store, more);
+    else if (rc == 0 && more && !writer_reserve(at->store, more))
+        rc = -EAGAIN;
+    if (rc == 0)
+        at->cost += more;
+    if (rc == -ECANCELED)
+        return rc;
+    if (rc < 0)
+        drop_pages(at);
+    return 0;
+}
+
+static int CO_FN next_page(struct view *view, const char *path, struct listing_cursor *at,
+                           const struct terms *terms, struct cursor *cursor, struct larder_entries *page,
+                           struct answer *out)
+{
+    struct answer answer = {0};
+    bool first = !at->answered_ns;
+    int rc = layer_list(view_next(view), path, terms, &at->next, page, &answer);
+    if (rc != 0) {
+        if (out && rc == UNCHANGED)
+            *out = answer;
+        else
+            answer_free(&answer);
+        return rc;
+    }
+    if (first) {
+        at->answered_ns = wall_ns();
+        at->keep = at->keep && !(answer.flags & ANSWER_NO_STORE);
+        rc = answer_copy(&at->answer, &answer);
+    }
+    if (rc == 0 && at->keep)
+        rc = collect_page(view, at, page);
+    cursor->end = at->next.end;
+    if (rc == 0 && at->keep && cursor->end)
+        keep_listing(view, at, path);
+    if (rc < 0) {
+        larder_entries_free(page);
+        answer_free(&answer);
+    } else if (out) {
+        *out = answer;
+    } else {
+        answer_free(&answer);
+    }
+    return rc;
+}
+
+/* ---- the first page ---- */
+
+static int CO_FN offline_list(struct view *view, struct store *store, const char *path)
+{
+    struct answer answer = {0};
+    int rc = hit_info(view, store, path, &TERMS_NONE, &answer);
+    if (rc == -EAGAIN)
+        rc = offline_info(view, store, path, &answer);
+    bool file = rc == 0 && answer.info.type == LARDER_FILE;
+    answer_free(&answer);
+    if (rc < 0)
+        return rc;
+    return file ? fail(-ENOTDIR, "%s: a file", path)
+                : fail(-ENONET, "%s: offline, and its listing is not in the cache", path);
+}
+
+static bool may_fall_back(int rc)
+{
+    return rc < 0 && rc != -ENOENT && rc != -ENOTDIR && rc != -EACCES && rc != -ECANCELED && rc != -ENOMEM &&
+           rc != -ENOTSUP && rc != -EINVAL;
+}
+
+static int CO_FN ask(struct view *view, struct store *store, const char *path, const struct terms *terms,
+                     struct listing_cursor *at, struct found *found, struct cursor *cursor,
+                     struct larder_entries *page, struct answer *out)
+{
+    struct terms ask = TERMS_NONE;
+    struct answer answer = {0};
+    if (found->id)
+        ask.if_none_match = found->answer.validator;
+    at->keep = store_seen(store, KEY_LISTING, &view->place, path, &at->seen) == 0;
+    store_count(store, COUNT_MISSES, 1);
+    int rc = next_page(view, path, at, &ask, cursor, page, &answer);
+    if (rc == UNCHANGED) {
+        keep_fresh(view, store, path, found->id, &answer);
+        answer_free(&answer);
+        rc = open_stored(view, store, path, at, found);
+        if (rc == 0)
+            return stored_page(at, cursor, page, out);
+        if (rc != -EAGAIN)
+            return rc;
+        ask.if_none_match = NULL; /* it went meanwhile */
+        rc = next_page(view, path, at, &ask, cursor, page, &answer);
+    }
+    if (may_fall_back(rc) && found->id && found->stale_ok && open_stored(view, store, path, at, found) == 0)
+        return stored_page(at, cursor, page, out);
+    if (rc == -ENOENT)
+        keep_absence(view, store, path);
+    if (rc == 0 && out)
+        *out = answer;
+    else
+        answer_free(&answer);
+    return rc;
+}
+
+static int CO_FN first_page(struct view *view, struct store *store, const char *path,
+                            const struct terms *terms, struct listing_cursor *at, struct cursor *cursor,
+                            struct larder_entries *page, struct answer *out)
+{
+    struct found found = {0};
+    int rc = find(view, store, path, terms, &found);
+    if (rc == 0 && found.fresh) {
+        rc = open_stored(view, store, path, at, &found);
+        if (rc == 0) {
+            store_count(store, COUNT_HITS, 1);
+            rc = stored_page(at, cursor, page, out);
+            answer_free(&found.answer);
+            return rc;
+        }
+    }
+    if (rc == 0 || rc == -EAGAIN)
+        rc = view->mode == MODE_OFFLINE ? offline_list(view, store, path)
+                                        : ask(view, store, path, terms, at, &found, cursor, page, out);
+    answer_free(&found.answer);
+    return rc;
+}
+
+static int CO_FN list_page(struct view *view, const char *path, const struct terms *terms, bool wait,
+                           struct cursor *cursor, struct larder_entries *page, struct answer *out)
+{
+    struct store *store = view_store(view);
+    struct listing_cursor *at = cursor->state;
+    if (!store)
+        return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
+                                          : layer_list(view_next(view), path, terms, cursor, page, out);
+    if (at && at->stored)
+        return stored_page(at, cursor, page, out);
+    if (at)
+        return next_page(view, path, at, &TERMS_NONE, cursor, page, out);
+    at = mem_zero(sizeof *at);
+    if (!at)
+        return fail_memory();
+    at->store = store;
+    at->wait = wait;
+    cursor->state = at;
+    cursor->free_state = free_cursor;
+    return first_page(view, store, path, terms, at, cursor, page, out);
+}
+
+int fetch_list(struct instance *instance, const char *path, const struct terms *terms, struct cursor *cursor,
+               struct larder_entries *page, struct answer *out)
+{
+    return list_page(container_of(instance, struct view, instance), path, terms, false, cursor, page, out);
+}
+
+int fetch_list_kept(struct view *view, const char *path, const struct terms *terms, struct cursor *cursor,
+                    struct larder_entries *page)
+{
+    return list_page(view, path, terms, true, cursor, page, NULL);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "cache/cache.h"
+
+/* ---- the store ---- */
+
+/* Once a process: what could not be opened is left alone. */
+struct store *view_store(struct view *view)
+{
+    struct store *store = atomic_load_explicit(&view->store, memory_order_acquire), *before = store;
+    uint_least32_t generation = process_generation() + 1;
+    if (store && store_is_ours(store))
+        return store;
+    if (atomic_exchange(&view->tried, generation) == generation)
+        return NULL;
+    if (store_open(view->dir, &store) < 0) {
+        log_at(LARDER_LOG_WARNING, "the cache cannot be used: %s", error_text());
+        error_clear();
+        return NULL;
+    }
+    if (atomic_compare_exchange_strong(&view->store, &before, store))
+        return store; /* a parent's is left as it is */
+    store_unref(store);
+    return before;
+}
+
+int cache_directory(const char *given, char **out)
+{
+    const char *larder = getenv("LARDER_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *dir = NULL;
+    if (given && *given)
+        dir = mem_dup(given);
+    else if (larder && *larder)
+        dir = mem_dup(larder);
+    else if (xdg && *xdg == '/')
+        dir = mem_format("%s/larder", xdg);
+    else if (home && *home)
+        dir = mem_format("%s/.cache/larder", home);
+    else
+        return fail(-ENOENT,
+                    "no cache directory: neither LARDER_CACHE_DIR nor XDG_CACHE_HOME nor HOME is set");
+    if (!dir)
+        return fail_memory();
+    *out = dir;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int parse_mode(const char *text, enum mode *out)
+{
+    static const char *const names[] = {
+        [MODE_ONLINE] = "online", [MODE_STALE_IF_ERROR] = "stale-if-error", [MODE_OFFLINE] = "offline"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum mode)i;
+            return 0;
+        }
+    }
+    return fail(-EINVAL, "option cache.mode: \"%s\" is not online, stale-if-error or offline", text);
+}
+
+static int view_open(struct instance *instance, const char *url, char **path)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    for (struct instance *below = view_next(view); below; below = below->next ? below->next->instance : NULL)
+        if (below->backend == &cache_backend)
+            return fail(-EINVAL, "a second cache in the chain");
+    int64_t level = option_number(instance, "compress");
+    if (level > 19)
+        return fail(-EINVAL, "option cache.compress: zstd's levels are 1 to 19");
+    view->level = (int)level;
+    view->place = place_of(instance->identity);
+    int rc = parse_mode(option_text(instance, "mode"), &view->mode);
+    if (rc == 0)
+        rc = cache_directory(option_text(instance, "dir"), &view->dir);
+    if (rc == 0)
+        view_store(view); /* what is wrong with it is logged here, and now */
+    return rc;
+}
+
+static void view_close(struct instance *instance)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    store_unref(atomic_load(&view->store));
+    mem_free(view->dir);
+}
+
+/* ---- looks ---- */
+
+static int look_info(struct instance *instance, const char *path, const struct terms *terms,
+                     struct answer *out)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    struct store *store = view_store(view);
+    int rc = store ? hit_info(view, store, path, terms, out) : -EAGAIN;
+    if (rc != -EAGAIN || view->mode != MODE_OFFLINE)
+        return rc;
+    return store ? offline_info(view, store, path, out)
+                 : fail(-ENONET, "%s: offline, and there is no cache", path);
+}
+
+static int look_read(struct instance *instance, const char *path, const struct larder_range *range,
+                     const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    struct store *store = view_store(view);
+    return store ? hit_read(view, store, path, range, terms, sink, out, INT64_MAX) : -EAGAIN;
+}
+
+/* ---- changes ---- */
+
+static void changed(struct instance *instance, const char *path, bool tree, const struct answer *now)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    struct store *store = view_store(view);
+    /* What is there now is not taken from `now`: of two writes at once the later one may be told first. */
+    if (store)
+        store_changed(store, &view->place, path, tree, !instance->can.real_directories);
+}
+
+static const struct option options[] = {
+    {"dir", OPTION_TEXT, NULL, 0, "the directory that holds the cache"},
+    {"ttl", OPTION_DURATION, NULL, OPTION_PER_HANDLE,
+     "how long an answer is fresh, whatever it says; 0: never"},
+    {"mode", OPTION_TEXT, "online", 0, "online, stale-if-error or offline"},
+    {"compress", OPTION_COUNT, "3", 0, "the zstd level for blocks that shrink; 0: none"},
+    {0},
+};
+static const char *const protocols[] = {"cache", NULL};
+
+const struct backend cache_backend = {
+    .name = "cache",
+    .protocols = protocols,
+    .view = true,
+    .kind = ASYNC,
+    .size = sizeof(struct view),
+    .options = options,
+    .open = view_open,
+    .close = view_close,
+    .look_info = look_info,
+    .look_read = look_read,
+    .info = fetch_info,
+    .list = fetch_list,
+    .read = fetch_read,
+    .changed = changed,
+};

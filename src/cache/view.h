@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CACHE_VIEW_H
+#define CACHE_VIEW_H
+/*
+ * The caching view. A read goes
+ *
+ *   hit.c     what the store can answer alone: any thread, no wait
+ *   fetch.c   else, in a task: piece by piece out of the store, out of a flight's memory, or asked for
+ *   flight.c  one request for the same bytes at a time in a loop; what came is there for others until it is stored
+ *
+ * Invariants of an answer
+ *   V1  All its bytes are of one version: the first piece decides, later ones are asked for with if_match; what does
+ *       not match starts the answer over, once, and then fails with -ESTALE.
+ *   V2  Of a version without a strong validator only what came whole in one answer is kept, and only that is given.
+ *   V3  Bytes are kept only after the read that brought them returned 0, with the size that was promised.
+ */
+#include "cache/store.h"
+#include "fs/fs.h"
+#include "fs/layer.h"
+
+enum mode { MODE_ONLINE, MODE_STALE_IF_ERROR, MODE_OFFLINE };
+
+struct view {
+    struct instance instance;
+    /* const after open */
+    char *dir;
+    int level; /* zstd; 0: none */
+    enum mode mode;
+    struct place place;
+    /* any thread; of a fork's parent until view_store finds that out */
+    struct store *_Atomic store;
+    atomic_uint_least32_t tried; /* the generation, plus one, in which opening the store was tried */
+};
+
+/* NULL: there is none, which was logged; reads go on without. */
+struct store *view_store(struct view *view);
+static inline struct instance *view_next(const struct view *view)
+{
+    return view->instance.next->instance;
+}
+
+/* Is it still right, as far as terms and record say? */
+bool hit_is_fresh(const struct view *view, const struct record *record, const struct terms *terms);
+/* May it be used although the place cannot be asked? */
+bool hit_may_be_stale(const struct view *view, const struct record *record);
+
+/* As the looks of the table; hits of more than `size_max` bytes are -EAGAIN. `sink` is instant. */
+int hit_read(struct view *view, struct store *store, const char *path, const struct larder_range *range,
+             const struct terms *terms, struct sink *sink, struct answer *out, int64_t size_max);
+int hit_info(struct view *view, struct store *store, const char *path, const struct terms *terms,
+             struct answer *out);
+/* Offline, and the record is not there: what listings say. 0: *out is set (owned); -ENOENT; -ENONET. */
+int offline_info(struct view *view, struct store *store, const char *path, struct answer *out);
+
+/* fetch.c, list.c: as the table's. */
+int CO_FN fetch_read(struct instance *instance, const char *path, const struct larder_range *range,
+                     const struct terms *terms, struct sink *sink, struct answer *out);
+int CO_FN fetch_info(struct instance *instance, const char *path, const struct terms *terms,
+                     struct answer *out);
+int CO_FN fetch_list(struct instance *instance, const char *path, const struct terms *terms,
+                     struct cursor *cursor, struct larder_entries *page, struct answer *out);
+
+/*
+ * For a mirror, which waits for the writer instead of keeping nothing: read the whole file, for the store only; a file
+ * that could not be kept is a failure. *size: the file's; *fetched: over the network.
+ */
+int CO_FN fetch_keep(struct view *view, const char *path, const struct terms *terms, int64_t *size,
+                     uint64_t *fetched);
+int CO_FN fetch_list_kept(struct view *view, const char *path, const struct terms *terms,
+                          struct cursor *cursor, struct larder_entries *page);
+/* The directory that options, the environment or the user's home name. mem. */
+int cache_directory(const char *given, char **out);
+
+#endif
