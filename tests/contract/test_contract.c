@@ -17,7 +17,7 @@
 #include "tmpdir.h"
 #include "tree.h"
 
-#define LIST_ONLY  {.list = true}
+#define LIST_ONLY  {.list = true, .real_directories = true}
 #define ALL_OF_IT  {.list = true, .write = true, .create_only = true, .real_directories = true}
 #define PLACES_MAX 8
 
@@ -88,7 +88,8 @@ static bool run_once(struct larder_fs *top, const struct place *place, const str
 {
     struct call call = {scenario, {.place = place, .scratch = scratch}};
     char dir[64];
-    snprintf(dir, sizeof dir, "%02d-%s", (int)(scenario - scenarios), task ? "task" : "thread");
+    snprintf(dir, sizeof dir, "%d-%02d-%s", (int)(place - places), (int)(scenario - scenarios),
+             task ? "task" : "thread");
     call.run.dir = dir;
     assert_ok(larder_fs_at(top, dir, NULL, &call.run.fs));
     assert_ok(put_dir(&call.run, ""));
@@ -146,13 +147,6 @@ static void add_place(const char *name, const char *url, const char *disk, struc
     assert_true(asprintf(&cached_name, "cache::%s", name) > 0 && asprintf(&cached_url, "cache::%s", url) > 0);
     *plain = (struct place){name, url, NULL, disk, expect};
     *cached = (struct place){cached_name, cached_url, cache_options(cached_name), disk, expect};
-    /* Each stack puts its files beside the other's. */
-    if (disk) {
-        cached->disk = tmpdir_path(disk, "cached");
-        assert_true(asprintf((char **)&cached->url, "%s/cached", cached_url) > 0);
-        tree_write(cached->disk, ".keep", "", 0);
-        free(cached_url);
-    }
 }
 
 static int setup(void **state)
