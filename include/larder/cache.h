@@ -61,7 +61,8 @@ LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struc
 /*
  * Read a whole tree into the cache, so that it works offline: every listing, and every file that is not there fresh
  * already. `fs` is a handle through a cache, else -EINVAL. Goes on where an earlier one ended. on_error and jobs_max of
- * `batch` count; `completed` is called for each file (without bytes). On return the store has it all on the disk.
+ * `batch` count; `completed` is called for each file (without bytes), and each directory that failed. On
+ * return the store has it all on the disk.
  */
 struct larder_mirror_stats {
     size_t size;

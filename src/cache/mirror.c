@@ -90,19 +90,27 @@ static void file_free(struct file *file)
     mem_free(file);
 }
 
-static int add_file(struct mirror *mirror, const char *dir, const struct larder_info *info)
+static struct file *file_new(struct mirror *mirror, const char *dir, const char *name)
 {
-    size_t dir_size = strlen(dir), name_size = strlen(info->name);
+    size_t dir_size = strlen(dir), name_size = strlen(name);
     struct file *file = mem_zero(sizeof *file + dir_size + 1 + name_size + 1);
     if (!file)
-        return fail_memory();
+        return NULL;
     char *at = mempcpy(file->path, dir, dir_size);
     if (dir_size && name_size)
         *at++ = '/';
-    memcpy(at, info->name, name_size + 1);
+    memcpy(at, name, name_size + 1);
     file->mirror = mirror;
-    file->version = info->version ? mem_dup(info->version) : NULL;
     file->item.path = path_below(mirror->root, file->path);
+    return file;
+}
+
+static int add_file(struct mirror *mirror, const char *dir, const struct larder_info *info)
+{
+    struct file *file = file_new(mirror, dir, info->name);
+    if (!file)
+        return fail_memory();
+    file->version = info->version ? mem_dup(info->version) : NULL;
     list_push(&mirror->files, &file->node);
     mirror->stats.files++;
     return 0;
@@ -256,6 +264,16 @@ static int CO_FN take_root(struct mirror *mirror, struct dir *dir)
     return rc;
 }
 
+/* A directory that failed is told of like a file. */
+static int CO_FN settle_dir(struct mirror *mirror, const char *path, int status)
+{
+    struct file *file = file_new(mirror, path, "");
+    if (file)
+        return settle(mirror, file, status);
+    note(mirror, status);
+    return 0;
+}
+
 static int CO_FN next_dir(struct mirror *mirror)
 {
     struct list *node = must_stop(mirror) ? NULL : list_pop(&mirror->round);
@@ -271,14 +289,14 @@ static int CO_FN next_dir(struct mirror *mirror)
     if (rc == 0)
         rc = take_page(mirror, dir, &page);
     larder_entries_free(&page);
-    if (rc == 0 && !dir->cursor.end)
+    if (rc == 0 && !dir->cursor.end) {
         list_push(&mirror->dirs, &dir->node);
-    else
-        dir_free(dir);
-    if (rc == -ECANCELED)
-        return rc;
-    note(mirror, error_finish(rc, *mirror->root ? mirror->root : "the root"));
-    return 0;
+        return 0;
+    }
+    if (rc < 0 && rc != -ECANCELED)
+        rc = settle_dir(mirror, dir->path, error_finish(rc, *dir->path ? dir->path : "the root"));
+    dir_free(dir);
+    return rc;
 }
 
 static int CO_EDGE dir_job(void *arg, size_t index)

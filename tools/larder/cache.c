@@ -7,13 +7,15 @@
 /* ---- mirror ---- */
 
 struct mirror {
+    const char *url;
     struct outcome outcome;
 };
 
 static int mirrored(void *arg, struct larder_item *item)
 {
     struct mirror *mirror = arg;
-    outcome_add(&mirror->outcome, item->status < 0 ? complain(item->path, item->status) : DONE);
+    const char *what = *item->path ? item->path : mirror->url;
+    outcome_add(&mirror->outcome, item->status < 0 ? complain(what, item->status) : DONE);
     progress_files(mirror->outcome.done);
     return interrupted() ? -ECANCELED : 0;
 }
@@ -36,7 +38,7 @@ static void out_mirror(const struct cli *cli, const struct larder_mirror_stats *
 int command_mirror(struct cli *cli)
 {
     const char *url = cli->args[0];
-    struct mirror mirror = {0};
+    struct mirror mirror = {.url = url};
     struct larder_mirror_stats stats = {.size = sizeof stats};
     struct larder_batch batch = {.size = sizeof batch,
                                  .on_error = LARDER_RETURN,
@@ -57,8 +59,6 @@ int command_mirror(struct cli *cli)
         code = outcome_code(&mirror.outcome);
     if (rc >= 0)
         out_mirror(cli, &stats);
-    if (code == DONE && rc > 0) /* directories are no items */
-        code = PARTLY;
     larder_free(path);
     larder_fs_free(fs);
     return code;
