@@ -204,7 +204,7 @@ int read_stdin(char **data, size_t *size)
     bool known = fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
     size_t capacity = known ? (size_t)st.st_size + 1 : 65536, count = 0, limit = memory_size();
     char *buffer = capacity <= limit ? malloc(capacity + 1) : NULL;
-    for (ssize_t got = 1; buffer && got != 0;) {
+    for (ssize_t got = 1; buffer && got != 0;) { /* stopped, it is not all, whatever its end looks like */
         if (count == capacity) {
             char *larger = capacity <= limit / 2 ? realloc(buffer, 2 * capacity + 1) : NULL;
             if (!larger)
@@ -214,8 +214,8 @@ int read_stdin(char **data, size_t *size)
             continue;
         }
         got = read(STDIN_FILENO, buffer + count, capacity - count);
-        if (got < 0 && (errno != EINTR || interrupted())) {
-            int error = errno == EINTR ? ECANCELED : errno;
+        if (interrupted() || (got < 0 && errno != EINTR)) {
+            int error = interrupted() ? ECANCELED : errno;
             free(buffer);
             return complain_of("stdin", -error, strerror(error));
         }
