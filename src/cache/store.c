@@ -180,7 +180,7 @@ static int set_aside(const char *dir, const char *why)
 
 /* ---- the environment ---- */
 
-/* A smaller map when the address space is limited: then less can be stored, and that is all. */
+/* A smaller map when the address space is limited (EINVAL: by valgrind): then less can be stored, and that is all. */
 static int open_env(struct store *store, const char *file, unsigned flags)
 {
     int rc;
@@ -194,7 +194,7 @@ static int open_env(struct store *store, const char *file, unsigned flags)
         if (rc == 0)
             return 0;
         mdb_env_close(take(store->env));
-        if (rc != ENOMEM || size / 2 < MAP_SIZE_MIN)
+        if ((rc != ENOMEM && rc != EINVAL) || size / 2 < MAP_SIZE_MIN)
             return rc;
     }
 }

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double bench_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void bench_figure(double seconds, uint64_t count, uint64_t bytes)
+{
+    printf("{\"seconds\": %.9f, \"count\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", seconds, count, bytes);
+}
+
+void bench_die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+size_t bench_count(const char *text)
+{
+    char *end;
+    unsigned long long count = strtoull(text, &end, 10);
+    if (end == text || *end || count == 0)
+        bench_die("not a count: %s", text);
+    return (size_t)count;
+}
+
+unsigned bench_word(const char *text, const char *const words[])
+{
+    for (unsigned i = 0; words[i]; i++)
+        if (strcmp(text, words[i]) == 0)
+            return i;
+    bench_die("not known: %s", text);
+}
+
+void *bench_alloc(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        bench_die("out of memory");
+    return memory;
+}
+
+char **bench_names(const char *prefix, size_t count)
+{
+    size_t room = strlen(prefix) + NAME_SIZE + 1;
+    char **names = bench_alloc(count * sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = bench_alloc(room);
+        int size = snprintf(names[i], room, "%s%0*zu", prefix, NAME_SIZE, i);
+        if (size < 0 || (size_t)size >= room)
+            bench_die("too many files: %zu", count);
+    }
+    return names;
+}
+
+uint32_t *bench_shuffle(size_t count)
+{
+    uint32_t *order = bench_alloc(count * sizeof *order);
+    uint64_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 6364136223846793005U + 1442695040888963407U;
+        size_t at = (size_t)(state >> 33) % (i + 1);
+        order[i] = order[at];
+        order[at] = (uint32_t)i;
+    }
+    return order;
+}
