@@ -4,251 +4,26 @@
  *
  *   http_open   waits for its turn at the site, then follow() makes one attempt() after the other along the redirects
  *   attempt     sets the easy handle up, starts it, waits for the headers
- *   on_header   collects the headers that somebody may ask for; on_body moves bytes
- *   http_read   lends its buffer to on_body
+ *   http_read   lends its buffer to receive_body (receive.c)
  *
  * Retries will go around attempt() and, in mid-body, around http_read.
  */
 #include "net/http.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/error.h"
 #include "base/seams.h"
-#include "base/text.h"
 #include "net/transfer.h"
 #include "net/uri.h"
 
-#define REDIRECTS_MAX       10
-#define RECEIVE_SIZE        (64 << 10)
-#define HELD_SIZE_MAX       (64 << 10) /* at least CURL_MAX_WRITE_SIZE: an empty one takes whatever curl offers */
-#define DISCARD_SIZE_MAX    (64 << 10) /* cheaper to read than a new connection */
-#define HEADER_TEXT_MAX     (64 << 10)
-#define STREAMS_MAX         100 /* of one HTTP/2 connection: curl's own limit */
-#define CONNECTIONS_DEFAULT 32
-
-/* ---- sites ---- */
-
-void http_site_free(struct http_site *site)
-{
-    if (!site)
-        return;
-    assert(site->live == 0);
-    char *const texts[] = {site->user,    site->password,    site->bearer,
-                           site->ca_file, site->client_cert, site->client_key,
-                           site->proxy,   site->unix_socket, site->user_agent};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        mem_free(texts[i]);
-    curl_slist_free_all(site->headers);
-    mem_free(site);
-}
-
-static int list_add(struct curl_slist **list, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(*list, line);
-    if (!longer)
-        return fail_memory();
-    *list = longer;
-    return 0;
-}
-
-static int add_site_headers(struct http_site *site, const char *lines)
-{
-    while (*lines) {
-        size_t size = strcspn(lines, "\n");
-        size_t used = size > 0 && lines[size - 1] == '\r' ? size - 1 : size;
-        autofree char *line = mem_dup_n(lines, used);
-        if (!line)
-            return fail_memory();
-        if (used > 0 && (!strchr(line, ':') || line[0] == ':'))
-            return fail(-EINVAL, "option headers: a line is not of the form \"Name: value\"");
-        int rc = used > 0 ? list_add(&site->headers, line) : 0;
-        if (rc < 0)
-            return rc;
-        lines += size + (lines[size] == '\n');
-    }
-    return 0;
-}
-
-static bool copy_text(char **out, const char *text)
-{
-    *out = text ? mem_dup(text) : NULL;
-    return !text || *out;
-}
-
-int http_site_new(struct larder_loop *loop, const struct http_config *config, struct http_site **out)
-{
-    static atomic_uint_fast64_t serials;
-    struct http_site *site = mem_zero(sizeof *site);
-    autofree char *agent = mem_format("larder/%s", larder_version());
-    if (!site || !agent) {
-        mem_free(site);
-        return fail_memory();
-    }
-    site->loop = loop;
-    site->serial = atomic_fetch_add(&serials, 1) + 1;
-    site->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 30000;
-    site->stall_timeout_ms = config->stall_timeout_ms > 0 ? config->stall_timeout_ms : 60000;
-    site->connections_max = config->connections_max ? config->connections_max : CONNECTIONS_DEFAULT;
-    site->http1 = config->http1;
-    site->insecure = config->insecure;
-    site->netrc = config->netrc;
-    waiters_init(&site->turn);
-    bool copied = copy_text(&site->user, config->user) && copy_text(&site->password, config->password) &&
-                  copy_text(&site->bearer, config->bearer) && copy_text(&site->ca_file, config->ca_file) &&
-                  copy_text(&site->client_cert, config->client_cert) &&
-                  copy_text(&site->client_key, config->client_key) &&
-                  copy_text(&site->proxy, config->proxy) &&
-                  copy_text(&site->unix_socket, config->unix_socket) &&
-                  copy_text(&site->user_agent, config->user_agent ? config->user_agent : agent);
-    int rc = copied ? add_site_headers(site, config->headers ? config->headers : "") : fail_memory();
-    if (rc < 0) {
-        http_site_free(site);
-        return rc;
-    }
-    *out = site;
-    return 0;
-}
-
-static unsigned live_max(const struct http_site *site)
-{
-    return site->multiplexed ? site->connections_max * STREAMS_MAX : site->connections_max;
-}
-
-/* Rather than in curl's own queue: here it is known whose turn is next, and a cancel needs no curl. */
-static int CO_FN enter(struct http_site *site)
-{
-    while (site->live >= live_max(site)) {
-        int rc = waiters_wait(&site->turn);
-        if (rc < 0) {
-            waiters_wake_one(&site->turn); /* the turn may have been given to us */
-            return rc;
-        }
-    }
-    site->live++;
-    return 0;
-}
-
-static void leave(struct http_site *site)
-{
-    site->live--;
-    waiters_wake_one(&site->turn);
-}
-
-/* ---- what arrives: inside curl's callbacks ---- */
-
-static const struct {
-    const char *name;
-    size_t size;
-} header_names[HTTP_HEADERS] = {
-#define NAME(name) {name, sizeof(name) - 1}
-    [HTTP_AGE] = NAME("age"),
-    [HTTP_CACHE_CONTROL] = NAME("cache-control"),
-    [HTTP_CONTENT_ENCODING] = NAME("content-encoding"),
-    [HTTP_CONTENT_RANGE] = NAME("content-range"),
-    [HTTP_CONTENT_TYPE] = NAME("content-type"),
-    [HTTP_DATE] = NAME("date"),
-    [HTTP_ETAG] = NAME("etag"),
-    [HTTP_EXPIRES] = NAME("expires"),
-    [HTTP_LAST_MODIFIED] = NAME("last-modified"),
-    [HTTP_LOCATION] = NAME("location"),
-    [HTTP_RETRY_AFTER] = NAME("retry-after"),
-    [HTTP_VARY] = NAME("vary"),
-#undef NAME
-};
-
-static void keep_header(struct http_transfer *transfer, enum http_header header, const char *value,
-                        size_t size)
-{
-    struct buffer *text = &transfer->text;
-    size_t before = transfer->header[header], start = text->size;
-    if (before) {
-        size_t before_size = strlen(text->data + before);
-        char *room = buffer_room(text, before_size + 2);
-        if (!room)
-            return;
-        memcpy(room, text->data + before, before_size);
-        memcpy(room + before_size, ", ", 2);
-        buffer_grew(text, before_size + 2);
-    }
-    buffer_add(text, value, size);
-    if (buffer_add(text, "", 1) == 0)
-        transfer->header[header] = (uint32_t)start;
-}
-
-static void begin_answer(struct http_transfer *transfer)
-{
-    memset(transfer->header, 0, sizeof transfer->header);
-    transfer->response.status = 0;
-    transfer->text.size = 0;
-    buffer_add(&transfer->text, "", 1); /* so that no offset is 0 */
-}
-
-static size_t on_header(char *data, size_t one, size_t size, void *arg)
-{
-    struct http_transfer *transfer = arg;
-    const char *end = data + size, *space, *colon;
-    if (transfer->headers_done) /* a trailer */
-        return size;
-    while (end > data && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    if (end - data > 5 && memcmp(data, "HTTP/", 5) == 0) {
-        begin_answer(transfer);
-        space = memchr(data, ' ', (size_t)(end - data));
-        for (const char *at = space ? space + 1 : end; at < end && isdigit((unsigned char)*at); at++)
-            if (transfer->response.status < 1000)
-                transfer->response.status = transfer->response.status * 10 + (*at - '0');
-        transfer->site->multiplexed = data[5] == '2';
-        return size;
-    }
-    if (end == data) {
-        transfer->headers_done = transfer->response.status >= 200;
-        if (transfer->headers_done)
-            client_wake(&transfer->exchange);
-        return size;
-    }
-    colon = memchr(data, ':', (size_t)(end - data));
-    for (unsigned i = 0; colon && i < HTTP_HEADERS; i++) {
-        if (header_names[i].size != (size_t)(colon - data) ||
-            strncasecmp(data, header_names[i].name, header_names[i].size) != 0)
-            continue;
-        do
-            colon++;
-        while (colon < end && (*colon == ' ' || *colon == '\t'));
-        keep_header(transfer, i, colon, (size_t)(end - colon));
-        break;
-    }
-    return size;
-}
-
-static size_t on_body(char *data, size_t one, size_t size, void *arg)
-{
-    struct http_transfer *transfer = arg;
-    if (transfer->discard)
-        return size;
-    size_t lent = transfer->lent_size - transfer->lent_used;
-    size_t direct = size < lent ? size : lent;
-    assert(direct == 0 || transfer->held.size == transfer->held_start);
-    if (size - direct > HELD_SIZE_MAX - transfer->held.size) {
-        transfer->paused = true; /* curl keeps these bytes and offers them again */
-        return CURL_WRITEFUNC_PAUSE;
-    }
-    if (direct > 0) {
-        memcpy(transfer->lent + transfer->lent_used, data, direct);
-        transfer->lent_used += direct;
-        if (transfer->lent_used == transfer->lent_size)
-            client_wake(&transfer->exchange);
-    }
-    if (size > direct && buffer_add(&transfer->held, data + direct, size - direct) < 0)
-        return 0;
-    transfer->received += (int64_t)size;
-    return size;
-}
+#define REDIRECTS_MAX    10
+#define RECEIVE_SIZE     (64 << 10)
+#define DISCARD_SIZE_MAX (64 << 10) /* cheaper to read than a new connection */
+#define HEADER_TEXT_MAX  (64 << 10)
 
 /* ---- one attempt ---- */
 
@@ -264,9 +39,9 @@ static void set_up_site(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, receive_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_SIZE);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)site->connect_timeout_ms);
@@ -304,7 +79,7 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
     if (!value)
         return 0;
     autofree char *line = mem_format("%s: %s", name, value);
-    return line ? list_add(list, line) : fail_memory();
+    return line ? header_list_add(list, line) : fail_memory();
 }
 
 /* The request's own headers, and behind them the site's. */
@@ -320,7 +95,7 @@ static int make_headers(struct http_transfer *transfer, const struct http_reques
         rc = add_header(list, "Accept", request->accept);
     if (rc == 0 && *list && !transfer->foreign)
         for (struct curl_slist *line = transfer->site->headers; rc == 0 && line; line = line->next)
-            rc = list_add(list, line->data);
+            rc = header_list_add(list, line->data);
     return rc;
 }
 
@@ -363,7 +138,7 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     transfer->held.size = transfer->held_start = 0;
     transfer->received = 0;
     transfer->curl_text[0] = 0;
-    begin_answer(transfer);
+    receive_begin(transfer);
     rc = client_start(exchange);
     if (rc == 0 && !transfer->headers_done && !exchange->done)
         rc = client_wait(exchange);
@@ -524,18 +299,18 @@ void http_close(struct http_transfer *transfer)
     transfer->response = (struct http_response){0};
     transfer->foreign = false;
     client_give(&transfer->exchange);
-    leave(site);
+    site_leave(site);
 }
 
 int CO_FN http_open(struct http_site *site, const struct http_request *request, struct http_transfer **out)
 {
     struct http_transfer *transfer = NULL;
-    int rc = enter(site);
+    int rc = site_enter(site);
     if (rc < 0)
         return rc;
     rc = transfer_new(site, &transfer);
     if (rc < 0) {
-        leave(site);
+        site_leave(site);
         return rc;
     }
     transfer->method = request->method;
@@ -571,7 +346,7 @@ static size_t take_held(struct http_transfer *transfer, char *buffer, size_t siz
     return count;
 }
 
-/* Let on_body fill the buffer until it is full or the body ends. */
+/* Let receive_body fill the buffer until it is full or the body ends. */
 static int CO_FN lend(struct http_transfer *transfer, char *buffer, size_t size, size_t *filled)
 {
     int rc = 0;
@@ -580,7 +355,7 @@ static int CO_FN lend(struct http_transfer *transfer, char *buffer, size_t size,
     transfer->lent_used = 0;
     if (transfer->paused) {
         transfer->paused = false;
-        if (curl_easy_pause(transfer->exchange.easy, CURLPAUSE_CONT) != CURLE_OK) /* calls on_body */
+        if (curl_easy_pause(transfer->exchange.easy, CURLPAUSE_CONT) != CURLE_OK) /* calls receive_body */
             rc = fail_memory();
         client_kick(transfer->exchange.client);
     }
@@ -606,34 +381,4 @@ int64_t CO_FN http_read(struct http_transfer *transfer, void *buffer, size_t siz
     if (exchange->done && exchange->result != CURLE_OK)
         return http_fail_transport(transfer);
     return (int64_t)count;
-}
-
-int content_range_parse(const char *text, struct content_range *out)
-{
-    struct content_range range = {-1, -1, -1};
-    char numbers[3][24] = {"", "", ""};
-    if (strncasecmp(text, "bytes", 5) != 0 || (text[5] != ' ' && text[5] != '='))
-        return -EPROTO;
-    const char *at = text + 6;
-    if (*at == '*') {
-        at++;
-    } else {
-        size_t first = strspn(at, "0123456789"),
-               last = at[first] == '-' ? strspn(at + first + 1, "0123456789") : 0;
-        if (first == 0 || first >= sizeof numbers[0] || last == 0 || last >= sizeof numbers[1])
-            return -EPROTO;
-        memcpy(numbers[0], at, first);
-        memcpy(numbers[1], at + first + 1, last);
-        at += first + 1 + last;
-        if (parse_i64(numbers[0], &range.first) < 0 || parse_i64(numbers[1], &range.last) < 0)
-            return -EPROTO;
-    }
-    if (*at++ != '/')
-        return -EPROTO;
-    if (strcmp(at, "*") != 0 && (!isdigit((unsigned char)*at) || parse_i64(at, &range.total) < 0))
-        return -EPROTO;
-    if (range.last < range.first || (range.total >= 0 && range.last >= range.total))
-        return -EPROTO;
-    *out = range;
-    return 0;
 }

@@ -27,12 +27,6 @@ static const char *method_name(enum http_method method)
     return method == HTTP_HEAD ? "HEAD" : "GET";
 }
 
-int http_fail_url(enum http_method method, const char *url, int status, const char *why)
-{
-    autofree char *shown = uri_redact(url);
-    return shown ? fail(status, "%s %s: %s", method_name(method), shown, why) : fail_memory();
-}
-
 int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
 {
     char why[512];

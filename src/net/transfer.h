@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef NET_TRANSFER_H
 #define NET_TRANSFER_H
-/* The inside of a transfer: for http.c and http_error.c. */
+/* The inside of a transfer: for http.c, site.c, receive.c and http_error.c. */
 #include "base/buffer.h"
 #include "net/client.h"
 #include "net/http.h"
@@ -47,11 +47,20 @@ struct http_transfer {
     char curl_text[CURL_ERROR_SIZE];
 };
 
+/* Wait for a turn at the site; each is given back by site_leave. */
+int CO_FN site_enter(struct http_site *site);
+void site_leave(struct http_site *site);
+int header_list_add(struct curl_slist **list, const char *line);
+
+/* Forget the answer so far; then curl's callbacks, whose `arg` is the transfer. */
+void receive_begin(struct http_transfer *transfer);
+size_t receive_header(char *data, size_t one, size_t size, void *arg);
+size_t receive_body(char *data, size_t one, size_t size, void *arg);
+#define HELD_SIZE_MAX (64 << 10) /* at least CURL_MAX_WRITE_SIZE: an empty one takes whatever curl offers */
+
 /* The text and status of what curl says ended the exchange. */
 int http_fail_transport(const struct http_transfer *transfer);
 /* A line in the log about a request that was answered, or failed: `status`. */
 void http_log(const struct http_transfer *transfer, int status);
-/* Before there is a transfer. */
-int http_fail_url(enum http_method method, const char *url, int status, const char *why);
 
 #endif
