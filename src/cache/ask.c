@@ -418,6 +418,7 @@ static void finish_whole(struct tee *tee)
     put->size = run->size;
     put->whole = true;
     put->staged = tee->staged;
+    run->streamed = tee->staged;
     run_finish(run, 0, &put->op);
     if (run->state == RUN_ENDED)
         edit_drop(run->store, tee->staged);

@@ -274,24 +274,36 @@ static bool run_covers(const struct reading *r, const struct run *run)
     return run->start >= 0 && r->pos >= run->start && r->pos < run->end;
 }
 
-/* Will what it brings, or has brought, be of use here? */
-static bool run_serves(struct reading *r, struct run *run, const struct seen *seen)
+/* Will what an ASKING run brings be of use here? */
+static bool run_will_serve(const struct reading *r, const struct run *run)
+{
+    uint64_t known = r->ignore_store || r->pinned ? 0 : r->known_id;
+    return !run->alone && run_covers(r, run) && (run->known_id == 0 || run->known_id == known);
+}
+
+/* Is what a LANDED run brought? */
+static bool run_has_served(const struct reading *r, const struct run *run)
+{
+    if (r->pinned)
+        return run->status == 0 && same_version(&r->pin, &run->answer) &&
+               (run->streamed || run_covers(r, run));
+    if (r->ignore_store || !run_is_fresh(r, run))
+        return false;
+    if (run->status == UNCHANGED)
+        return run->known_id == r->known_id && run->known_id != r->valid_id;
+    return run->status < 0 || run->whole || run->streamed ||
+           (run_covers(r, run) && answer_is_strong(&run->answer));
+}
+
+static bool run_serves(const struct reading *r, const struct run *run, const struct seen *seen)
 {
     bool conditions = r->terms->if_match || r->terms->if_none_match || r->terms->age_max_ms >= 0;
     if (run->kind != RUN_DATA || !run->seen_known || run->seen.id != seen->id ||
         run->seen.epoch != seen->epoch)
         return false;
-    if (run->state == RUN_ASKING)
-        return !conditions && !run->alone && run_covers(r, run) &&
-               (r->pinned || run->known_id == r->known_id);
-    if (run->status == UNCHANGED && (run->known_id != r->known_id || run->known_id == r->valid_id))
+    if (conditions && !r->pinned)
         return false;
-    if (run->status != 0)
-        return !r->pinned && run_is_fresh(r, run);
-    if (r->pinned)
-        return same_version(&r->pin, &run->answer) && run_covers(r, run);
-    return !conditions && run_is_fresh(r, run) &&
-           (run->whole || (run_covers(r, run) && answer_is_strong(&run->answer)));
+    return run->state == RUN_ASKING ? run_will_serve(r, run) : run_has_served(r, run);
 }
 
 static struct run *find_run(struct reading *r)
@@ -321,6 +333,20 @@ static int CO_FN give_run(struct reading *r, struct run *run)
     return r->pos == r->end ? STEP_DONE : STEP_ON;
 }
 
+/* It went to the writer piece by piece: soon it is in the store. */
+static int CO_FN await_stored(struct reading *r, struct run *run)
+{
+    int rc = 0;
+    if (!r->pinned && answer_is_strong(&run->answer))
+        rc = pin(r, &run->answer);
+    if (rc == 0 && run->state == RUN_LANDED)
+        rc = run_wait_stored(run, STORED_WAIT_MS);
+    if (rc < 0 && rc != -ETIMEDOUT)
+        return rc;
+    r->alone = r->alone || rc == -ETIMEDOUT;
+    return STEP_ON;
+}
+
 /* A run with bytes that is over. */
 static int CO_FN use_bytes(struct reading *r, struct run *run)
 {
@@ -339,6 +365,8 @@ static int CO_FN use_bytes(struct reading *r, struct run *run)
             return STEP_OVER;
         unpin(r);
     }
+    if (run->streamed)
+        return await_stored(r, run);
     if (!r->pinned) {
         int rc = pin(r, &run->answer);
         if (rc < 0)
@@ -354,14 +382,7 @@ static int CO_FN use_bytes(struct reading *r, struct run *run)
     int rc = give_run(r, run);
     if (r->pos > before)
         r->idle = 0;
-    if (rc != STEP_ON || r->pos > before)
-        return rc;
-    if (run->state == RUN_LANDED) /* it went to the writer piece by piece: soon it is in the store */
-        rc = run_wait_stored(run, STORED_WAIT_MS);
-    if (rc == -ECANCELED)
-        return rc;
-    r->alone = r->alone || rc == -ETIMEDOUT || r->joined == run;
-    return STEP_ON;
+    return rc;
 }
 
 static bool is_failure_to_ask(int status)

@@ -42,9 +42,10 @@ struct run {
     int64_t answered_ns;
     char *data; /* bytes [start, start + size), or NULL when they went elsewhere; mem */
     size_t size, capacity;
-    size_t cost; /* reserved of the writer's budget */
-    bool whole;  /* it is the whole file */
-    bool kept;   /* the writer has it, or had */
+    size_t cost;   /* reserved of the writer's budget */
+    bool whole;    /* it is the whole file */
+    bool kept;     /* the writer has it, or had */
+    bool streamed; /* it went to the writer in pieces: only the last is in memory */
 
     /* on its way into the store */
     struct store *store;
