@@ -143,7 +143,7 @@ static const char *const *cache_options(const char *name)
 static void add_place(const char *name, const char *url, const char *disk, struct larder_capabilities expect)
 {
     struct place *plain = &places[place_count++], *cached = &places[place_count++];
-    char *cached_name, *cached_url;
+    char *cached_name = NULL, *cached_url = NULL;
     assert_true(asprintf(&cached_name, "cache::%s", name) > 0 && asprintf(&cached_url, "cache::%s", url) > 0);
     *plain = (struct place){name, url, NULL, disk, expect};
     *cached = (struct place){cached_name, cached_url, cache_options(cached_name), disk, expect};

@@ -318,7 +318,7 @@ static bool is_fresh_for(const struct answer *answer, int64_t ms)
     return ms < 0 ? answer->fresh_ms == ms : answer->fresh_ms > 0 && answer->fresh_ms <= ms;
 }
 
-static int read_twice(void *arg)
+static int CO_EDGE read_twice(void *arg)
 {
     struct conditional *c = arg;
     struct instance *instance = c->fs->instance;
