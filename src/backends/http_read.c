@@ -6,8 +6,10 @@
 
 #include "backends/http_parts.h"
 #include "base/error.h"
+#include "base/seams.h"
 
 #define ROOM_UNKNOWN    ((size_t)256 << 10) /* asked of a sink for a body of unknown size */
+#define DISCARD_SIZE    ((size_t)64 << 10)
 #define RANGE_TEXT_SIZE 48
 
 /* A range as a Range header says it; "" when that is everything. Not empty, and needs no size. */
@@ -60,7 +62,7 @@ static int judge_part(const struct asked *asked, const struct larder_range *rang
     return 0;
 }
 
-/* 200: the whole body, of which `range` is a part. */
+/* 200: the whole body, of which `range` is a part. Without a size it does not count from the end. */
 static int judge_whole(const struct asked *asked, const struct larder_range *range, struct answer *answer,
                        struct part *out)
 {
@@ -74,28 +76,34 @@ static int judge_whole(const struct asked *asked, const struct larder_range *ran
         out->cut = out->skip + out->size < total;
         return 0;
     }
-    if (range->start < 0)
-        return http_fail(asked->transfer, -ENOTSUP, "the server knows neither ranges nor the size");
     out->skip = range->start;
     out->size = range->end == LARDER_TO_END ? -1 : range->end - range->start;
     out->cut = out->size >= 0;
     return 0;
 }
 
+/* The count of bytes up to the end of the body, or `size` (-1: all) of them. */
+static int64_t CO_FN discard(struct http_transfer *transfer, int64_t size)
+{
+    int64_t count = 1, done = 0;
+    autofree char *buffer = mem_alloc(DISCARD_SIZE);
+    if (!buffer)
+        return fail_memory();
+    while (count > 0 && done != size) {
+        int64_t left = size < 0 ? INT64_MAX : size - done;
+        count = http_read(transfer, buffer, left < (int64_t)DISCARD_SIZE ? (size_t)left : DISCARD_SIZE);
+        done += count > 0 ? count : 0;
+    }
+    return count < 0 ? count : done;
+}
+
 /* Move the part out of the body. Of a body of unknown size the part may be shorter than thought. */
 static int CO_FN pour(struct http_transfer *transfer, struct part part, bool size_known, struct sink *sink)
 {
     int64_t left = part.size;
-    char skipped[1024];
-    while (part.skip > 0) {
-        size_t want = part.skip < (int64_t)sizeof skipped ? (size_t)part.skip : sizeof skipped;
-        int64_t count = http_read(transfer, skipped, want);
-        if (count < 0)
-            return (int)count;
-        if (count == 0)
-            return 0;
-        part.skip -= count;
-    }
+    int64_t skipped = part.skip > 0 ? discard(transfer, part.skip) : 0;
+    if (skipped < part.skip)
+        return skipped < 0 ? (int)skipped : 0;
     while (left != 0) {
         void *room;
         size_t size, want = left > 0 ? (size_t)left : ROOM_UNKNOWN;
@@ -128,20 +136,18 @@ static int CO_FN read_nothing(struct http_instance *http, const char *path, cons
     struct answer answer = {0};
     int64_t start, count = 0;
     int rc = http_info(&http->instance, path, terms, &answer);
-    if (rc == UNCHANGED && out)
-        *out = answer;
-    if (rc != 0)
+    if (rc < 0)
         return rc;
-    if (answer.info.size >= 0)
+    if (rc == 0 && answer.info.size >= 0)
         range_resolve(range, answer.info.size, &start, &count);
-    if (answer.info.type == LARDER_DIRECTORY)
+    if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
     else if (count > 0)
         rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, of bytes that HEAD says are there",
                   http->origin, path);
     if (rc == 0)
         rc = sink_begin(sink, &answer, 0);
-    if (rc == 0 && out)
+    if (rc >= 0 && out)
         *out = answer;
     else
         answer_free(&answer);
@@ -178,6 +184,31 @@ static int CO_FN read_answered(const struct asked *asked, const struct larder_ra
 }
 
 static int CO_FN read_range(struct http_instance *http, const char *path, const struct larder_range *range,
+                            const struct terms *terms, struct sink *sink, struct answer *out);
+
+/* A server that knows neither ranges nor the size: it is read to its end to learn the size, and then once more. */
+static int CO_FN read_measured(struct http_instance *http, const char *path, const struct larder_range *range,
+                               const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    struct http_request request = {.method = HTTP_GET};
+    struct asked asked;
+    struct larder_range resolved;
+    int64_t start, count;
+    int rc = http_ask(http, path, false, terms, &request, &asked);
+    if (rc < 0)
+        return rc;
+    int64_t size =
+        asked.response->status == 200 ? discard(asked.transfer, -1) : http_fail_status(asked.transfer);
+    http_close(asked.transfer);
+    if (size < 0)
+        return (int)size;
+    range_resolve(range, size, &start, &count);
+    resolved = (struct larder_range){start, start + count};
+    return count > 0 ? read_range(http, path, &resolved, terms, sink, out)
+                     : read_nothing(http, path, &resolved, terms, sink, out);
+}
+
+static int CO_FN read_range(struct http_instance *http, const char *path, const struct larder_range *range,
                             const struct terms *terms, struct sink *sink, struct answer *out)
 {
     char text[RANGE_TEXT_SIZE];
@@ -187,37 +218,52 @@ static int CO_FN read_range(struct http_instance *http, const char *path, const 
     int rc = http_ask(http, path, false, terms, &request, &asked);
     if (rc < 0)
         return rc;
-    bool nothing = asked.response->status == 416 && request.range && !asked.response->slash_added;
-    if (!nothing)
+    const struct http_response *response = asked.response;
+    bool nothing = response->status == 416 && request.range && !response->slash_added;
+    bool measured = response->status == 200 && response->content_length < 0 && range && range->start < 0 &&
+                    !response->slash_added;
+    if (!nothing && !measured)
         rc = read_answered(&asked, request.range ? range : NULL, terms, sink, out);
     http_close(asked.transfer);
-    return nothing ? read_nothing(http, path, range, terms, sink, out) : rc;
+    if (nothing)
+        return read_nothing(http, path, range, terms, sink, out);
+    return measured ? read_measured(http, path, range, terms, sink, out) : rc;
+}
+
+static struct answer take_answer(struct answer *answer)
+{
+    struct answer taken = *answer;
+    *answer = (struct answer){0};
+    return taken;
 }
 
 /* Both bounds count from the end: ask for the size, then for the bytes of that version. */
 static int CO_FN read_from_end(struct http_instance *http, const char *path, const struct larder_range *range,
                                const struct terms *terms, struct sink *sink, struct answer *out)
 {
-    struct answer seen = {0};
+    struct answer seen = {0}, got = {0};
     struct larder_range resolved;
     struct terms those = *terms;
     int64_t count;
     int rc = http_info(&http->instance, path, terms, &seen);
-    if (rc == UNCHANGED && out) {
-        *out = seen;
-        return rc;
-    }
+    if (rc == UNCHANGED)
+        got = take_answer(&seen);
     if (rc == 0 && seen.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
-    if (rc == 0 && seen.info.size < 0)
-        rc = fail(-ENOTSUP, "%s/%s: the server does not tell the size", http->origin, path);
-    if (rc == 0) {
+    if (rc == 0 && seen.info.size < 0) {
+        rc = read_measured(http, path, range, terms, sink, &got);
+    } else if (rc == 0) {
         range_resolve(range, seen.info.size, &resolved.start, &count);
         resolved.end = resolved.start + count;
         those.if_match = seen.info.version ? seen.info.version : terms->if_match;
-        rc = count > 0 ? read_range(http, path, &resolved, &those, sink, out)
-                       : read_nothing(http, path, &resolved, &those, sink, out);
+        rc = count > 0 ? read_range(http, path, &resolved, &those, sink, &got)
+                       : read_nothing(http, path, &resolved, &those, sink, &got);
+        if (rc == 0 && got.info.size >= 0 && got.info.size != seen.info.size)
+            rc = fail(-ESTALE, "%s/%s: its size changed while it was read", http->origin, path);
     }
+    if (rc >= 0 && out)
+        *out = take_answer(&got);
+    answer_free(&got);
     answer_free(&seen);
     return rc;
 }
