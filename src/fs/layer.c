@@ -164,6 +164,10 @@ static int CO_FN bridge(struct layer_call *call)
     ask.operation = LAYER_INFO;
     ask.out = &first;
     int rc = layer_call(&ask);
+    if (rc == UNCHANGED && call->out)
+        *call->out = first;
+    else if (rc == UNCHANGED)
+        answer_free(&first);
     if (rc != 0)
         return rc;
     bytes_sink_init(&piece);

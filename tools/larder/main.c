@@ -218,21 +218,33 @@ static bool parse_count(const char *text, unsigned *out)
 static int add_option(struct cli *cli, const char *text)
 {
     const char **larger = reallocarray(cli->options, cli->option_count + 2, sizeof *larger);
-    if (!larger)
+    char *copy = strdup(text);
+    if (larger)
+        cli->options = larger;
+    if (!larger || !copy) {
+        free(copy);
         return complain_of("options", -ENOMEM, NULL);
-    cli->options = larger;
-    cli->options[cli->option_count++] = text;
+    }
+    cli->options[cli->option_count++] = copy;
     cli->options[cli->option_count] = NULL;
     return DONE;
 }
 
-/* The text lives as long as the process. */
+static void free_options(struct cli *cli)
+{
+    for (size_t i = 0; i < cli->option_count; i++)
+        free((char *)cli->options[i]);
+    free(cli->options);
+}
+
 static int add_option_value(struct cli *cli, const char *key, const char *value)
 {
     char *text;
     if (asprintf(&text, "%s=%s", key, value) < 0)
         return complain_of("options", -ENOMEM, NULL);
-    return add_option(cli, text);
+    int code = add_option(cli, text);
+    free(text);
+    return code;
 }
 
 static int apply_option(struct parsed *parsed, int id, const char *value)
@@ -402,6 +414,6 @@ int main(int argc, char **argv)
         code = run(&parsed);
     code = out_finish(code);
     free(parsed.words);
-    free(parsed.cli.options);
+    free_options(&parsed.cli);
     return interrupted() ? 128 + interrupted() : code;
 }
