@@ -120,6 +120,10 @@ struct larder_loop {
 int loop_new(bool is_default, struct larder_loop **out);
 /* The loop's thread has something to do soon. */
 void loop_wake(struct larder_loop *loop);
+/* All tasks, or those asked for before the larder_loop_cancel that was seen last. */
+void loop_cancel_tasks(struct larder_loop *loop, bool all);
+/* The next step of its end, if that can be taken. */
+void loop_advance_end(struct larder_loop *loop);
 /* A task began or ended. */
 void loop_count_task(struct larder_loop *loop, struct larder_task *task, bool began);
 /* Was it asked for before a larder_loop_cancel that has been seen? */
