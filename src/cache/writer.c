@@ -284,6 +284,7 @@ static int start(struct store *store)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     writer->running = error == 0;
+    writer->sweep = true; /* what others left behind */
     return -error;
 }
 

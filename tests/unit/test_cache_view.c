@@ -22,7 +22,7 @@
 #define MIB (1 << 20)
 
 static char *dir;
-static int64_t clock_ahead_ms; /* of the wall clock that the cache sees */
+static atomic_llong clock_ahead_ms; /* of the wall clock that the cache sees */
 static struct larder_cache *cache;
 static struct larder_fs *fs;
 

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store by itself: what is put is found, what is damaged or foreign is not, and nothing it meets is fatal. */
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/seams.h"
+#include "cache/edit.h"
+#include "cache/store.h"
+#include "tmpdir.h"
+
+static char *scratch, *dir;
+static struct store *store;
+static struct place place;
+static atomic_llong clock_ahead_ns;
+static int64_t (*real_wall_ns)(void);
+static atomic_uint warnings;
+
+static int64_t moved_wall_ns(void)
+{
+    return real_wall_ns() + clock_ahead_ns;
+}
+
+static void count_warning(void *arg, enum larder_log_level level, const char *message)
+{
+    warnings++;
+}
+
+static int begin(void **state)
+{
+    scratch = tmpdir_make();
+    dir = tmpdir_path(scratch, "deep/er/cache");
+    place = place_of("fake://here");
+    clock_ahead_ns = 0;
+    warnings = 0;
+    assert_ok(store_open(dir, &store));
+    return 0;
+}
+
+static int end(void **state)
+{
+    store_unref(store);
+    /* The writer may still be closing it; opening it again waits for that, or takes it back. */
+    free(dir);
+    tmpdir_remove(scratch);
+    return 0;
+}
+
+static void reopen(void)
+{
+    store_unref(store);
+    assert_ok(store_open(dir, &store));
+}
+
+/* ---- putting and getting ---- */
+
+static void put_done(struct op *op, int status)
+{
+    struct put *put = container_of(op, struct put, op);
+    free((void *)put->data);
+    free((char *)put->path);
+    free((char *)put->record.version);
+    free(put);
+}
+
+static char *content(size_t size, unsigned seed)
+{
+    char *data = malloc(size + 1);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (char)((i * 2654435761U + seed * 40503U) >> 13);
+    return data;
+}
+
+/* The whole file, or with `part` only its blocks from `start` on. */
+static struct put *make_put(const char *path, const char *version, size_t size, unsigned seed)
+{
+    struct put *put = calloc(1, sizeof *put);
+    put->op = (struct op){.apply = edit_put, .done = put_done};
+    put->type = KEY_RECORD;
+    put->place = place;
+    put->path = strdup(path);
+    put->record.head = (struct record_head){.state = RECORD_KNOWN,
+                                            .type = LARDER_FILE,
+                                            .size = (int64_t)size,
+                                            .answered_ns = wall_ns(),
+                                            .fresh_ms = -1,
+                                            .stale_if_error_ms = -1};
+    put->record.version = put->record.validator = version ? strdup(version) : NULL;
+    put->data = content(size, seed);
+    put->size = size;
+    put->whole = true;
+    put->level = 3;
+    assert_ok(store_seen(store, KEY_RECORD, &place, path, &put->seen));
+    return put;
+}
+
+static void put(const char *path, const char *version, size_t size, unsigned seed)
+{
+    assert_ok(writer_add(store, &make_put(path, version, size, seed)->op));
+}
+
+static void flush(void)
+{
+    assert_ok(writer_flush(store, -1));
+}
+
+/* -ENOENT, -EBADMSG, or 0 and the bytes were right. */
+static int check_range(const char *path, size_t size, unsigned seed, size_t start, size_t count)
+{
+    struct reader *reader;
+    struct record record;
+    struct bytes_sink sink;
+    struct answer answer;
+    int rc = reader_find(store, KEY_RECORD, &place, path, &reader, &record);
+    if (rc < 0)
+        return rc;
+    bytes_sink_init(&sink);
+    record_answer(&record, &answer);
+    if (record.head.state != RECORD_KNOWN || record.head.size != (int64_t)size)
+        rc = -ENODATA;
+    if (rc == 0)
+        rc = reader_has(store, reader, &record, (int64_t)start, (int64_t)count);
+    if (rc == 0)
+        rc = sink_begin_now(&sink.sink, &answer, (int64_t)count);
+    if (rc == 0)
+        rc = reader_put(store, reader, &record, (int64_t)start, (int64_t)count, &sink.sink);
+    reader_end(store, reader);
+    if (rc == 0) {
+        char *expected = content(size, seed);
+        assert_int_equal(sink.size, count);
+        if (count)
+            assert_memory_equal(sink.data, expected + start, count);
+        free(expected);
+    }
+    bytes_sink_fini(&sink);
+    return rc;
+}
+
+static int check(const char *path, size_t size, unsigned seed)
+{
+    return check_range(path, size, seed, 0, size);
+}
+
+static size_t count_keys(enum key_type type)
+{
+    struct reader *reader = reader_begin(store);
+    MDB_cursor *cursor;
+    MDB_val name, value;
+    size_t count = 0;
+    assert_int_equal(mdb_cursor_open(reader->txn, store->dbi, &cursor), 0);
+    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0)
+        count += *(unsigned char *)name.mv_data == type;
+    mdb_cursor_close(cursor);
+    reader_end(store, reader);
+    return count;
+}
+
+static void what_is_put_is_found(void **state)
+{
+    static const size_t sizes[] = {0, 1, 4096, 32768, 32769, 65503, 65504, 65505, 131008, 1000000};
+    char path[32];
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        snprintf(path, sizeof path, "f%u", i);
+        put(path, "v1", sizes[i], i);
+    }
+    flush();
+    for (int again = 0; again < 2; again++) {
+        for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            snprintf(path, sizeof path, "f%u", i);
+            assert_ok(check(path, sizes[i], i));
+            if (sizes[i] > 70000)
+                assert_ok(check_range(path, sizes[i], i, 65000, 3000));
+        }
+        reopen();
+    }
+    assert_int_equal(check("f", 0, 0), -ENOENT);
+    assert_int_equal(check("f1/x", 0, 0), -ENOENT);
+    place = place_of("fake://elsewhere");
+    assert_int_equal(check("f1", 1, 1), -ENOENT);
+}
+
+static void what_shrinks_is_packed(void **state)
+{
+    size_t size = 20 * BLOCK_SIZE;
+    struct put *op = make_put("zeros", "v1", size, 1);
+    MDB_stat before, after;
+    memset((void *)op->data, 'z', size);
+    mdb_env_stat(store->env, &before);
+    assert_ok(writer_add(store, &op->op));
+    flush();
+    mdb_env_stat(store->env, &after);
+    assert_true(after.ms_overflow_pages < before.ms_overflow_pages + 20);
+    struct reader *reader;
+    struct record record;
+    struct bytes_sink sink;
+    bytes_sink_init(&sink);
+    assert_ok(reader_find(store, KEY_RECORD, &place, "zeros", &reader, &record));
+    assert_ok(reader_put(store, reader, &record, 5, (int64_t)size - 7, &sink.sink));
+    reader_end(store, reader);
+    assert_int_equal(sink.size, size - 7);
+    for (size_t i = 0; i < sink.size; i++)
+        assert_int_equal(sink.data[i], 'z');
+    bytes_sink_fini(&sink);
+}
+
+static void paths_longer_than_a_key_are_told_apart(void **state)
+{
+    char a[900], b[900], dir_path[700];
+    memset(a, 'x', sizeof a);
+    for (size_t i = 100; i < sizeof a; i += 100)
+        a[i] = '/';
+    a[sizeof a - 1] = 0;
+    strcpy(b, a);
+    b[890] = 'y';
+    put(a, "v1", 1000, 1);
+    put(b, "v1", 1000, 2);
+    put("short", "v1", 1000, 3);
+    flush();
+    assert_ok(check(a, 1000, 1));
+    assert_ok(check(b, 1000, 2));
+    memcpy(dir_path, a, 600);
+    dir_path[600] = 0;
+    assert_int_equal(check(dir_path, 0, 0), -ENOENT);
+    store_changed(store, &place, dir_path, true, false);
+    flush();
+    assert_int_equal(check(a, 1000, 1), -ENOENT);
+    assert_int_equal(check(b, 1000, 2), -ENOENT);
+    assert_ok(check("short", 1000, 3));
+}
+
+static void a_new_version_replaces_the_old_with_its_blocks(void **state)
+{
+    put("f", "v1", 1000000, 1);
+    flush();
+    size_t blocks = count_keys(KEY_BLOCK);
+    assert_int_equal(blocks, 16);
+    put("f", "v2", 500000, 2);
+    flush();
+    assert_ok(check("f", 500000, 2));
+    assert_int_equal(count_keys(KEY_BLOCK), 8);
+    put("f", "v3", 100, 3);
+    flush();
+    assert_ok(check("f", 100, 3));
+    assert_int_equal(count_keys(KEY_BLOCK), 0);
+}
+
+static void parts_of_a_version_join(void **state)
+{
+    size_t size = 5 * BLOCK_SIZE + 100;
+    for (int64_t i = 5; i >= 0; i--) {
+        struct put *op = make_put("f", "v1", size, 1);
+        char *part = content(size, 1);
+        int64_t start = i * BLOCK_SIZE;
+        op->start = start;
+        op->size = i == 5 ? 100 : BLOCK_SIZE;
+        memmove(part, part + start, op->size);
+        free((void *)op->data);
+        op->data = part;
+        op->whole = false;
+        op->seen = (struct seen){0}; /* of the same version: it does not matter when it began */
+        assert_ok(writer_add(store, &op->op));
+        flush();
+        assert_int_equal(check("f", size, 1), i ? -ENOENT : 0);
+        assert_ok(check_range("f", size, 1, (size_t)start, 50));
+    }
+}
+
+static void what_began_before_a_change_is_dropped(void **state)
+{
+    struct put *known, *unknown, *below;
+    put("known", "v1", 100, 1);
+    flush();
+    known = make_put("known", "v2", 100, 2);
+    unknown = make_put("unknown", "v2", 100, 2);
+    below = make_put("tree/below", "v2", 100000, 2);
+    store_changed(store, &place, "known", false, false);
+    store_changed(store, &place, "unknown", false, false);
+    store_changed(store, &place, "tree", true, false);
+    assert_int_equal(check("known", 100, 1), -ENOENT); /* at once */
+    assert_ok(writer_add(store, &known->op));
+    assert_ok(writer_add(store, &unknown->op));
+    assert_ok(writer_add(store, &below->op));
+    flush();
+    assert_int_equal(check("known", 100, 2), -ENODATA);
+    assert_int_equal(check("unknown", 100, 2), -ENODATA);
+    assert_int_equal(check("tree/below", 100000, 2), -ENOENT);
+    assert_int_equal(count_keys(KEY_BLOCK), 0);
+    put("known", "v2", 100, 2);
+    put("tree/below", "v2", 100, 2);
+    flush();
+    assert_ok(check("known", 100, 2));
+    assert_ok(check("tree/below", 100, 2));
+}
+
+static void a_read_begun_between_a_change_and_its_commit_is_kept(void **state)
+{
+    for (int i = 0; i < 50; i++) {
+        store_changed(store, &place, "f", false, false);
+        put("f", "v9", 100, (unsigned)i); /* begins with the id of the record to come */
+        flush();
+        assert_ok(check("f", 100, (unsigned)i));
+    }
+}
+
+static void of_two_reads_of_different_versions_the_first_stays(void **state)
+{
+    struct put *first = make_put("f", "v1", 100, 1), *second = make_put("f", "v2", 100, 2);
+    assert_ok(writer_add(store, &first->op));
+    assert_ok(writer_add(store, &second->op));
+    flush();
+    assert_ok(check("f", 100, 1));
+}
+
+static char *store_file(void)
+{
+    return tmpdir_path(dir, "cache-1.mdb");
+}
+
+static void close_for_good(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    flush();
+    store_unref(store);
+    store = NULL;
+    for (bool open = true; open; usleep(1000)) { /* the writer closes it, in its own time */
+        FILE *maps = fopen("/proc/self/maps", "r");
+        open = false;
+        while (getline(&line, &size, maps) > 0)
+            open = open || strstr(line, "cache-1.mdb\n");
+        fclose(maps);
+    }
+    free(line);
+}
+
+static void stage_done(struct op *op, int status)
+{
+    struct stage *stage = container_of(op, struct stage, op);
+    free((void *)stage->data);
+    free(stage);
+}
+
+static void stage(uint64_t version, int64_t start, size_t blocks)
+{
+    struct stage *op = calloc(1, sizeof *op);
+    op->op = (struct op){.apply = edit_stage, .done = stage_done};
+    op->version = version;
+    op->start = start;
+    op->size = blocks * (size_t)BLOCK_SIZE;
+    op->data = content(op->size, 1);
+    assert_ok(writer_add(store, &op->op));
+}
+
+static void what_was_staged_and_forgotten_is_swept(void **state)
+{
+    stage(1, 0, 3);
+    stage(2, 0, 4);
+    flush();
+    assert_int_equal(count_keys(KEY_BLOCK), 7);
+    edit_drop(store, 1);
+    flush();
+    assert_int_equal(count_keys(KEY_BLOCK), 4);
+    close_for_good(); /* as after a crash */
+    assert_ok(store_open(dir, &store));
+    clock_ahead_ns = 25 * 3600 * 1000000000LL;
+    for (int i = 0; i < 100 && count_keys(KEY_BLOCK) > 0; i++) {
+        put("f", NULL, 10, 1);
+        flush();
+    }
+    assert_int_equal(count_keys(KEY_BLOCK), 0);
+    assert_int_equal(count_keys(KEY_STAGED), 0);
+    /* And whoever comes too late with the record finds that out. */
+    struct put *late = make_put("late", "v1", 4 * (size_t)BLOCK_SIZE + 5, 1);
+    late->staged = 2;
+    late->start = 4 * BLOCK_SIZE;
+    late->size = 5;
+    assert_ok(writer_add(store, &late->op));
+    flush();
+    assert_int_equal(check("late", 0, 0), -ENOENT);
+}
+
+/* ---- stores that are none ---- */
+
+static void overwrite(const char *path, long at, const void *data, size_t size)
+{
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, data, size, at), size);
+    close(fd);
+}
+
+static void is_begun_anew(void)
+{
+    char *aside = tmpdir_path(dir, "cache-1.mdb.damaged");
+    assert_ok(store_open(dir, &store));
+    assert_int_equal(check("f", 1000, 1), -ENOENT);
+    put("f", "v1", 1000, 1);
+    flush();
+    assert_ok(check("f", 1000, 1));
+    assert_int_equal(access(aside, F_OK), 0);
+    assert_int_equal(warnings, 1);
+    free(aside);
+}
+
+static void a_foreign_file_is_set_aside(void **state)
+{
+    char *path = store_file(), zeros[70000];
+    memset(zeros, 'x', sizeof zeros);
+    put("f", "v1", 1000, 1);
+    close_for_good();
+    overwrite(path, 0, zeros, sizeof zeros);
+    is_begun_anew();
+    free(path);
+}
+
+static void another_format_is_set_aside(void **state)
+{
+    char *path = store_file();
+    MDB_txn *txn;
+    uint64_t mark = FORMAT_MARK + 1;
+    struct key key;
+    key_meta(&key, "format");
+    MDB_val name = {key.size, key.data}, value = {sizeof mark, &mark};
+    put("f", "v1", 1000, 1);
+    flush();
+    assert_int_equal(mdb_txn_begin(store->env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, store->dbi, &name, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    close_for_good();
+    is_begun_anew();
+    free(path);
+}
+
+static void a_file_that_was_cut_is_set_aside(void **state)
+{
+    char *path = store_file();
+    put("f", "v1", 1000000, 1);
+    close_for_good();
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(truncate(path, status.st_size - 4096), 0);
+    is_begun_anew();
+    free(path);
+}
+
+/* ---- a store that cannot be written ---- */
+
+static void a_full_store_is_said_once_and_read_on(void **state)
+{
+    store_unref(store);
+    char *small = tmpdir_path(scratch, "small");
+    store_map_size = 4 << 20;
+    assert_ok(store_open(small, &store));
+    store_map_size = (size_t)1 << 40;
+    put("f", "v1", 1000, 1);
+    flush();
+    for (int i = 0; i < 3; i++) {
+        struct put *op = make_put("large", "v1", 8 << 20, 2);
+        op->level = 0;
+        if (writer_add(store, &op->op) < 0)
+            put_done(&op->op, -EIO);
+        assert_int_equal(writer_flush(store, -1), -ENOSPC);
+    }
+    assert_int_equal(warnings, 1);
+    assert_false(writer_reserve(store, 1));
+    assert_ok(check("f", 1000, 1));
+    store_changed(store, &place, "f", false, false); /* is not lost, though it cannot be written now */
+    assert_int_equal(check("f", 1000, 1), -ENOENT);
+    free(small);
+}
+
+static void the_budget_is_a_bound(void **state)
+{
+    assert_true(writer_reserve(store, BUDGET_SIZE - 10));
+    assert_false(writer_reserve(store, 11));
+    assert_true(writer_reserve(store, 10));
+    writer_release(store, BUDGET_SIZE);
+    assert_true(writer_reserve(store, BUDGET_SIZE + 1)); /* alone, so that nothing is too large for ever */
+    writer_release(store, BUDGET_SIZE + 1);
+}
+
+/* ---- who uses it ---- */
+
+static void a_directory_has_one_store_in_a_process(void **state)
+{
+    struct store *same, *linked, *other;
+    char *link = tmpdir_path(scratch, "link"), *elsewhere = tmpdir_path(scratch, "elsewhere");
+    assert_int_equal(symlink(dir, link), 0);
+    assert_ok(store_open(dir, &same));
+    assert_ok(store_open(link, &linked));
+    assert_ok(store_open(elsewhere, &other));
+    assert_ptr_equal(same, store);
+    assert_ptr_equal(linked, store);
+    assert_ptr_not_equal(other, store);
+    store_unref(same);
+    store_unref(linked);
+    store_unref(other);
+    store_unref(NULL);
+    free(link);
+    free(elsewhere);
+}
+
+static void more_readers_than_the_pool_holds(void **state)
+{
+    struct reader *readers[3 * READERS_POOLED];
+    put("f", "v1", 1000, 1);
+    flush();
+    for (unsigned i = 0; i < 3 * READERS_POOLED; i++)
+        assert_non_null(readers[i] = reader_begin(store));
+    for (unsigned i = 0; i < 3 * READERS_POOLED; i++)
+        reader_end(store, readers[i]);
+    assert_ok(check("f", 1000, 1));
+}
+
+static atomic_bool over;
+
+static void *read_on(void *arg)
+{
+    uintptr_t found = 0;
+    while (!over)
+        found += check("f", 3000, 1) == 0 || check("f", 200000, 2) == 0;
+    return (void *)found;
+}
+
+static void readers_and_the_writer_do_not_meet(void **state)
+{
+    pthread_t threads[3];
+    over = false;
+    put("f", "v0", 3000, 1);
+    flush();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, NULL), 0);
+    for (int i = 0; i < 60; i++) {
+        char version[16];
+        snprintf(version, sizeof version, "w%d", i);
+        put("f", version, i % 2 ? 3000 : 200000, i % 2 ? 1 : 2);
+        flush();
+    }
+    over = true;
+    for (int i = 0; i < 3; i++) {
+        void *found;
+        pthread_join(threads[i], &found);
+        assert_true((uintptr_t)found > 0);
+    }
+}
+
+static void counters_outlive_the_process(void **state)
+{
+    struct key key;
+    const void *data;
+    size_t size;
+    uint64_t sums[COUNTERS];
+    store_count(store, COUNT_HITS, 3);
+    store_count(store, COUNT_MISS_BYTES, 500);
+    reopen();
+    flush();
+    struct reader *reader = reader_begin(store);
+    key_meta(&key, "counters");
+    assert_ok(reader_get(store, reader, &key, &data, &size));
+    assert_int_equal(size, sizeof sums);
+    memcpy(sums, data, sizeof sums);
+    reader_end(store, reader);
+    assert_int_equal(sums[COUNT_HITS], 3);
+    assert_int_equal(sums[COUNT_MISS_BYTES], 500);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_put_is_found),
+        TEST(what_shrinks_is_packed),
+        TEST(paths_longer_than_a_key_are_told_apart),
+        TEST(a_new_version_replaces_the_old_with_its_blocks),
+        TEST(parts_of_a_version_join),
+        TEST(what_began_before_a_change_is_dropped),
+        TEST(a_read_begun_between_a_change_and_its_commit_is_kept),
+        TEST(of_two_reads_of_different_versions_the_first_stays),
+        TEST(what_was_staged_and_forgotten_is_swept),
+        TEST(a_foreign_file_is_set_aside),
+        TEST(another_format_is_set_aside),
+        TEST(a_file_that_was_cut_is_set_aside),
+        TEST(a_full_store_is_said_once_and_read_on),
+        TEST(the_budget_is_a_bound),
+        TEST(a_directory_has_one_store_in_a_process),
+        TEST(more_readers_than_the_pool_holds),
+        TEST(readers_and_the_writer_do_not_meet),
+        TEST(counters_outlive_the_process),
+    };
+    real_wall_ns = world_seam.wall_ns;
+    world_seam.wall_ns = moved_wall_ns;
+    larder_log_to(count_warning, NULL, LARDER_LOG_WARNING);
+    return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
