@@ -27,7 +27,8 @@ struct piece {
     struct stream *stream;
     char *data; /* mem; NULL before its first use */
     size_t size;
-    bool lent;
+    bool lent; /* the loop's */
+    bool last; /* the caller wants no more; the loop's once the reply came */
 };
 
 struct stream {
@@ -40,7 +41,7 @@ struct stream {
     void *arg;
     struct larder_loop *loop;
 
-    /* the caller's side, and the loop's once a reply said so */
+    /* the caller's side */
     int stop; /* what `fn` returned */
 
     /* loop */
@@ -62,6 +63,7 @@ static void piece_open(struct letter *letter)
     struct stream *stream = piece->stream;
     if (stream->stop == 0)
         stream->stop = stream->fn(stream->arg, piece->data, piece->size);
+    piece->last = stream->stop != 0;
     edge_mail_reply(&stream->mail, stream->loop, &piece->reply);
 }
 
@@ -71,7 +73,7 @@ static void piece_returned(struct post *post)
 {
     struct piece *piece = container_of(post, struct piece, reply);
     piece->lent = false;
-    if (piece->stream->stop != 0)
+    if (piece->last)
         group_cancel(&piece->stream->group);
     waiters_wake(&piece->stream->returned);
 }
