@@ -32,7 +32,7 @@ int larder_open(struct larder_loop *loop, const char *url, const char *const opt
 {
     know_all();
     error_clear();
-    return error_finish(fs_open(loop, url, options, fs, path), url);
+    return error_finish(fs_open(loop, url, options, fs, path), "larder_open");
 }
 
 static const struct option *nth_option(size_t index, const struct backend **backend)

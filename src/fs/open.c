@@ -235,7 +235,7 @@ int larder_fs_url(const struct larder_fs *fs, const char *path, char **url)
     return 0;
 }
 
-/* ---- chains ---- */
+/* ---- chains: no text says the URL, which may hold secrets ---- */
 
 /* The size of the word in front of the first "::", or 0 where the text is not that of a chain. */
 static size_t chain_word(const char *text)
@@ -254,9 +254,9 @@ static int find_leaf(const char *url, const struct backend **out)
     bool has_protocol = size > 0 && strncmp(url + size, "://", 3) == 0;
     *out = has_protocol ? backend_find(url, size) : backend_find("file", 4);
     if (!*out)
-        return fail(-ENOTSUP, "%s: no backend knows the protocol", url);
+        return fail(-ENOTSUP, "\"%.*s\": no backend knows this protocol", (int)size, url);
     if ((*out)->view)
-        return fail(-EINVAL, "%s: \"%s\" is a view: write %s::URL", url, (*out)->name, (*out)->name);
+        return fail(-EINVAL, "\"%s\" is a view: write %s::URL", (*out)->name, (*out)->name);
     return 0;
 }
 
@@ -279,12 +279,12 @@ static int parse_chain(const char *url, struct chain *chain)
         }
         const struct backend *view = backend_find(chain->leaf, size);
         if (!view || !view->view)
-            return fail(-ENOTSUP, "%s: no view is called \"%.*s\"", url, (int)size, chain->leaf);
+            return fail(-ENOTSUP, "no view is called \"%.*s\"", (int)size, chain->leaf);
         if (chain->view_count == CHAIN_MAX)
-            return fail(-EINVAL, "%s: more than %d layers", url, CHAIN_MAX);
+            return fail(-EINVAL, "more than %d layers in a chain", CHAIN_MAX);
         for (size_t i = 0; i < chain->view_count; i++)
             if (chain->views[i] == view)
-                return fail(-EINVAL, "%s: \"%s\" stands twice in the chain", url, view->name);
+                return fail(-EINVAL, "\"%s\" stands twice in the chain", view->name);
         chain->views[chain->view_count++] = view;
     }
     return *chain->leaf ? 0 : fail(-EINVAL, "\"%s\": the URL is missing", url);
