@@ -150,7 +150,8 @@ static int part_fill(struct sink *base, size_t size)
     return 0;
 }
 
-/* A part that came: what of it are whole blocks may be kept, if its version is strong; else what is the whole file. */
+/* A part that came: what of it are whole blocks may be kept, if its version is strong; else what is the whole
+ * file. */
 static void finish_part(struct reading *r, struct run *run)
 {
     int64_t size = run->answer.info.size, end;
@@ -217,8 +218,9 @@ int ask_part(struct reading *r, struct run *run)
 /* ---- the whole ---- */
 
 /*
- * What goes through to the reader's sink is copied aside, chunk by chunk. Full chunks go to the writer as blocks of a
- * version that no record names yet; the last one brings the record. When there is no room, nothing is kept.
+ * What goes through to the reader's sink is copied aside, chunk by chunk. Full chunks go to the writer as
+ * blocks of a version that no record names yet; the last one brings the record. When there is no room,
+ * nothing is kept.
  */
 struct tee {
     struct sink sink;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 
+#define READERS_CHECK_NS (60 * 1000000000ULL)
 #define STAGED_TIME_NS \
     (24 * 3600 * 1000000000LL) /* after which what was staged, and not touched since, is dead */
 
@@ -143,8 +144,8 @@ static int sweep_one(struct batch *batch)
 
 /* ---- records ---- */
 
-/* The record at `key` as far as it matters; pointers are void once the transaction goes on. 0, -ENOENT (a damaged one
- * is removed), -EEXIST: another path's, with the same key. */
+/* The record at `key` as far as it matters; pointers are void once the transaction goes on. 0, -ENOENT (a
+ * damaged one is removed), -EEXIST: another path's, with the same key. */
 int batch_find(struct batch *batch, const struct key *key, const struct place *place, const char *path,
                struct record *out)
 {
@@ -224,9 +225,21 @@ static int again(struct batch *batch)
     return rc < 0 ? rc : begin(batch);
 }
 
+/* A process that was killed in the middle of a read holds a snapshot, and with it every page freed since. */
+static void release_dead_readers(struct store *store)
+{
+    uint64_t now = now_ns();
+    int dead;
+    if (now - store->writer.checked_ns < READERS_CHECK_NS)
+        return;
+    store->writer.checked_ns = now;
+    mdb_reader_check(store->env, &dead);
+}
+
 int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *sweep)
 {
     struct batch batch = {.store = store, .packer = packer, .sweep = *sweep};
+    release_dead_readers(store);
     int rc = begin(&batch);
     for (struct op *op = ops; rc == 0 && op; op = op->next)
         while ((rc = op->apply(op, &batch)) == EDIT_AGAIN && (rc = again(&batch)) == 0)

@@ -2,8 +2,8 @@
 #ifndef CACHE_BATCH_H
 #define CACHE_BATCH_H
 /*
- * One of the writer's transactions, and what all edits are made of. Failures are statuses without a text, and the
- * store's: they end the batch. What was found is valid until the next thing is put or removed.
+ * One of the writer's transactions, and what all edits are made of. Failures are statuses without a text, and
+ * the store's: they end the batch. What was found is valid until the next thing is put or removed.
  */
 #include "cache/edit.h"
 
@@ -17,8 +17,8 @@ struct batch {
     bool sweep; /* some version is dead */
 };
 
-/* Apply and commit `ops`, in one transaction if none says EDIT_AGAIN. `*sweep`: there are dead versions, to be removed;
- * out: there still are. When it fails, what was not committed is as before. */
+/* Apply and commit `ops`, in one transaction if none says EDIT_AGAIN. `*sweep`: there are dead versions, to
+ * be removed; out: there still are. When it fails, what was not committed is as before. */
 int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *sweep);
 
 int batch_get(struct batch *batch, const struct key *key, MDB_val *value); /* LMDB's status */
@@ -29,7 +29,8 @@ int batch_remove(struct batch *batch, const struct key *key); /* not there: 0 */
 int batch_put_number(struct batch *batch, const struct key *key, uint64_t number);
 uint64_t batch_get_number(struct batch *batch, const struct key *key); /* not there: 0 */
 
-/* No record names the version any more (or none will). What is too much for a transaction is swept later. 0: none. */
+/* No record names the version any more (or none will). What is too much for a transaction is swept later.
+ * 0: there is none. */
 int batch_drop_version(struct batch *batch, uint64_t version);
 /* 0; -ENOENT (a damaged one is removed); -EEXIST: another path's, with the same key. */
 int batch_find(struct batch *batch, const struct key *key, const struct place *place, const char *path,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes through us: known in this process from the moment that they are told, in the store with the writer's next
- * batch. In between `writer.changes` has them by what they make invalid, and `writer.trees` those of whole trees; a look
- * asks there only while `changes_pending` is not 0.
+ * Changes through us: known in this process from the moment that they are told, in the store with the
+ * writer's next batch. In between `writer.changes` has them by what they make invalid, and `writer.trees`
+ * those of whole trees; a look asks there only while `changes_pending` is not 0.
  *
- * In the store a changed path keeps a record without content, whose new id makes a read that was under way drop what it
- * got (S4). A tree's records are removed; so that a read of a path without a record does not outlive that, the store
- * counts such changes: its epoch.
+ * In the store a changed path keeps a record without content, whose new id makes a read that was under way
+ * drop what it got (S4). A tree's records are removed; so that a read of a path without a record does not
+ * outlive that, the store counts such changes: its epoch.
  */
 #include "cache/edit.h"
 
@@ -222,7 +222,8 @@ static void pending_key(enum key_type type, const struct place *place, const cha
 
 /* The functions below run under the lock. */
 
-/* Not in the table, without memory for the key, is the same as not to be found: then all is taken for changed. */
+/* Not in the table, without memory for the key, is the same as not to be found: then all is taken for
+ * changed. */
 static struct pending *pending_find(struct store *store, enum key_type type, const struct place *place,
                                     const char *path)
 {
@@ -336,7 +337,8 @@ void store_changed(struct store *store, const struct place *place, const char *p
     }
     atomic_fetch_add_explicit(&store->changes_pending, 1, memory_order_release);
     pthread_mutex_unlock(&writer->lock);
-    /* Refused by a store that cannot be written: then it stays known here, and is this process's business only. */
+    /* Refused by a store that cannot be written: then it stays known here, and is this process's business
+     * only. */
     if (op && writer_add(store, &op->op) < 0) {
         pthread_mutex_lock(&writer->lock);
         op->op.next = writer->unwritten;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Edits: what is kept of what a place said. Here S3 and S4 of store.h are kept: every function leaves, with the rest of
- * its transaction, a store in which they hold.
+ * Edits: what is kept of what a place said. Here S3 and S4 of store.h are kept: every function leaves, with
+ * the rest of its transaction, a store in which they hold.
  */
 #include "cache/edit.h"
 

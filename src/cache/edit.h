@@ -2,8 +2,8 @@
 #ifndef CACHE_EDIT_H
 #define CACHE_EDIT_H
 /*
- * What may be done to the store: operations for the writer's queue. Memory that an operation points to stays as it is
- * until its `done`.
+ * What may be done to the store: operations for the writer's queue. Memory that an operation points to stays
+ * as it is until its `done`.
  */
 #include "cache/store.h"
 
@@ -16,8 +16,9 @@ struct packer {
 };
 void packer_fini(struct packer *packer);
 /*
- * Pack `size` bytes where that saves a page and an eighth; else they are left as they are. Returns how, and *out: the
- * packed bytes, until the next call. Less than 8 KiB are never packed: a hit must cost microseconds.
+ * Pack `size` bytes where that saves a page and an eighth; else they are left as they are. Returns how, and
+ * *out: the packed bytes, until the next call. Less than 8 KiB are never packed: a hit must cost
+ * microseconds.
  */
 enum codec pack(struct packer *packer, int level, const void *data, size_t size, const void **out,
                 size_t *out_size);
@@ -33,8 +34,8 @@ struct put {
     const char *path;
     struct seen seen;
     struct record record; /* head.state, the answer, answered_ns; size is known if there are bytes */
-    const void *
-        data; /* bytes [start, start + size) of the file; start at a block, the end at a block or the file's */
+    /* Bytes [start, start + size) of the file; start at a block, the end at a block or the file's. */
+    const void *data;
     int64_t start;
     size_t size;
     bool whole;      /* they, and what is staged, are the whole file */

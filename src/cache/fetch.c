@@ -16,258 +16,17 @@
 #include "base/error.h"
 #include "base/seams.h"
 
-#define LOOP_SIZE_MAX   (256 * 1024) /* more is copied on a worker */
-#define WORKER_SIZE_MAX (16 << 20)
-#define PIECE_SIZE_MAX  (1 << 20) /* at a time, into a sink that may suspend */
-#define STORED_WAIT_MS  2000
-#define SCRATCH_SIZE    65536
-#define IDLE_MAX        8 /* steps that bring nothing (others were cancelled, say), before the cache is passed by */
-
-/* Between the functions here. */
-enum step { STEP_DONE = 0, STEP_UNCHANGED = UNCHANGED, STEP_ON, STEP_OVER };
+#define LOOK_SIZE_MAX  (256 * 1024) /* a hit that is copied on the loop, before anything else is tried */
+#define STORED_WAIT_MS 2000
+#define SCRATCH_SIZE   65536
+#define IDLE_MAX       8 /* steps that bring nothing (others were cancelled), before the cache is passed by */
 
 static int64_t min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* ---- what is pinned ---- */
-
-static int pin(struct reading *r, const struct answer *answer)
-{
-    int64_t count;
-    int rc = answer_copy(&r->pin, answer);
-    if (rc < 0)
-        return rc;
-    range_resolve(r->range, answer->info.size, &r->pos, &count);
-    r->end = r->pos + count;
-    r->pinned = true;
-    return 0;
-}
-
-static void unpin(struct reading *r)
-{
-    answer_free(&r->pin);
-    r->pinned = r->begun = false;
-    r->pin_id = 0;
-    r->pos = r->range ? r->range->start : 0;
-    r->end = r->range ? r->range->end : LARDER_TO_END;
-}
-
-static int CO_FN begin(struct reading *r)
-{
-    if (r->begun)
-        return 0;
-    r->begun = true;
-    return sink_begin(r->sink, &r->pin, r->end - r->pos);
-}
-
-static int CO_FN pour(struct sink *sink, const char *data, size_t size)
-{
-    while (size > 0) {
-        void *room;
-        size_t room_size;
-        int rc = sink_room(sink, size, &room, &room_size);
-        if (rc < 0)
-            return rc;
-        if (room_size > size)
-            room_size = size;
-        memcpy(room, data, room_size);
-        rc = sink_fill(sink, room_size);
-        if (rc < 0)
-            return rc;
-        data += room_size;
-        size -= room_size;
-    }
-    return 0;
-}
-
-/* ---- out of the store ---- */
-
-static int know(struct reading *r, struct reader *reader, const struct record *record)
-{
-    struct answer answer;
-    int64_t start, count;
-    range_resolve(r->range, record->head.size, &start, &count);
-    r->known_whole = record->head.size >= 0 && reader && r->sink &&
-                     (record->head.body_there || record->head.version) &&
-                     reader_has(r->store, reader, record, start, count) == 0;
-    record_answer(record, &answer);
-    answer_free(&r->known);
-    r->known_id = record->head.id;
-    r->known_absent = record->head.state == RECORD_ABSENT;
-    r->known_age_ms = (wall_ns() - record->head.answered_ns) / 1000000;
-    return record->head.state == RECORD_KNOWN ? answer_copy(&r->known, &answer) : 0;
-}
-
-static bool is_usable(struct reading *r, const struct record *record)
-{
-    return (r->valid_id && record->head.id == r->valid_id) || hit_is_fresh(r->view, record, r->terms) ||
-           (r->stale_ok && hit_may_be_stale(r->view, record));
-}
-
-static bool is_pinned(const struct reading *r, const struct record *record)
-{
-    struct answer answer;
-    record_answer(record, &answer);
-    return record->head.state == RECORD_KNOWN &&
-           (same_version(&r->pin, &answer) || (r->pin_id && r->pin_id == record->head.id));
-}
-
-/* May this record's bytes be given? -EAGAIN: not without asking; else the answer of the whole read. */
-static int consider(struct reading *r, struct reader *reader, const struct record *record)
-{
-    if (r->pinned)
-        return is_pinned(r, record) ? 0 : -EAGAIN;
-    if (record->head.state == RECORD_CHANGED || r->ignore_store)
-        return -EAGAIN;
-    if (!is_usable(r, record)) {
-        int rc = know(r, reader, record);
-        return rc < 0 ? rc : -EAGAIN;
-    }
-    if (record->head.state == RECORD_ABSENT)
-        return fail(-ENOENT, "%s: no such file (as the cache knows)", r->path);
-    if (record->head.type == LARDER_DIRECTORY)
-        return fail(-EISDIR, "%s: a directory", r->path);
-    if (r->terms->if_match && !(record_is_strong(record) && strcmp(record->version, r->terms->if_match) == 0))
-        return -EAGAIN;
-    if (r->terms->if_none_match && record->validator &&
-        strcmp(record->validator, r->terms->if_none_match) == 0) {
-        int rc = know(r, reader, record);
-        return rc < 0 ? rc : UNCHANGED;
-    }
-    return 0;
-}
-
-/* Pins the version if it may be given, and says how many bytes of it are there from `pos` on. */
-static int peek_record(struct reading *r, struct reader *reader, const struct record *record, int64_t *there)
-{
-    struct answer answer;
-    int rc = consider(r, reader, record);
-    if (rc != 0)
-        return rc;
-    if (record->head.size < 0) { /* it is known only, without bytes */
-        r->ignore_store = true;
-        return -EAGAIN;
-    }
-    record_answer(record, &answer);
-    bool first = !r->pinned;
-    if (first)
-        rc = pin(r, &answer);
-    if (rc < 0)
-        return rc;
-    if (first)
-        r->pin_id = record->head.id;
-    bool strong = record_is_strong(record);
-    int64_t count = r->end - r->pos;
-    *there = reader_extent(r->store, reader, record, r->pos, strong ? min(count, WORKER_SIZE_MAX) : count);
-    if (*there == count || strong)
-        return 0;
-    unpin(r); /* of such a version only the whole is of use: V2 */
-    r->ignore_store = true;
-    r->alone = r->alone || r->range;
-    return -EAGAIN;
-}
-
-static int peek(struct reading *r, int64_t *there)
-{
-    struct reader *reader;
-    struct record record;
-    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
-        return -EAGAIN;
-    int rc = peek_record(r, reader, &record, there);
-    reader_end(r->store, reader);
-    return rc;
-}
-
-struct copy {
-    struct reading *r;
-    struct sink *sink;
-    int64_t count;
-};
-
-/* On a worker when it is much. */
-static int copy_stored(void *arg)
-{
-    struct copy *copy = arg;
-    struct reading *r = copy->r;
-    struct reader *reader;
-    struct record record;
-    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
-        return -EAGAIN;
-    int rc = is_pinned(r, &record) ? 0 : -EAGAIN;
-    if (rc == 0 && reader_has(r->store, reader, &record, r->pos, copy->count) < 0)
-        rc = -EAGAIN;
-    if (rc == 0)
-        rc = reader_put(r->store, reader, &record, r->pos, copy->count, copy->sink);
-    reader_end(r->store, reader);
-    return rc;
-}
-
-static int CO_FN copy_piece(struct copy *copy)
-{
-    return copy->count > LOOP_SIZE_MAX ? offload(copy_stored, copy) : copy_stored(copy);
-}
-
-static int CO_FN give_piece(struct reading *r, int64_t *count)
-{
-    struct copy copy = {.r = r, .sink = r->sink, .count = *count};
-    if (r->sink->instant) {
-        if (copy.count > WORKER_SIZE_MAX)
-            *count = copy.count = WORKER_SIZE_MAX;
-        return copy_piece(&copy);
-    }
-    struct bytes_sink piece;
-    if (copy.count > PIECE_SIZE_MAX)
-        *count = copy.count = PIECE_SIZE_MAX;
-    bytes_sink_init(&piece);
-    copy.sink = &piece.sink;
-    int rc = sink_begin_now(&piece.sink, &r->pin, copy.count);
-    if (rc == 0)
-        rc = copy_piece(&copy);
-    if (rc == 0)
-        rc = pour(r->sink, piece.data, piece.size);
-    bytes_sink_fini(&piece);
-    return rc;
-}
-
-/* As much as is there. STEP_ON: something is missing. */
-static int CO_FN give_stored(struct reading *r)
-{
-    while (true) {
-        int64_t there = 0;
-        int rc = peek(r, &there);
-        if (rc == -EAGAIN)
-            return STEP_ON;
-        if (rc == 0 && there == 0 && r->pos < r->end)
-            return STEP_ON;
-        if (rc == 0)
-            rc = begin(r);
-        if (rc == 0 && there > 0)
-            rc = give_piece(r, &there);
-        if (rc == -EBADMSG)
-            r->ignore_store = true;
-        if (rc == -EBADMSG)
-            return STEP_OVER;
-        if (rc == -EAGAIN)
-            return STEP_ON; /* it went meanwhile */
-        if (rc != 0)
-            return rc;
-        r->pos += there;
-        r->idle = 0;
-        if (r->pos == r->end)
-            return STEP_DONE;
-    }
-}
-
 /* ---- out of a run ---- */
-
-static bool run_is_fresh(const struct reading *r, const struct run *run)
-{
-    int64_t age = (wall_ns() - run->answered_ns) / 1000000;
-    int64_t lifetime = r->terms->ttl_ms >= 0 ? r->terms->ttl_ms : run->answer.fresh_ms;
-    return age >= 0 && age < lifetime && (r->terms->age_max_ms < 0 || age < r->terms->age_max_ms);
-}
 
 static bool run_covers(const struct reading *r, const struct run *run)
 {
@@ -287,7 +46,7 @@ static bool run_has_served(const struct reading *r, const struct run *run)
     if (r->pinned)
         return run->status == 0 && same_version(&r->pin, &run->answer) &&
                (run->streamed || run_covers(r, run));
-    if (r->ignore_store || !run_is_fresh(r, run))
+    if (r->ignore_store || !reading_run_is_fresh(r, run))
         return false;
     if (run->status == UNCHANGED)
         return run->known_id == r->known_id && run->known_id != r->valid_id;
@@ -322,10 +81,10 @@ static struct run *find_run(struct reading *r)
 static int CO_FN give_run(struct reading *r, struct run *run)
 {
     int64_t end = run->start + (int64_t)run->size;
-    int rc = begin(r);
+    int rc = reading_begin(r);
     if (rc == 0 && r->pos >= run->start && r->pos < end && run->data) {
         int64_t count = min(end, r->end) - r->pos;
-        rc = pour(r->sink, run->data + (r->pos - run->start), (size_t)count);
+        rc = reading_pour(r->sink, run->data + (r->pos - run->start), (size_t)count);
         r->pos += count;
     }
     if (rc < 0)
@@ -338,7 +97,7 @@ static int CO_FN await_stored(struct reading *r, struct run *run)
 {
     int rc = 0;
     if (!r->pinned && answer_is_strong(&run->answer))
-        rc = pin(r, &run->answer);
+        rc = reading_pin(r, &run->answer);
     if (rc == 0 && run->state == RUN_LANDED)
         rc = run_wait_stored(run, STORED_WAIT_MS);
     if (rc < 0 && rc != -ETIMEDOUT)
@@ -363,17 +122,17 @@ static int CO_FN use_bytes(struct reading *r, struct run *run)
         r->ignore_store = true;
         if (r->begun)
             return STEP_OVER;
-        unpin(r);
+        reading_unpin(r);
     }
     if (run->streamed)
         return await_stored(r, run);
     if (!r->pinned) {
-        int rc = pin(r, &run->answer);
+        int rc = reading_pin(r, &run->answer);
         if (rc < 0)
             return rc;
         bool all = run->whole || (r->pos >= run->start && r->end <= run->start + (int64_t)run->size);
         if (!answer_is_strong(&run->answer) && !all) {
-            unpin(r); /* parts of it cannot be put together: V2 */
+            reading_unpin(r); /* parts of it cannot be put together: V2 */
             r->alone = true;
             return STEP_ON;
         }
@@ -383,61 +142,6 @@ static int CO_FN use_bytes(struct reading *r, struct run *run)
     if (r->pos > before)
         r->idle = 0;
     return rc;
-}
-
-static bool is_failure_to_ask(int status)
-{
-    switch (status) {
-    case -ENOENT:
-    case -EISDIR:
-    case -ENOTDIR:
-    case -EACCES:
-    case -EPERM:
-    case -ECANCELED:
-    case -ESTALE:
-    case -EINVAL:
-    case -ENOMEM:
-    case -ENOTSUP:
-    case -ECHILD:
-    case -EBADF:
-    case -EDEADLK:
-        return false;
-    default:
-        return status < 0;
-    }
-}
-
-/* To what is stale, if that may be used; the failure comes back if not. */
-static int fall_back(struct reading *r, int status)
-{
-    if (r->stale_ok)
-        return status;
-    r->stale_ok = true;
-    r->failure = status;
-    r->failure_text = mem_dup(error_text());
-    r->ignore_store = r->alone = false;
-    unpin(r);
-    return STEP_ON;
-}
-
-static int use_run(struct reading *r, struct run *run, bool ours)
-{
-    if (run->status == UNCHANGED) {
-        if (!run->known_id)
-            return STEP_UNCHANGED; /* the caller's own condition */
-        r->valid_id = run->known_id;
-        return STEP_ON;
-    }
-    if (run->status == -ECANCELED && !ours)
-        return STEP_ON; /* one of those who waited asks now */
-    if (run->status == -ETIMEDOUT && !ours && r->timeouts++ == 0)
-        return STEP_ON; /* it may have been the other's deadline */
-    if (run->status == -ESTALE && r->pinned && !r->terms->if_match) {
-        r->ignore_store = true;
-        return STEP_OVER;
-    }
-    error_set_text(run->text);
-    return is_failure_to_ask(run->status) && !r->begun ? fall_back(r, run->status) : run->status;
 }
 
 /* ---- at the place ---- */
@@ -455,7 +159,7 @@ static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
     if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
         return end;
     int64_t at = start + BLOCK_SIZE;
-    while (is_pinned(r, &record) && at < end && reader_extent(r->store, reader, &record, at, 1) == 0)
+    while (reading_is_pinned(r, &record) && at < end && reader_extent(r->store, reader, &record, at, 1) == 0)
         at += BLOCK_SIZE;
     reader_end(r->store, reader);
     return at < end ? at : end;
@@ -510,14 +214,14 @@ static int CO_FN go_past(struct reading *r)
     if (!r->asked)
         store_count(r->store, COUNT_MISSES, 1);
     r->asked = true;
-    unpin(r);
+    reading_unpin(r);
     int rc = ask_past(r, &answer);
     if (rc == 0)
         r->pin = answer;
     else
         answer_free(&answer);
     r->pinned = rc == 0;
-    return is_failure_to_ask(rc) ? fall_back(r, rc) : rc;
+    return is_failure_to_ask(rc) ? reading_fall_back(r, rc) : rc;
 }
 
 /* What no request can say without the size: ask for that first. */
@@ -531,18 +235,18 @@ static int CO_FN learn_size(struct reading *r)
         rc = fail(-EISDIR, "%s: a directory", r->path);
     r->alone = !answer_is_strong(&answer);
     if (rc == 0 && !r->alone)
-        rc = pin(r, &answer);
+        rc = reading_pin(r, &answer);
     answer_free(&answer);
     if (rc < 0)
-        return is_failure_to_ask(rc) ? fall_back(r, rc) : rc;
+        return is_failure_to_ask(rc) ? reading_fall_back(r, rc) : rc;
     if (r->alone || r->pos < r->end)
         return STEP_ON;
-    return begin(r);
+    return reading_begin(r);
 }
 
 static int CO_FN step(struct reading *r)
 {
-    int rc = give_stored(r);
+    int rc = reading_give_stored(r);
     if (rc != STEP_ON)
         return rc;
     if (r->view->mode == MODE_OFFLINE)
@@ -569,15 +273,7 @@ static int CO_FN step(struct reading *r)
     if (r->alone)
         return STEP_ON;
     run = r->joined;
-    return run->status == 0 ? use_bytes(r, run) : use_run(r, run, ours);
-}
-
-static void reading_fini(struct reading *r)
-{
-    answer_free(&r->pin);
-    answer_free(&r->known);
-    run_unref(r->joined);
-    mem_free(r->failure_text);
+    return run->status == 0 ? use_bytes(r, run) : reading_use_outcome(r, run, ours);
 }
 
 static int CO_FN read_all(struct reading *r)
@@ -586,7 +282,7 @@ static int CO_FN read_all(struct reading *r)
     bool over = false;
     while (rc == STEP_ON || (rc == STEP_OVER && !over)) {
         if (rc == STEP_OVER)
-            unpin(r);
+            reading_unpin(r);
         over = over || rc == STEP_OVER;
         rc = step(r);
     }
@@ -620,12 +316,12 @@ int fetch_read(struct instance *instance, const char *path, const struct larder_
     if (!store)
         return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
                                           : layer_read(view_next(view), path, range, terms, sink, out);
-    int rc = sink->instant ? hit_read(view, store, path, range, terms, sink, out, LOOP_SIZE_MAX) : -EAGAIN;
+    int rc = sink->instant ? hit_read(view, store, path, range, terms, sink, out, LOOK_SIZE_MAX) : -EAGAIN;
     if (rc != -EAGAIN)
         return rc;
     if (range && range->start == 0 && range->end == LARDER_TO_END)
         r.range = NULL;
-    unpin(&r);
+    reading_unpin(&r);
     r.known_age_ms = -1;
     rc = read_all(&r);
     if (rc == -ENONET && view->mode == MODE_OFFLINE && !r.pinned)
@@ -685,7 +381,7 @@ int fetch_keep(struct view *view, const char *path, const struct terms *terms, i
         mem_free(sink.room);
         return store ? fail_memory() : fail(-EROFS, "%s: the cache cannot be written", view->dir);
     }
-    unpin(&r);
+    reading_unpin(&r);
     r.known_age_ms = -1;
     int rc = read_all(&r);
     if (rc == 0 && was_lost(&r))
@@ -693,109 +389,6 @@ int fetch_keep(struct view *view, const char *path, const struct terms *terms, i
     *size = sink.size;
     *fetched = r.fetched;
     mem_free(sink.room);
-    reading_fini(&r);
-    return rc;
-}
-
-/* ---- info ---- */
-
-static int info_of_record(struct reading *r, struct answer *out)
-{
-    struct reader *reader;
-    struct record record;
-    struct answer answer;
-    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
-        return -EAGAIN;
-    int rc = record.head.state == RECORD_CHANGED ? -EAGAIN : is_usable(r, &record) ? 0 : -EAGAIN;
-    if (rc < 0 && record.head.state != RECORD_CHANGED && know(r, NULL, &record) < 0)
-        rc = -ENOMEM;
-    if (rc == 0 && record.head.state == RECORD_ABSENT)
-        rc = fail(-ENOENT, "%s: no such file (as the cache knows)", r->path);
-    record_answer(&record, &answer);
-    if (rc == 0)
-        rc = answer_copy(out, &answer);
-    reader_end(r->store, reader);
-    return rc;
-}
-
-static struct run *find_info(struct reading *r)
-{
-    struct larder_loop *loop = r->view->instance.loop;
-    struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
-    struct seen seen;
-    if (!run || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
-        return NULL;
-    for (; run; run = flight_next(loop, r->view, r->store, r->path, run)) {
-        bool same = run->kind == RUN_INFO && run->seen.id == seen.id && run->seen.epoch == seen.epoch;
-        bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms < 0 && run->known_id == r->known_id
-                                               : run_is_fresh(r, run) && run->status != UNCHANGED;
-        if (same && useful)
-            return run_ref(run);
-    }
-    return NULL;
-}
-
-static int CO_FN request_info(struct reading *r)
-{
-    struct run *run = run_new(r->view->instance.loop, r->view, r->store, r->path, RUN_INFO);
-    if (!run)
-        return fail_memory();
-    store_count(r->store, COUNT_MISSES, 1);
-    r->joined = run;
-    return ask_info(r, run);
-}
-
-static int CO_FN info_step(struct reading *r, struct answer *out)
-{
-    int rc = info_of_record(r, out);
-    if (rc != -EAGAIN)
-        return rc;
-    if (r->stale_ok) {
-        error_set_text(r->failure_text);
-        return r->failure;
-    }
-    struct run *run = find_info(r);
-    bool ours = !run;
-    run_unref(r->joined);
-    r->joined = run;
-    rc = run ? run_wait(run) : request_info(r);
-    if (rc < 0)
-        return rc;
-    run = r->joined;
-    if (run->status == 0)
-        return answer_copy(out, &run->answer);
-    rc = use_run(r, run, ours);
-    if (rc == STEP_ON && run->status == UNCHANGED && r->known.info.type)
-        return answer_copy(out, &r->known); /* as it was known when we asked */
-    return rc;
-}
-
-int fetch_info(struct instance *instance, const char *path, const struct terms *terms, struct answer *out)
-{
-    struct view *view = container_of(instance, struct view, instance);
-    struct store *store = view_store(view);
-    struct reading r = {.view = view, .store = store, .path = path, .terms = terms, .known_age_ms = -1};
-    struct answer answer = {0};
-    if (!store)
-        return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
-                                          : layer_info(view_next(view), path, terms, out);
-    int rc = hit_info(view, store, path, terms, out);
-    if (rc != -EAGAIN)
-        return rc;
-    if (view->mode == MODE_OFFLINE)
-        return offline_info(view, store, path, out);
-    do
-        rc = info_step(&r, &answer);
-    while (rc == STEP_ON);
-    if (rc == 0 && terms->if_none_match && answer.validator &&
-        strcmp(answer.validator, terms->if_none_match) == 0)
-        rc = UNCHANGED;
-    if (rc == UNCHANGED && !answer.info.type)
-        rc = answer_copy(&answer, &r.joined->answer) < 0 ? -ENOMEM : UNCHANGED;
-    if (rc >= 0)
-        *out = answer;
-    else
-        answer_free(&answer);
     reading_fini(&r);
     return rc;
 }

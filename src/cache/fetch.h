@@ -26,16 +26,14 @@ struct reading { /* in its task's frame */
     uint64_t known_id;
     int64_t known_age_ms; /* <0: nothing is known */
     bool known_absent;
-    bool
-        known_whole; /* all that is wanted is there, so that it is worth while to ask whether it is still right */
+    bool known_whole; /* all that is wanted is there: it is worth while to ask whether it is still right */
 
-    uint64_t valid_id; /* of the record that the place said is still right */
-    bool ignore_store; /* it was damaged, or the place has another version */
-    bool stale_ok;     /* the place could not be asked, and stale is better than nothing */
-    bool asked;        /* by us */
-    bool alone;        /* others do not share what they fetch */
-    struct run
-        *joined; /* a reference: waited for, or asked by us, so that it counts however short it is fresh */
+    uint64_t valid_id;  /* of the record that the place said is still right */
+    bool ignore_store;  /* it was damaged, or the place has another version */
+    bool stale_ok;      /* the place could not be asked, and stale is better than nothing */
+    bool asked;         /* by us */
+    bool alone;         /* others do not share what they fetch */
+    struct run *joined; /* a reference: waited for or asked by us, so that it counts though it is not fresh */
     unsigned timeouts, idle; /* steps without progress */
     int failure;             /* for which stale_ok was set, … */
     char *failure_text;      /* … and its text; mem */
@@ -47,6 +45,36 @@ struct reading { /* in its task's frame */
     (64LL * BLOCK_SIZE) /* of a file that is read whole: what is handed to the writer at a time */
 #define RUN_SIZE (128LL * BLOCK_SIZE) /* the most that one request for a part asks for */
 
+/* Between the functions below. */
+enum step {
+    STEP_DONE = 0,
+    STEP_UNCHANGED = UNCHANGED,
+    STEP_ON,  /* something is missing still */
+    STEP_OVER /* from the start: what was given is not of one version */
+};
+
+/* ---- reading.c ---- */
+/* The answer is of this version from now on; the range has its bounds. */
+int reading_pin(struct reading *r, const struct answer *answer);
+void reading_unpin(struct reading *r);
+bool reading_is_pinned(const struct reading *r, const struct record *record);
+int CO_FN reading_begin(struct reading *r); /* the sink, once */
+int CO_FN reading_pour(struct sink *sink, const char *data, size_t size);
+/* Take note of a record that is not to be used without asking. `reader` NULL: its bytes do not matter. */
+int reading_know(struct reading *r, struct reader *reader, const struct record *record);
+bool reading_may_use(struct reading *r, const struct record *record);
+bool reading_run_is_fresh(const struct reading *r, const struct run *run);
+/* As much as the store has in a row. */
+int CO_FN reading_give_stored(struct reading *r);
+/* Of a run without bytes: a step, or the failure with its text. */
+int reading_use_outcome(struct reading *r, struct run *run, bool ours);
+/* Could the place not be asked, so that stale may be better than nothing? */
+bool is_failure_to_ask(int status);
+/* To what is stale, if that may be used; the failure comes back if not. */
+int reading_fall_back(struct reading *r, int status);
+void reading_fini(struct reading *r);
+
+/* ---- ask.c ---- */
 /* The whole file: given to the sink as it comes, and kept. Its outcome is in `run`, which is finished. */
 int CO_FN ask_whole(struct reading *r, struct run *run);
 /* Its run's bytes, into the run's memory. */

@@ -2,17 +2,18 @@
 #ifndef CACHE_FLIGHT_H
 #define CACHE_FLIGHT_H
 /*
- * Flights: what is being asked for, or has come and is not in the store yet. A flight is a path of a place, as seen by
- * one loop; its runs are requests.
+ * Flights: what is being asked for, or has come and is not in the store yet. A flight is a path of a place,
+ * as seen by one loop; its runs are requests.
  *
  *   run_new            run_landed: it is kept                      the writer's batch is on the disk
  *   ──────▶ ASKING ─────────────────────────▶ LANDED ───────────────────────────────▶ ENDED
  *              │  run_ended: a failure, or not kept                                     ▲
  *              └────────────────────────────────────────────────────────────────────────┘
  *
- * Who needs what an ASKING run will bring waits for it; a LANDED one is read in memory, so that a second read neither
- * asks again nor waits for a disk; an ENDED one is in no flight, and lives as long as somebody holds it.
- * All of it belongs to the loop's thread, but for `references` and what the writer reads of a LANDED run (const then).
+ * Who needs what an ASKING run will bring waits for it; a LANDED one is read in memory, so that a second read
+ * neither asks again nor waits for a disk; an ENDED one is in no flight, and lives as long as somebody holds
+ * it. All of it belongs to the loop's thread, but for `references` and what the writer reads of a LANDED run
+ * (const then).
  */
 #include "cache/edit.h"
 #include "cache/view.h"

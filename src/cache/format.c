@@ -97,7 +97,8 @@ void key_meta(struct key *key, const char *name)
 
 /* ---- checksums ---- */
 
-/* Of a value without the checksum in front, and of its key: a value that lies under a wrong key is damaged too. */
+/* Of a value without the checksum in front, and of its key: a value that lies under a wrong key is damaged
+ * too. */
 static uint64_t checksum(const struct key *key, const void *value, size_t size)
 {
     uint64_t of_key = hash_bytes(key->data, key->size);

@@ -2,19 +2,20 @@
 #ifndef CACHE_FORMAT_H
 #define CACHE_FORMAT_H
 /*
- * What lies in the store: keys, and values with their checksums. Numbers are in the byte order of the machine that made
- * the store (FORMAT_MARK tells), but for those in keys, which are big-endian so that they sort.
+ * What lies in the store: keys, and values with their checksums. Numbers are in the byte order of the machine
+ * that made the store (FORMAT_MARK tells), but for those in keys, which are big-endian so that they sort.
  *
  *   key                               value
  *   'R' place(8) path                 record: what is known of a path, and the bytes of a small file
  *   'L' place(8) path                 record of a listing; its pages are the bytes (listing.h)
  *   'B' version(8) number(8)          block: BLOCK_SIZE bytes of a version of a file, the last one shorter
- *   'S' version(8)                    a version whose blocks no record names yet, or no longer: when it was begun
+ *   'S' version(8)                    a version whose blocks no record names yet, or no longer; since when
  *   'M' name                          of the store: "format", "epoch", "counters"
  *
- * `place` is a hash of whose files these are; the record has that text and the whole path, and both are compared, so
- * that equal hashes cost a miss and never a wrong byte. A path that makes the key too long is there as its head and a
- * hash of 16 bytes. Since the path is in the key as it is, a subtree is a range of keys.
+ * `place` is a hash of whose files these are; the record has that text and the whole path, and both are
+ * compared, so that equal hashes cost a miss and never a wrong byte. A path that makes the key too long is
+ * there as its head and a hash of 16 bytes. Since the path is in the key as it is, a subtree is a range of
+ * keys.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -29,8 +29,8 @@ bool hit_is_fresh(const struct view *view, const struct record *record, const st
 bool hit_may_be_stale(const struct view *view, const struct record *record)
 {
     const struct record_head *head = &record->head;
-    if (head->flags & ANSWER_MUST_REVALIDATE)
-        return false;
+    if ((head->flags & ANSWER_MUST_REVALIDATE) || head->state == RECORD_ABSENT)
+        return false; /* that it was missing once is no answer from a place that cannot be asked */
     if (view->mode == MODE_STALE_IF_ERROR)
         return true;
     int64_t fresh = head->fresh_ms > 0 ? head->fresh_ms : 0, age = age_ms(record);
@@ -160,7 +160,8 @@ static int give_directory(struct answer *out)
     return 0;
 }
 
-/* The nearest directory above whose listing is there decides what it can: it has no such name, or this very entry. */
+/* The nearest directory above whose listing is there decides what it can: it has no such name, or this very
+ * entry. */
 static int ask_listings(struct view *view, struct store *store, const char *path, struct answer *out)
 {
     autofree char *dir = mem_dup(path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listings through the cache: a stored one page by page, or the place's, which is collected on the way to be kept. */
+/* Listings through the cache: a stored one page by page, or the place's, which is collected on the way to be
+ * kept. */
 #include <errno.h>
 #include <string.h>
 

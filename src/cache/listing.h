@@ -2,10 +2,10 @@
 #ifndef CACHE_LISTING_H
 #define CACHE_LISTING_H
 /*
- * A stored listing: the pages as they came, one behind the other, each packed by itself, so that whoever reads a
- * directory of a million entries unpacks a page at a time.
+ * A stored listing: the pages as they came, one behind the other, each packed by itself, so that whoever
+ * reads a directory of a million entries unpacks a page at a time.
  *
- *   page     packed size(4) raw size(4) count(4), then the packed bytes; as they are when both sizes are equal
+ *   page     packed size(4) raw size(4) count(4), then the packed bytes; as they are if both are equal
  *   entry    size(8) mtime(8) created(8) type(4) name size(4) version size(4) name version
  */
 #include "cache/store.h"

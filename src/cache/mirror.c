@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A whole tree into the cache. In rounds: a page of each of some directories, then all the files of those pages; so that
- * memory is bounded by pages, whatever the tree, and files of many small directories are fetched at once.
+ * A whole tree into the cache. In rounds: a page of each of some directories, then all the files of those
+ * pages; so that memory is bounded by pages, whatever the tree, and files of many small directories are
+ * fetched at once.
  */
 #include <errno.h>
 #include <string.h>

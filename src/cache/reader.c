@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the store, on any thread, without a lock or a wait: a hit is a transaction out of the pool, one look-up (and
- * one a block), a checksum and a copy.
+ * Reading the store, on any thread, without a lock or a wait: a hit is a transaction out of the pool, one
+ * look-up (and one a block), a checksum and a copy.
  */
 #include "cache/store.h"
 
@@ -128,7 +128,7 @@ int reader_find(struct store *store, enum key_type type, const struct place *pla
     const void *data;
     size_t size;
     uint64_t id;
-    /* Before the snapshot is taken: what is not known to be changed now, the snapshot has in its new state. */
+    /* Before the snapshot is taken: what is not known to be changed now, the snapshot has as it is. */
     if (store_is_changed(store, type, place, path, &id))
         return -ENOENT;
     struct reader *begun = reader_begin(store);
@@ -156,7 +156,7 @@ int store_seen(struct store *store, enum key_type type, const struct place *plac
     size_t size;
     struct record record;
     uint64_t id = 0, epoch = 0;
-    /* In this order: a tree that is in the store by now is counted twice at worst, and then nothing is kept. */
+    /* In this order: a tree that is in the store by now is counted twice at worst: nothing is kept. */
     unsigned pending = store_trees_pending(store);
     bool changed = store_is_changed(store, type, place, path, &id);
     struct reader *reader = reader_begin(store);

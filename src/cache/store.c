@@ -163,7 +163,8 @@ static void unlock_directory(int fd)
     file_seam.close(fd);
 }
 
-/* Kept for whoever wants to know, one of them. Processes that use it go on with the files that they have open. */
+/* Kept for whoever wants to know, one of them. Processes that use it go on with the files that they have
+ * open. */
 static int set_aside(const char *dir, const char *why)
 {
     autofree char *file = path_join(dir, STORE_FILE), *lock = path_join(dir, LOCK_FILE);
@@ -180,7 +181,8 @@ static int set_aside(const char *dir, const char *why)
 
 /* ---- the environment ---- */
 
-/* A smaller map when the address space is limited (EINVAL: by valgrind): then less can be stored, and that is all. */
+/* A smaller map when the address space is limited (EINVAL: by valgrind): then less can be stored, and that is
+ * all. */
 static int open_env(struct store *store, const char *file, unsigned flags)
 {
     int rc;
@@ -417,8 +419,9 @@ bool store_close_now(struct store *store)
 /* ---- exit ---- */
 
 /*
- * After the loops have ended. What is queued is written, as far as that goes within EXIT_WAIT_MS: another process may
- * be stopped in the middle of a write transaction. Nothing is freed, and the idle threads stay: others may still read.
+ * After the loops have ended. What is queued is written, as far as that goes within EXIT_WAIT_MS: another
+ * process may be stopped in the middle of a write transaction. Nothing is freed, and the idle threads stay:
+ * others may still read.
  */
 static void end_stores(void)
 {

@@ -2,27 +2,36 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 /*
- * The store: an LMDB environment in one file of a directory, "cache-1.mdb" (the number is the format's), and who reads
- * and writes it.
+ * The store: an LMDB environment in one file of a directory, "cache-1.mdb" (the number is the format's), and
+ * who reads and writes it.
  *
- *   any thread     reader_begin … reader_end     a read transaction out of a pool without locks; never held over a wait
- *   the writer     one thread a store            applies what is put into its queue, a synced transaction a batch
- *   a change       store_changed                 known at once in this process, in the store with the next batch
+ *   any thread     reader_begin … reader_end     a read transaction out of a pool, without a lock
+ *   the writer     one thread a store            applies what is queued, a synced transaction a batch
+ *   a change       store_changed                 known here at once, in the store with the next batch
  *
  * Invariants
  *   S1  One environment of a file in a process: stores are shared, found by the file's (device, inode).
- *   S2  What a fork's parent opened is not touched in the child, not even closed: closing its lock file would drop the
- *       locks of the child's own. The child's first use finds another process_generation() and opens anew.
- *   S3  A record names a version only when the blocks that it promises are there: both in one transaction. Blocks of a
- *       version that no record names (yet, or any more) are noted under 'S', and swept.
- *   S4  A record is replaced only by somebody who began when it was the one there (struct seen), or who read the same
- *       version: what a change made invalid does not come back with a read that was under way.
- *   S5  A value is used only after its checksum was found right, in the same transaction; what is damaged counts as
- *       missing, and is removed.
- *   S6  Nothing here fails a read: without memory, disk, slot or lock the answer is "not there", and is "not kept".
+ *   S2  What a fork's parent opened is not touched in the child, not even closed: closing its lock file would
+ *       drop the locks of the child's own. The child's first use finds another process_generation() and opens
+ *       anew.
+ *   S3  A record names a version only when the blocks that it promises are there: both in one transaction.
+ *       Blocks of a version that no record names (yet, or any more) are noted under 'S', and swept.
+ *   S4  A record is replaced only by somebody who began when it was the one there (struct seen), or who read
+ *       the same version: what a change made invalid does not come back with a read that was under way.
+ *   S5  A value is used only after its checksum was found right, in the same transaction; what is damaged
+ *       counts as missing, and is removed.
+ *   S6  Nothing here fails a read: without memory, disk, slot or lock the answer is "not there", and is "not
+ *       kept".
  *
- * Later: a budget and eviction (in the batch, before its commit), pins (a flag of records), locks between processes
- * (beside flights), verification in a child process.
+ * Why so: path keys cost what hashed ones cost, and make clearing, changing and looking below a directory a
+ * range of keys. A small file in its record is one look-up. Versions are random numbers, so that blocks can
+ * be written before anybody decides which record gets them, and two processes need not agree. Changes leave a
+ * record with a new id where one path changed, and count an epoch where a tree did: the former costs a
+ * record, the latter makes reads under way of unknown paths drop what they got, wherever they are. Both are
+ * rare beside reads.
+ *
+ * Later: a budget and eviction (in the batch, before its commit), pins (a flag of records), locks between
+ * processes (beside flights), verification in a child process.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,9 +57,9 @@ struct reader {
     unsigned char *scratch;       /* … a block's worth of unpacked bytes */
 };
 /*
- * Find the record of a path. 0: `*out` and what it points to are valid until reader_end(*reader); in between nothing may
- * wait. Else there is no reader to end:
- *   -ENOENT  no record; or a damaged one, which is then removed; or one that we are known to have changed since
+ * Find the record of a path. 0: `*out` and what it points to are valid until reader_end(*reader); in between
+ * nothing may wait. Else there is no reader to end:
+ *   -ENOENT  no record; or a damaged one, which is then removed; or one that is known to have changed since
  *   -EAGAIN  it cannot be told now (no slot, no memory, a fork's child)
  */
 int reader_find(struct store *store, enum key_type type, const struct place *place, const char *path,
@@ -122,16 +131,17 @@ struct writer {
     struct op *unwritten; /* changes that a read-only store did not take */
     bool blind;           /* a change was lost for want of memory: all may be changed */
     /* the thread's */
-    bool dropping; /* closing: what fails now is lost */
+    bool dropping;       /* closing: what fails now is lost */
+    uint64_t checked_ns; /* monotonic: when readers were last looked for that died */
 };
 
 /* Some of the budget. False: there is none left; what would be kept is not. Any thread. */
 bool writer_reserve(struct store *store, size_t size);
 void writer_release(struct store *store, size_t size);
-/* Queue it. A failure (read-only, out of order, ending): `op` is still the caller's. Any thread, never waits. */
+/* Queue it. A failure (read-only, out of order): `op` is still the caller's. Any thread, never waits. */
 int writer_add(struct store *store, struct op *op);
-/* Until all that was added before is on the disk: 0, or why it is not (with text). The calling thread is blocked; up to
- * `timeout_ms` (<0: for ever), then -ETIMEDOUT. */
+/* Until all that was added before is on the disk: 0, or why it is not (with text). The calling thread is
+ * blocked; up to * `timeout_ms` (<0: for ever), then -ETIMEDOUT. */
 int writer_flush(struct store *store, int64_t timeout_ms);
 /* The same for tasks. */
 int CO_FN writer_flush_wait(struct store *store);
@@ -188,7 +198,7 @@ void store_say(struct store *store, enum said what, const char *format, ...)
 /* Between store.c and writer.c. */
 int writer_init(struct writer *writer);
 void writer_fini(struct writer *writer);
-/* Nobody uses the store any more: the writer closes it when it is done. False: there is nothing to be done. */
+/* Nobody uses the store any more: the writer closes it when it is done. False: nothing is to be done. */
 bool writer_close(struct store *store);
 void writer_stay(struct store *store); /* somebody does, after all */
 /* By the writer's thread, done with all. True: the store is gone. */
@@ -197,13 +207,14 @@ bool store_close_now(struct store *store);
 /* ---- changes through us ---- */
 
 /*
- * `path` (tree: and everything below) is not what it was: from now on no look of this process finds what is stored of
- * it, nor of its parent's listing; the record is replaced with the next batch. `all_parents`: directories are implied,
- * so every listing above may have changed. Any thread, never waits.
+ * `path` (tree: and everything below) is not what it was: from now on no look of this process finds what is
+ * stored of it, nor of its parent's listing; the record is replaced with the next batch. `all_parents`:
+ * directories are implied, so every listing above may have changed. Any thread, never waits.
  */
 void store_changed(struct store *store, const struct place *place, const char *path, bool tree,
                    bool all_parents);
-/* Was it changed, and is that not yet in the store? Then `*id` is the id of the record to come (0: there will be none). */
+/* Was it changed, and is that not yet in the store? Then `*id` is the id of the record to come (0: there will
+ * be none). */
 bool store_is_changed(struct store *store, enum key_type type, const struct place *place, const char *path,
                       uint64_t *id);
 /* How many trees changed that are not in the store yet. */

@@ -6,12 +6,14 @@
  *
  *   hit.c     what the store can answer alone: any thread, no wait
  *   fetch.c   else, in a task: piece by piece out of the store, out of a flight's memory, or asked for
- *   flight.c  one request for the same bytes at a time in a loop; what came is there for others until it is stored
+ *   flight.c  one request for the same bytes at a time in a loop; what came is there for others until it is
+ *   stored
  *
  * Invariants of an answer
- *   V1  All its bytes are of one version: the first piece decides, later ones are asked for with if_match; what does
- *       not match starts the answer over, once, and then fails with -ESTALE.
- *   V2  Of a version without a strong validator only what came whole in one answer is kept, and only that is given.
+ *   V1  All its bytes are of one version: the first piece decides, later ones are asked for with if_match;
+ *       what does not match starts the answer over, once, and then fails with -ESTALE.
+ *   V2  Of a version without a strong validator only what came whole in one answer is kept, and only that is
+ *       given.
  *   V3  Bytes are kept only after the read that brought them returned 0, with the size that was promised.
  */
 #include "cache/store.h"
@@ -61,8 +63,8 @@ int CO_FN fetch_list(struct instance *instance, const char *path, const struct t
                      struct cursor *cursor, struct larder_entries *page, struct answer *out);
 
 /*
- * For a mirror, which waits for the writer instead of keeping nothing: read the whole file, for the store only; a file
- * that could not be kept is a failure. *size: the file's; *fetched: over the network.
+ * For a mirror, which waits for the writer instead of keeping nothing: read the whole file, for the store
+ * only; a file that could not be kept is a failure. *size: the file's; *fetched: over the network.
  */
 int CO_FN fetch_keep(struct view *view, const char *path, const struct terms *terms, int64_t *size,
                      uint64_t *fetched);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer: what is to be stored is queued, and one thread a store puts it there, a synced transaction for all that
- * came while the last one was being written. Nobody waits for it, but who asks to (flush, mirror).
+ * The writer: what is to be stored is queued, and one thread a store puts it there, a synced transaction for
+ * all that came while the last one was being written. Nobody waits for it, but who asks to (flush, mirror).
  */
 #include "cache/store.h"
 
@@ -72,10 +72,12 @@ static void return_wait(struct post *post)
 /* Whatever changed under the lock may have served somebody. */
 static void serve_waits(struct writer *writer)
 {
+    bool full = false; /* who waits for much is not overtaken by those who want little */
     pthread_cond_broadcast(&writer->changed);
     list_for_each_safe (node, &writer->waits) {
         struct writer_wait *wait = container_of(node, struct writer_wait, node);
-        int rc = is_served(writer, wait);
+        int rc = full && wait->room ? 0 : is_served(writer, wait);
+        full = full || (rc == 0 && wait->room);
         if (rc == 0)
             continue;
         if (rc > 0)
@@ -146,7 +148,7 @@ bool writer_reserve(struct store *store, size_t size)
 void writer_release(struct store *store, size_t size)
 {
     struct writer *writer = &store->writer;
-    if (size == 0)
+    if (size == 0 || !store_is_ours(store))
         return;
     pthread_mutex_lock(&writer->lock);
     writer->used -= size;
@@ -347,7 +349,7 @@ static int apply_nothing(struct op *op, struct batch *batch)
     return 0;
 }
 
-/* A last op of its own: even with nothing queued its batch saves the counters. *target: when it is finished. */
+/* A last op of its own: with nothing else queued its batch saves the counters. *target: its number. */
 static int add_flush(struct store *store, uint64_t *target)
 {
     struct writer *writer = &store->writer;
