@@ -2,8 +2,8 @@
 /*
  * Several processes on one cache directory, killed at any moment: what they read is always right.
  *
- * The place is the same for all: the versions of its files are in shared memory. Before each read a process takes over
- * the version that is current; with ttl=0 the cache must then give exactly that one.
+ * The place is the same for all: the versions of its files are in shared memory. Before each read a process
+ * takes over the version that is current; with ttl=0 the cache must then give exactly that one.
  */
 #include "test.h"
 

@@ -2,8 +2,8 @@
 #ifndef TESTS_FAKE_PLACE_H
 #define TESTS_FAKE_PLACE_H
 /*
- * fake://: a place at the edge of the process, whose files, mistakes and delays a test decides. It counts what it is
- * asked. Set it up while nobody asks; the counters and the switches may be used at any time.
+ * fake://: a place at the edge of the process, whose files, mistakes and delays a test decides. It counts
+ * what it is asked. Set it up while nobody asks; the counters and the switches may be used at any time.
  */
 #include <stdatomic.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store by itself: what is put is found, what is damaged or foreign is not, and nothing it meets is fatal. */
+/* The store by itself: what is put is found, what is damaged or foreign is not, and nothing it meets is
+ * fatal. */
 #include "test.h"
 
 #include <errno.h>
