@@ -94,7 +94,8 @@ struct sink {
 int CO_FN sink_begin(struct sink *sink, const struct answer *answer, int64_t size);
 int CO_FN sink_room(struct sink *sink, size_t want, void **out, size_t *size);
 int CO_FN sink_fill(struct sink *sink, size_t size);
-/* Instant sinks (asserted): all of `data`, after begin. Any thread. */
+int CO_FN sink_pour(struct sink *sink, const void *data, size_t size); /* all of it, after begin */
+/* Instant sinks (asserted): the same, on any thread. */
 int sink_put(struct sink *sink, const void *data, size_t size);
 int sink_begin_now(struct sink *sink, const struct answer *answer, int64_t size);
 
@@ -134,6 +135,9 @@ struct source {
                     size_t size); /* 0 at the end; a worker may call it */
     int (*rewind)(struct source *source);
 };
+
+/* All of `data`; NULL is fine for no bytes. */
+int source_of(struct source *source, const char *path, const void *data, size_t size);
 
 /* ---- listing ---- */
 /* A listing under way: owned by its walk, used by one call at a time. Zero to begin. */

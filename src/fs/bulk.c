@@ -49,6 +49,7 @@ struct bulk {
     /* both */
     atomic_bool stopped;
     _Atomic uint64_t held; /* bytes on their way to `completed` */
+    atomic_uint waiting;   /* tasks for which they are too many */
     struct waiters room;   /* loop */
     struct larder_loop *loop;
     struct post wake; /* from the caller's side to the tasks */
@@ -123,9 +124,8 @@ static void delivery_open(struct letter *letter)
         error_set_text(delivery->text);
         tell(bulk, delivery->item);
     }
-    uint64_t held = atomic_fetch_sub(&bulk->held, delivery->bytes);
-    bool freed = held >= bulk->batch.bytes_max && delivery->bytes > 0;
-    if (freed || atomic_load(&bulk->stopped))
+    atomic_fetch_sub(&bulk->held, delivery->bytes);
+    if (atomic_load(&bulk->waiting) > 0 || atomic_load(&bulk->stopped))
         wake(bulk);
     mem_free(delivery->text);
     mem_free(delivery);
@@ -133,27 +133,54 @@ static void delivery_open(struct letter *letter)
 
 /* ---- one item, in a task ---- */
 
-/* A batch's sink takes memory when the size is known, and waits for it when too much is on its way to the caller. */
+/*
+ * A batch's sink counts what it takes as held, and waits before it begins while that would be too much; one alone may
+ * be larger than bytes_max. Who holds something does not wait, so that it comes to an end and lets the others go on.
+ */
 struct held_sink {
     struct bytes_sink bytes;
     struct bulk *bulk;
     uint64_t held;
     int (*begin)(struct sink *sink, const struct answer *answer, int64_t size);
+    int (*fill)(struct sink *sink, size_t size);
 };
 
+/* Loop's thread. */
+static void let_go(struct held_sink *sink)
+{
+    if (sink->held == 0)
+        return;
+    atomic_fetch_sub(&sink->bulk->held, sink->held);
+    sink->held = 0;
+    waiters_wake(&sink->bulk->room);
+}
+
+static void hold_more(struct held_sink *sink, uint64_t size)
+{
+    atomic_fetch_add(&sink->bulk->held, size);
+    sink->held += size;
+}
+
+static bool is_too_much(struct bulk *bulk, uint64_t more)
+{
+    uint64_t held = atomic_load(&bulk->held);
+    return held > 0 && (held > bulk->batch.bytes_max || more > bulk->batch.bytes_max - held);
+}
+
+/* `waiting` is raised before the look at `held`: a letter that is opened in between lowers `held`, then sees it. */
 static int CO_FN hold(struct held_sink *sink, const struct answer *answer, int64_t size)
 {
     struct bulk *bulk = sink->bulk;
     uint64_t more = size > 0 ? (uint64_t)size : 0;
     int rc = 0;
-    atomic_fetch_sub(&bulk->held, sink->held);
-    sink->held = 0;
-    while (rc == 0 && atomic_load(&bulk->held) > 0 && atomic_load(&bulk->held) + more > bulk->batch.bytes_max)
-        rc = waiters_wait(&bulk->room);
+    let_go(sink);
+    atomic_fetch_add(&bulk->waiting, 1);
+    while (rc == 0 && is_too_much(bulk, more))
+        rc = edge_mail_wait(&bulk->mail, &bulk->room);
+    atomic_fetch_sub(&bulk->waiting, 1);
     if (rc < 0)
         return rc;
-    atomic_fetch_add(&bulk->held, more);
-    sink->held = more;
+    hold_more(sink, more);
     return sink->begin(&sink->bytes.sink, answer, size);
 }
 
@@ -162,32 +189,53 @@ static int CO_EDGE held_begin(struct sink *sink, const struct answer *answer, in
     return hold((struct held_sink *)sink, answer, size);
 }
 
+/* What was not announced is counted as it comes. */
+static int held_fill(struct sink *sink, size_t size)
+{
+    struct held_sink *into = (struct held_sink *)sink;
+    int rc = into->fill(sink, size);
+    if (rc == 0 && into->bytes.size > into->held)
+        hold_more(into, into->bytes.size - into->held);
+    return rc;
+}
+
+static void held_sink_init(struct held_sink *sink, struct bulk *bulk)
+{
+    *sink = (struct held_sink){.bulk = bulk};
+    bytes_sink_init(&sink->bytes);
+    if (!bulk->batch.completed)
+        return;
+    struct sink *base = &sink->bytes.sink;
+    sink->begin = base->begin;
+    sink->fill = base->fill;
+    base->begin = held_begin;
+    base->fill = held_fill;
+    base->instant = false;
+}
+
 static int CO_FN cat_item(struct bulk *bulk, struct larder_item *item, const char *path)
 {
-    struct held_sink sink = {.bulk = bulk};
-    bytes_sink_init(&sink.bytes);
-    if (bulk->batch.completed) {
-        sink.begin = sink.bytes.sink.begin;
-        sink.bytes.sink.begin = held_begin;
-        sink.bytes.sink.instant = false;
-    }
+    struct held_sink sink;
+    held_sink_init(&sink, bulk);
     int rc = layer_read(bulk->fs->instance, path, item->range, &bulk->fs->terms, &sink.bytes.sink, NULL);
     if (rc == 0)
         item->bytes = bytes_sink_take(&sink.bytes);
     else
         bytes_sink_fini(&sink.bytes);
-    /* From here on the letter holds what was really received. */
-    atomic_fetch_add(&bulk->held, rc == 0 && bulk->batch.completed ? item->bytes.size : 0);
-    atomic_fetch_sub(&bulk->held, sink.held);
+    if (rc == 0 && bulk->batch.completed)
+        sink.held -= item->bytes.size; /* which the letter holds from here on */
+    let_go(&sink);
     return rc;
 }
 
 static int CO_FN pipe_item(struct bulk *bulk, struct larder_item *item, const char *path)
 {
-    struct source source = {.size = (int64_t)item->bytes.size,
-                            .data = item->bytes.data ? item->bytes.data : ""};
+    struct source source;
+    int rc = source_of(&source, path, item->bytes.data, item->bytes.size);
+    if (rc < 0)
+        return rc;
     unsigned flags = bulk->flags & LARDER_CREATE;
-    int rc = layer_write(bulk->fs->instance, path, &source, flags, NULL);
+    rc = layer_write(bulk->fs->instance, path, &source, flags, NULL);
     if (rc != -ENOENT || !(bulk->flags & LARDER_PARENTS))
         return rc;
     rc = dirs_make_parents(bulk->fs->instance, path);
@@ -313,8 +361,10 @@ static int look_first(struct bulk *bulk)
 
 static int result(struct bulk *bulk, int rc)
 {
-    if (bulk->stop != 0)
-        return bulk->stop;
+    if (bulk->stop < 0)
+        return fail(bulk->stop, "a batch: stopped by its callback");
+    if (bulk->stop > 0)
+        return error_finish(bulk->stop, NULL);
     if (rc < 0)
         return rc;
     if (bulk->batch.on_error == LARDER_RETURN)
@@ -326,8 +376,9 @@ static int result(struct bulk *bulk, int rc)
 
 static int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
 {
-    if (batch)
-        bulk->batch = *batch;
+    int rc = tuning_take(&bulk->batch, sizeof bulk->batch, batch);
+    if (rc < 0)
+        return rc;
     if (!bulk->batch.jobs_max)
         bulk->batch.jobs_max = JOBS_DEFAULT;
     if (!bulk->batch.bytes_max)
@@ -337,7 +388,7 @@ static int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
     error_clear();
     for (size_t i = 0; i < bulk->count; i++)
         bulk->items[i].status = -ECANCELED;
-    int rc = enter_check(bulk->fs, "a batch");
+    rc = enter_check(bulk->fs, "a batch");
     if (rc == 0)
         rc = look_first(bulk);
     if (rc == 0 && bulk->todo_count > 0 && !must_stop(bulk))

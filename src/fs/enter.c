@@ -2,6 +2,7 @@
 #include "fs/enter.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/path.h"
@@ -18,6 +19,16 @@ int enter_check(const struct larder_fs *fs, const char *subject)
     enum edge where = edge_where(fs->instance->loop);
     bool allowed = where == EDGE_THREAD || where == EDGE_TASK || (where == EDGE_FOREIGN && !is_async(fs));
     return allowed ? 0 : edge_refuse(where, subject);
+}
+
+int tuning_take(void *out, size_t out_size, const void *given)
+{
+    size_t size = given ? *(const size_t *)given : 0;
+    if (given && size < sizeof size)
+        return fail(-EINVAL, "a struct of options whose size is not set");
+    if (given)
+        memcpy(out, given, size < out_size ? size : out_size);
+    return 0;
 }
 
 /* ---- in a task, under the timeout ---- */

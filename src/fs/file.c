@@ -98,9 +98,10 @@ int64_t larder_cat_into(struct larder_fs *fs, const char *path, const struct lar
 
 static int write_bytes(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags)
 {
-    struct source source = {.size = (int64_t)size, .data = data ? data : ""};
+    struct source source;
     struct layer_call call = {LAYER_WRITE, .source = &source, .flags = flags};
-    return enter_call(fs, path, &call);
+    int rc = source_of(&source, path, data, size);
+    return rc < 0 ? rc : enter_call(fs, path, &call);
 }
 
 static int make_parents(struct larder_fs *fs, const char *path)

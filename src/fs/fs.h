@@ -25,4 +25,8 @@ int instance_open(const struct backend *backend, struct larder_loop *loop, const
 int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
             char **path);
 
+/* Put into the zeroed tuning struct at `out` what the caller's, which starts with its size, says; NULL says nothing.
+ * -EINVAL: that size was not set. */
+int tuning_take(void *out, size_t out_size, const void *given);
+
 #endif

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "fs/fs.h"
@@ -130,27 +129,6 @@ static int CO_FN bridge_piece(struct layer_call *call, int64_t start, int64_t co
     return layer_call(&part);
 }
 
-/* Room by room out of `data`. */
-static int CO_FN pour(struct sink *sink, const char *data, size_t size)
-{
-    while (size > 0) {
-        void *room;
-        size_t room_size;
-        int rc = sink_room(sink, size, &room, &room_size);
-        if (rc < 0)
-            return rc;
-        if (room_size > size)
-            room_size = size;
-        memcpy(room, data, room_size);
-        rc = sink_fill(sink, room_size);
-        if (rc < 0)
-            return rc;
-        data += room_size;
-        size -= room_size;
-    }
-    return 0;
-}
-
 /*
  * Piece by piece, each held to the version of the first by if_match, so that pieces of two versions never mix.
  */
@@ -184,7 +162,7 @@ static int CO_FN bridge(struct layer_call *call)
         if (rc == 0 && piece.size != (size_t)part)
             rc = fail(-ESTALE, "%s: it changed while it was read", call->path);
         if (rc == 0)
-            rc = pour(call->sink, piece.data, piece.size);
+            rc = sink_pour(call->sink, piece.data, piece.size);
         answer_free(&answer);
         start += part;
         count -= part;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ranges, and where the bytes of a range go. */
+/* Ranges, where the bytes of a range go, and where those of a file come from. */
 #include "fs/backend.h"
 
 #include <assert.h>
@@ -57,31 +57,37 @@ int CO_FN sink_fill(struct sink *sink, size_t size)
     return sink->fill(sink, size);
 }
 
-int sink_begin_now(struct sink *sink, const struct answer *answer, int64_t size)
+int CO_FN sink_pour(struct sink *sink, const void *data, size_t size)
 {
-    assert(sink->instant);
-    return sink->begin(sink, answer, size);
-}
-
-int sink_put(struct sink *sink, const void *data, size_t size)
-{
-    assert(sink->instant);
     while (size > 0) {
         void *room;
         size_t room_size;
-        int rc = sink->room(sink, size, &room, &room_size);
+        int rc = sink_room(sink, size, &room, &room_size);
         if (rc < 0)
             return rc;
         if (room_size > size)
             room_size = size;
         memcpy(room, data, room_size);
-        rc = sink->fill(sink, room_size);
+        rc = sink_fill(sink, room_size);
         if (rc < 0)
             return rc;
         data = (const char *)data + room_size;
         size -= room_size;
     }
     return 0;
+}
+
+int sink_begin_now(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    assert(sink->instant);
+    return sink->begin(sink, answer, size);
+}
+
+/* An instant sink suspends nobody. */
+int CO_EDGE sink_put(struct sink *sink, const void *data, size_t size)
+{
+    assert(sink->instant);
+    return sink_pour(sink, data, size);
 }
 
 /* ---- into memory of our own ---- */
@@ -189,4 +195,14 @@ void span_sink_init(struct span_sink *sink, void *buffer, size_t capacity)
         .sink = {.instant = true, .begin = span_begin, .room = span_room, .fill = span_fill},
         .data = buffer,
         .capacity = capacity};
+}
+
+/* ---- from the caller's memory ---- */
+
+int source_of(struct source *source, const char *path, const void *data, size_t size)
+{
+    if (!data && size > 0)
+        return fail(-EINVAL, "%s: %zu bytes, and no memory that holds them", path, size);
+    *source = (struct source){.size = (int64_t)size, .data = data ? data : ""};
+    return 0;
 }

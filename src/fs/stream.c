@@ -92,10 +92,12 @@ static int CO_FN turn(struct stream *stream)
     lend(stream);
     struct piece *piece = &stream->pieces[stream->current];
     while (piece->lent) {
-        int rc = waiters_wait(&stream->returned);
+        int rc = edge_mail_wait(&stream->mail, &stream->returned);
         if (rc < 0)
             return rc;
     }
+    if (stream->group.cancelled)
+        return fail(-ECANCELED, "%s: stopped", stream->path);
     piece->size = 0;
     return 0;
 }

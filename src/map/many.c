@@ -6,11 +6,11 @@
 #include "map/map.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/fs.h"
 
 struct many {
     struct larder_item *items;   /* the caller's, or a copy without those with wrong keys */
@@ -145,14 +145,14 @@ static int run_many(struct larder_map *map, struct larder_item *items, size_t co
                     const struct larder_batch *batch, bool files, many_fn *fn)
 {
     struct larder_batch own = {0};
-    if (batch)
-        memcpy(&own, batch, batch->size < sizeof(own) ? batch->size : sizeof(own));
-    own.size = sizeof(own);
+    int rc = tuning_take(&own, sizeof own, batch);
+    if (rc < 0)
+        return rc;
+    own.size = sizeof own;
     struct many many = {.items = items, .count = count, .batch = &own, .files = files};
     size_t wrong = 0;
     for (size_t i = 0; i < count; i++)
         wrong += !path_is_key(items[i].path);
-    int rc;
     if (wrong == 0)
         rc = run(map, &many, fn);
     else if (own.on_error == LARDER_RETURN)

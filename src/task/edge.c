@@ -218,7 +218,8 @@ void edge_abandon_calls(void)
 void edge_mail_open(struct edge_mail *mail)
 {
     struct larder_task *task = task_current();
-    *mail = (struct edge_mail){.call = task->own_letters ? NULL : task->call};
+    struct edge_call *call = task->own_letters ? NULL : task->call;
+    *mail = (struct edge_mail){.call = call, .opener = call ? NULL : task};
     mail->last = &mail->first;
 }
 
@@ -281,6 +282,32 @@ static CO_FN void wait_replies(struct edge_mail *mail, struct larder_loop *loop)
         wait_on_deaf(&turn.wait);
 }
 
+/* The calling task's own letters. False: there is none. */
+static bool open_next(struct edge_mail *mail)
+{
+    struct letter *letter = mail->first;
+    if (letter == NULL)
+        return false;
+    mail->first = letter->next;
+    if (mail->first == NULL)
+        mail->last = &mail->first;
+    letter->open(letter);
+    return true;
+}
+
+int edge_mail_wait(struct edge_mail *mail, struct waiters *waiters)
+{
+    if (mail->opener != task_current())
+        return waiters_wait(waiters);
+    if (open_next(mail))
+        return 0;
+    struct waiters *reader = mail->reader;
+    mail->reader = waiters;
+    int rc = waiters_wait(waiters);
+    mail->reader = reader;
+    return rc;
+}
+
 int edge_mail_serve(struct edge_mail *mail, struct group *group)
 {
     if (mail->call != NULL) {
@@ -290,19 +317,9 @@ int edge_mail_serve(struct edge_mail *mail, struct group *group)
         return rc;
     }
     mail->reader = &group->changed;
-    for (;;) {
-        struct letter *letter = mail->first;
-        if (letter != NULL) {
-            mail->first = letter->next;
-            if (mail->first == NULL)
-                mail->last = &mail->first;
-            letter->open(letter);
-        } else if (group->live > 0) {
+    while (open_next(mail) || group->live > 0)
+        if (mail->first == NULL && group->live > 0)
             group_wait(group);
-        } else {
-            break;
-        }
-    }
     mail->reader = NULL;
     wait_replies(mail, task_current()->loop);
     return group_join(group);

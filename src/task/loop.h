@@ -80,14 +80,18 @@ struct letter {
     void (*open)(struct letter *letter);
 };
 struct edge_mail {
-    struct edge_call *call; /* a thread's; NULL when the calling task opens its own letters */
+    struct edge_call *call;     /* a thread's; NULL when the calling task opens its own letters */
+    struct larder_task *opener; /* that task */
     struct letter *first, **last;
-    struct waiters *reader; /* whom a letter wakes, while edge_mail_serve runs */
+    struct waiters *reader; /* whom a letter wakes, while edge_mail_serve or _wait runs */
     bool replied;           /* the opener's, then edge_mail_serve's */
 };
 void CO_FN edge_mail_open(struct edge_mail *mail);
 void edge_mail_send(struct edge_mail *mail, struct letter *letter);
 int CO_FN edge_mail_serve(struct edge_mail *mail, struct group *group);
+/* As waiters_wait, in a task of the group, for what a letter brings about. At the cap of live tasks a child runs in the
+ * calling task itself: then nobody else opens letters, and this does. */
+int CO_FN edge_mail_wait(struct edge_mail *mail, struct waiters *waiters);
 /* In a letter's open, on either side: run `post` on the loop. Fails as loop_post does. */
 int edge_mail_reply(struct edge_mail *mail, struct larder_loop *loop, struct post *post);
 

@@ -11,7 +11,10 @@
 
 #include "alloc_fault.h"
 #include "backends/backends.h"
+#include "base/error.h"
+#include "base/seams.h"
 #include "fs/fs.h"
+#include "task/task.h"
 #include "tmpdir.h"
 #include "tree.h"
 
@@ -118,6 +121,7 @@ static void a_callback_stops_its_batch(void **state)
     for (int i = 0; i < COUNT; i++)
         items[i].path = names[i];
     assert_int_equal(larder_cat(fs, items, COUNT, &batch), 1);
+    assert_string_equal(larder_error(), "");
     assert_int_equal(taken.calls, 5);
     for (int i = 0; i < COUNT; i++) {
         untried += items[i].status == -ECANCELED;
@@ -156,6 +160,124 @@ static void a_callback_may_call_larder(void **state)
     assert_int_equal(from_task, COUNT);
 }
 
+/* ---- bytes_max: who waits for room is told when there is some ---- */
+
+static int cat_narrowly(void *arg)
+{
+    struct larder_item items[COUNT] = {0};
+    struct taken taken = {0};
+    struct larder_batch batch = {
+        .size = sizeof batch, .jobs_max = 4, .bytes_max = 1500, .completed = take_item, .arg = &taken};
+    for (int i = 0; i < COUNT; i++)
+        items[i].path = names[i];
+    int rc = larder_cat(fs, items, COUNT, &batch);
+    return rc == 0 && (taken.calls != COUNT || taken.wrong) ? -EBADMSG : rc;
+}
+
+static void a_batch_goes_on_when_its_callback_gives_room(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        assert_ok(cat_narrowly(NULL));
+        assert_ok(larder_sync(NULL, cat_narrowly, NULL, 0));
+    }
+}
+
+/* slow://: 60 bytes, announced long before they come; of "bad" they never do. */
+static int CO_FN slow_bytes(const char *path, struct sink *sink)
+{
+    static const char bytes[60];
+    struct answer answer = {.fresh_ms = -1, .stale_if_error_ms = -1};
+    int rc = sink_begin(sink, &answer, sizeof bytes);
+    if (rc == 0)
+        rc = task_sleep(20);
+    if (rc == 0 && strcmp(path, "bad") == 0)
+        rc = fail(-EIO, "bad: cut");
+    return rc < 0 ? rc : sink_pour(sink, bytes, sizeof bytes);
+}
+
+static int CO_EDGE slow_read(struct instance *instance, const char *path, const struct larder_range *range,
+                             const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    return slow_bytes(path, sink);
+}
+
+static int slow_open(struct instance *instance, const char *url, char **path)
+{
+    instance->identity = mem_dup("slow:");
+    *path = mem_dup("");
+    return 0;
+}
+
+static const char *const slow_protocols[] = {"slow", NULL};
+static const struct backend slow_backend = {.name = "slow",
+                                            .protocols = slow_protocols,
+                                            .kind = ASYNC,
+                                            .size = sizeof(struct instance),
+                                            .open = slow_open,
+                                            .read = slow_read};
+
+static int take_any(void *arg, struct larder_item *item)
+{
+    larder_bytes_free(&item->bytes);
+    return 0;
+}
+
+static void a_batch_goes_on_when_a_failure_gives_room(void **state)
+{
+    struct larder_item items[] = {{.path = "bad"}, {.path = "good"}};
+    struct larder_batch batch = {.size = sizeof batch,
+                                 .on_error = LARDER_RETURN,
+                                 .bytes_max = 100,
+                                 .completed = take_any};
+    struct larder_fs *slow;
+    backend_register(&slow_backend);
+    assert_ok(fs_open(NULL, "slow://x", NULL, &slow, NULL));
+    assert_int_equal(larder_cat(slow, items, 2, &batch), 1);
+    assert_status(-EIO, items[0].status);
+    assert_ok(items[1].status);
+    larder_fs_free(slow);
+}
+
+/* ---- at the cap of live tasks a batch has no task but its caller's ---- */
+
+#define CROWD 5000
+
+static struct waiters crowd;
+static bool crowd_leaves;
+
+static int CO_FN stand(void)
+{
+    while (!crowd_leaves)
+        waiters_wait(&crowd);
+    return 0;
+}
+
+static int CO_EDGE one_of_a_crowd(void *arg)
+{
+    return stand();
+}
+
+static int CO_EDGE cat_in_a_crowd(void *arg)
+{
+    struct larder_task **tasks = calloc(CROWD, sizeof(*tasks));
+    waiters_init(&crowd);
+    for (int i = 0; i < CROWD; i++)
+        larder_spawn(NULL, one_of_a_crowd, NULL, NULL, NULL, &tasks[i]);
+    task_sleep(100);
+    int rc = cat_narrowly(NULL);
+    crowd_leaves = true;
+    waiters_wake(&crowd);
+    for (int i = 0; i < CROWD; i++)
+        larder_join(tasks[i]);
+    free(tasks);
+    return rc;
+}
+
+static void a_batch_at_the_cap_opens_its_own_letters(void **state)
+{
+    assert_ok(larder_sync(NULL, cat_in_a_crowd, NULL, 0));
+}
+
 static void wrong_arguments_are_refused(void **state)
 {
     struct larder_item item = {.path = "../x"};
@@ -165,6 +287,12 @@ static void wrong_arguments_are_refused(void **state)
     batch.on_error = (enum larder_on_error)9;
     assert_int_equal(larder_cat(fs, &item, 1, &batch), -EINVAL);
     assert_int_equal(larder_pipe(fs, &item, 1, 77, NULL), -EINVAL);
+    batch = (struct larder_batch){0}; /* without its size */
+    assert_int_equal(larder_cat(fs, &item, 1, &batch), -EINVAL);
+    item = (struct larder_item){.path = "x", .bytes.size = 5};
+    assert_int_equal(larder_pipe(fs, &item, 1, 0, NULL), -EINVAL);
+    assert_int_equal(larder_pipe_file(fs, "x", NULL, 5, 0), -EINVAL);
+    assert_int_equal(larder_exists(fs, "x"), 0);
 }
 
 int main(void)
@@ -175,6 +303,9 @@ int main(void)
         cmocka_unit_test(a_get_without_memory_fails_cleanly),
         cmocka_unit_test(a_callback_stops_its_batch),
         cmocka_unit_test(a_callback_may_call_larder),
+        cmocka_unit_test(a_batch_goes_on_when_its_callback_gives_room),
+        cmocka_unit_test(a_batch_goes_on_when_a_failure_gives_room),
+        cmocka_unit_test(a_batch_at_the_cap_opens_its_own_letters),
         cmocka_unit_test(wrong_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
