@@ -104,9 +104,20 @@ class Usage(Case):
                      ['-j', '0', 'ls', '/'], ['-j', 'x', 'ls', '/'], ['ls', '/', '-j'], ['-o', 'novalue', 'ls', '/'],
                      ['-o', 'nonsense=1', 'ls', '/'], ['-o', 'nolayer.x=1', 'ls', '/'], ['cat', '--range=x', '/'],
                      ['cat', '--range=5', '/'], ['cat', '--range=1-2-3', '/'], ['ls', 'nonsense://x'], ['ls', 'nonsense::/x'],
-                     ['find', '--maxdepth', '0', '/']):
+                     ['find', '--maxdepth', '0', '/'], ['cache'], ['cache', 'nonsense'], ['--json=1', 'ls', '/'],
+                     ['get', '/', '']):
             with self.subTest(args):
                 self.assertEqual(self.larder(*args, code=2), b'')
+
+    def test_half_a_command_is_told_the_other_halves(self):
+        for group in ('map', 'cache'):
+            self.larder(group, code=2)
+            self.assertIn(f'`larder help {group}`', self.stderr)
+            self.larder(group, 'nonsense', code=2)
+            self.assertIn(f'{group} nonsense: no such command', self.stderr)
+            self.assertEqual(self.larder(group, '--help'), self.larder('help', group))
+        self.larder('--json=1', 'ls', '/', code=2)
+        self.assertIn('--json: it takes no argument', self.stderr)
 
     def test_options_stand_anywhere_and_end_at_two_dashes(self):
         tree = self.tree({'-l': b'x', 'a/b': b'y'})
@@ -232,6 +243,28 @@ class Local(Case):
         self.larder('get', tree, self.dir / 'out', code=1)
         self.assertEqual(sorted(os.listdir(self.dir)), ['copy', 'out', 'tree'])
 
+    def test_get_replaces_files_only(self):
+        tree = self.tree({'a': b'12345'})
+        (self.dir / 'file').write_bytes(b'old')
+        (self.dir / 'link').symlink_to('file')
+        self.larder('get', tree / 'a', self.dir / 'link')
+        self.assertTrue((self.dir / 'link').is_symlink())
+        self.assertEqual((self.dir / 'file').read_bytes(), b'12345')
+        # Devices behave alike, but a failure here must not cost a machine its /dev/null.
+        os.mkfifo(self.dir / 'pipe')
+        reader = os.open(self.dir / 'pipe', os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.larder('get', tree / 'a', self.dir / 'pipe')
+        self.assertTrue((self.dir / 'pipe').is_fifo())
+        self.assertEqual(os.read(reader, 100), b'12345')
+        self.assertEqual(sorted(os.listdir(self.dir)), ['file', 'link', 'pipe', 'tree'])
+
+    def test_a_destination_nowhere_is_not_a_missing_source(self):
+        tree = self.tree({'a': b'12345'})
+        for target in (f'{self.dir}/nowhere/', f'{self.dir}/nowhere/b', tree / 'a' / 'b'):
+            self.larder('get', tree / 'a', target, code=1)
+            self.assertIn(f'{target}: no such directory', self.stderr)
+
     def test_map(self):
         root = self.dir / 'map'
         for key in ('z', 'a/b', 'a/c', 'a[1]', 'x*'):
@@ -354,6 +387,32 @@ class Http(Case):
             self.larder(command, dead, code=1)
         self.serve({'a': b'A'})
         self.assertEqual(self.larder('cat', f'{self.url}/a', dead, code=5), b'A')
+
+    def test_messages_keep_the_secrets_of_a_url(self):
+        host = self.server.url.removeprefix('http://')
+        for args in (['stat', f'http://sesame@{host}/none'], ['cat', f'http://u:sesame@{host}/none?t=sesame'],
+                     ['ls', f'cache::http://u:sesame@{host}/none?t=sesame'], ['find', f'http://u:sesame@{host}/none/?sesame'],
+                     ['get', f'http://u:sesame@{host}/none?sesame', self.dir / 'x'], ['--offline', 'ls', f'{self.url}?sesame'],
+                     ['mirror', f'http://u:sesame@{host}/none?t=sesame'], ['ls', f'nonsense://u:sesame@{host}/?t=sesame'],
+                     ['cat', 'http://u:sesame@127.0.0.1:99999/x'], ['-v', 'stat', f'http://u:sesame@{host}/none?t=sesame'],
+                     ['map', 'get', f'http://u:sesame@{host}/?t=sesame', 'none'], ['cache', 'clear', 'nonsense://sesame@h/']):
+            with self.subTest(args):
+                done = self.run_(*args)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertTrue(done.stderr)
+                self.assertNotIn(b'sesame', done.stderr)
+        self.larder('cat', f'http://u:sesame@{host}/none?t=sesame', code=3)
+        self.assertIn(f'larder: http://{host}/none?…: ', self.stderr)
+        self.assertNotIn(b'sesame', self.larder('stat', f'http://u:sesame@{host}/?t=sesame'))
+        # A question mark in the name of a local file begins no query, and a key is no URL.
+        self.larder('cat', f'file://{self.dir}/what?', code=3)
+        self.assertIn(f'file://{self.dir}/what?: ', self.stderr)
+
+    def test_an_unusable_cache_is_told_of_once(self):
+        self.serve({'a': b'A'})
+        (self.dir / 'file').write_bytes(b'')
+        self.assertEqual(self.larder('--cache', self.dir / 'file', 'cat', f'cache::{self.url}/a'), b'A')
+        self.assertEqual(len(self.stderr.splitlines()), 1)
 
     def test_a_server_without_ranges(self):
         self.serve({'a': bytes(range(200)) * 10000})
@@ -504,6 +563,15 @@ class Http(Case):
         self.assertEqual(self.on_terminal('get', f'{self.url}/quick', str(self.dir / 'x')), b'')
         self.assertEqual(self.on_terminal('get', '--no-progress', f'{slow}/x', str(self.dir / 'x')), b'')
         self.assertEqual(self.on_terminal('get', '-q', f'{slow}/x', str(self.dir / 'x')), b'')
+
+    def test_a_message_does_not_stand_in_the_bar(self):
+        self.serve({'x': b'x' * 300000, 'y': b'y'})
+        slow = self.url.replace(self.server.url, f'{self.server.url}/slow')
+        text = self.on_terminal('-v', '-j1', 'cat', f'{slow}/x', f'{self.url}/y', f'{self.url}/y')
+        self.assertIn(b'/s', text)
+        self.assertGreaterEqual(text.count(b'larder: '), 3)
+        for line in text.replace(b'\r\x1b[K', b'\n').splitlines():
+            self.assertEqual(line.rfind(b'larder: '), 0 if line.startswith(b'larder: ') else -1, text)
 
     def test_v_tells_of_requests(self):
         self.serve({'a': b'A'})

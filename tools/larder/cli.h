@@ -38,6 +38,10 @@ void cli_flush_cache(struct cli *cli);
 int interrupted(void);
 
 /* ---- output.c ---- */
+/* "larder: TEXT" on stderr, in a line of its own. Any thread. */
+void say(const char *text);
+/* What may be shown of a URL: no user, no password, and "?…" for a query, in which there may be a token. malloc. */
+char *public_url(const char *url);
 /* Say what went wrong with `what`, in the words of larder_error() or in `why`; the exit code for `status`.
  * Nothing is said of what a signal or a closed pipe stopped. */
 int complain(const char *what, int status);
@@ -62,6 +66,8 @@ __attribute__((format(printf, 1, 2))) int out_format(const char *format, ...);
 int out_name(const struct cli *cli, const char *name, const char *suffix);
 int out_json(json_t *object); /* one line; consumes it */
 int out_flush(void);
+/* All of it, unless a signal came: -ECANCELED. */
+int write_all(int fd, const char *data, size_t size);
 /* Flush, and complain if any output failed: the exit code for what would be `code` else. */
 int out_finish(int code);
 
@@ -82,7 +88,8 @@ const char *type_name(enum larder_type type);
 void progress_begin(const struct cli *cli, const char *what);
 void progress_bytes(uint64_t done, int64_t total); /* -1: unknown */
 void progress_files(uint64_t files);
-void progress_clear(void); /* before something else is written to the terminal */
+/* What has to be written in front of a message, so that it does not stand in the bar. Any thread. */
+const char *progress_hide(void);
 void progress_end(void);
 
 /* ---- values.c ---- */

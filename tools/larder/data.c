@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,19 +138,26 @@ static void show_progress(void *arg, int64_t done, int64_t total)
     progress_bytes((uint64_t)done, total);
 }
 
+static bool is_directory(const char *path, size_t size)
+{
+    struct stat st;
+    char *text = strndup(path, size);
+    bool is = text && stat(text, &st) == 0 && S_ISDIR(st.st_mode);
+    free(text);
+    return is;
+}
+
 /* Where the file goes: into a directory under its own name. NULL: said why. malloc. */
 static char *destination(const char *source, const char *path, const char *target)
 {
-    struct stat st;
-    size_t size = strlen(target);
-    bool slash = size > 0 && target[size - 1] == '/';
-    bool directory = stat(target, &st) == 0 && S_ISDIR(st.st_mode);
-    if (slash && !directory) {
+    const char *last = strrchr(target, '/');
+    bool slash = last && !last[1];
+    if (!is_directory(target, strlen(target))) {
+        if (!last || (!slash && is_directory(target, (size_t)(last - target) + 1)))
+            return strdup(target);
         complain_of(target, -ENOTDIR, "no such directory");
         return NULL;
     }
-    if (!directory)
-        return strdup(target);
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     char *joined = NULL;
     if (!*name)
@@ -159,15 +167,52 @@ static char *destination(const char *source, const char *path, const char *targe
     return joined;
 }
 
+struct pour {
+    int fd, status;
+    uint64_t done;
+};
+
+static int pour_piece(void *arg, const void *data, size_t size)
+{
+    struct pour *pour = arg;
+    pour->status = write_all(pour->fd, data, size);
+    pour->done += size;
+    progress_bytes(pour->done, -1);
+    return pour->status;
+}
+
+/* Into what cannot be replaced, since it is no file: a device, a pipe with a name. */
+static int get_into(const char *url, struct larder_fs *fs, const char *path, const char *local)
+{
+    struct pour pour = {.fd = open(local, O_WRONLY | O_CLOEXEC)};
+    if (pour.fd < 0)
+        return complain_of(local, interrupted() ? -ECANCELED : -EIO, strerror(errno));
+    int64_t rc = larder_cat_to(fs, path, NULL, pour_piece, &pour);
+    if (close(pour.fd) < 0 && pour.status == 0)
+        pour.status = -errno;
+    progress_end();
+    if (pour.status < 0)
+        return complain_of(local, pour.status, strerror(-pour.status));
+    return rc < 0 ? complain(url, (int)rc) : DONE;
+}
+
 static int get_to(const char *url, struct larder_fs *fs, const char *path, const char *target)
 {
-    char *local = destination(url, path, target);
+    struct stat st;
+    char *local = destination(url, path, target), *real = local ? realpath(local, NULL) : NULL;
     if (!local)
         return FAILED;
-    int64_t rc = larder_get_file(fs, path, local, show_progress, NULL);
-    progress_end();
+    int code;
+    if (stat(local, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        code = get_into(url, fs, path, local);
+    } else {
+        int64_t rc = larder_get_file(fs, path, real ? real : local, show_progress, NULL);
+        progress_end();
+        code = rc < 0 ? complain(url, (int)rc) : DONE;
+    }
+    free(real);
     free(local);
-    return rc < 0 ? complain(url, (int)rc) : DONE;
+    return code;
 }
 
 int command_get(struct cli *cli)
@@ -177,6 +222,8 @@ int command_get(struct cli *cli)
         cli->arg_count = 1;
         return command_cat(cli);
     }
+    if (!*target)
+        return wrong_usage("get: the destination is empty");
     struct larder_fs *fs;
     char *path;
     int code = cli_open(cli, url, false, &fs, &path);

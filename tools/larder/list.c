@@ -4,14 +4,18 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* The last segment of a path; of the root, what the user called it. */
-static const char *base_name(const char *path, const char *url)
+/* The last segment of a path; of the root, what the user called it. malloc; NULL: said why. */
+static char *base_name(const char *path, const char *url)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    return *name ? name : url;
+    char *copy = *name ? strdup(name) : public_url(url);
+    if (!copy)
+        complain_of(url, -ENOMEM, NULL);
+    return copy;
 }
 
 static void out_details(const struct larder_info *info)
@@ -33,14 +37,19 @@ static int out_entry(const struct cli *cli, const char *name, const struct larde
     return out_name(cli, name, info->type == LARDER_DIRECTORY ? "/" : "");
 }
 
-static int out_entries(const struct cli *cli, const struct larder_entries *entries, const char *itself)
+/* Of what is at `path`; an entry without a name is that itself. An exit code. */
+static int out_entries(const struct cli *cli, const struct larder_entries *entries, const char *path,
+                       const char *url)
 {
+    char *itself = base_name(path, url);
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < entries->count; i++) {
+    for (size_t i = 0; itself && rc == 0 && i < entries->count; i++) {
         const char *name = entries->info[i].name;
         rc = out_entry(cli, *name ? name : itself, &entries->info[i]);
     }
-    return rc;
+    int code = itself ? DONE : FAILED;
+    free(itself);
+    return code;
 }
 
 int command_ls(struct cli *cli)
@@ -54,7 +63,7 @@ int command_ls(struct cli *cli)
         return code;
     int rc = larder_ls(fs, path, &entries);
     if (rc == 0) {
-        out_entries(cli, &entries, base_name(path, url));
+        code = out_entries(cli, &entries, path, url);
         larder_entries_free(&entries);
     } else {
         code = complain(url, rc);
@@ -85,7 +94,7 @@ int command_find(struct cli *cli)
         return code;
     int rc = larder_find(fs, path, &options, &entries);
     if (rc == 0) {
-        out_entries(cli, &entries, base_name(path, url));
+        code = out_entries(cli, &entries, path, url);
         if (entries.count == 0)
             code = check_there(url, fs, path);
         larder_entries_free(&entries);
@@ -128,7 +137,12 @@ int command_stat(struct cli *cli)
         return code;
     int rc = larder_info(fs, path, &info);
     if (rc == 0) {
-        out_stat(cli, base_name(path, url), &info);
+        char *name = base_name(path, url);
+        if (name)
+            out_stat(cli, name, &info);
+        else
+            code = FAILED;
+        free(name);
         larder_info_free(&info);
     } else {
         code = complain(url, rc);

@@ -161,6 +161,27 @@ static void print_layer_options(void)
     }
 }
 
+static bool in_group(const struct command *command, const char *group)
+{
+    size_t size = strlen(group);
+    return strncmp(command->name, group, size) == 0 && command->name[size] == ' ';
+}
+
+/* "help map" is all that begins so; false: nothing does. */
+static bool print_group_help(const char *group)
+{
+    bool found = false;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct command *command = &commands[i];
+        if (!in_group(command, group))
+            continue;
+        out_format("  larder %s%s%s\n      %s\n", command->name, *command->usage ? " " : "", command->usage,
+                   command->help);
+        found = true;
+    }
+    return found;
+}
+
 static int command_help(struct cli *cli)
 {
     int words = 0;
@@ -177,16 +198,10 @@ static int command_help(struct cli *cli)
         print_command_help(command);
         return DONE;
     }
-    /* "help map" is all that begins so. */
-    bool found = false;
-    for (size_t i = 0; cli->arg_count == 1 && i < COMMAND_COUNT; i++) {
-        size_t size = strlen(cli->args[0]);
-        if (strncmp(commands[i].name, cli->args[0], size) != 0 || commands[i].name[size] != ' ')
-            continue;
-        out_format("  larder %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
-        found = true;
-    }
-    return found ? DONE : wrong_usage("help: there is no command \"%s\"", cli->args[0]);
+    if (cli->arg_count == 1 && print_group_help(cli->args[0]))
+        return DONE;
+    return wrong_usage("help: there is no command \"%s%s%s\"", cli->args[0], cli->arg_count > 1 ? " " : "",
+                       cli->arg_count > 1 ? cli->args[1] : "");
 }
 
 static int command_version(struct cli *cli)
@@ -328,6 +343,14 @@ static void list_options(struct option *longs, char *shorts)
     *shorts = 0;
 }
 
+/* What getopt_long did not take: a letter, a long name, or one that was given an argument too many. */
+static int wrong_option(int found, const char *text)
+{
+    if (found >= LONG_BASE)
+        return wrong_usage("--%s: it takes no argument", specs[option_of(found)].name);
+    return found > 0 ? wrong_usage("-%c: unknown option", found) : wrong_usage("%s: unknown option", text);
+}
+
 static int parse(struct parsed *parsed, int argc, char **argv)
 {
     struct option longs[OPTION_COUNT + 1];
@@ -341,8 +364,7 @@ static int parse(struct parsed *parsed, int argc, char **argv)
         else if (found == ':')
             code = wrong_usage("%s: its argument is missing", argv[optind - 1]);
         else if (found == '?')
-            code = optopt > 0 && optopt < LONG_BASE ? wrong_usage("-%c: unknown option", optopt)
-                                                    : wrong_usage("%s: unknown option", argv[optind - 1]);
+            code = wrong_option(optopt, argv[optind - 1]);
         else
             code = apply_option(parsed, option_of(found), optarg);
     }
@@ -355,7 +377,7 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 
 static void log_message(void *arg, enum larder_log_level level, const char *message)
 {
-    fprintf(stderr, "larder: %s\n", message);
+    say(message);
 }
 
 /* A file that is opened later must not become stdout: a closed one fails to be written, with EBADF. */
@@ -364,6 +386,21 @@ static void guard_standard_files(void)
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) < 0)
             open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+}
+
+static int no_command(const struct parsed *parsed)
+{
+    const char *first = parsed->words[0];
+    bool group = false;
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        group = group || in_group(&commands[i], first);
+    if (!group)
+        return wrong_usage("%s: no such command; `larder help` lists them", first);
+    if (parsed->given & WITH(HELP))
+        return print_group_help(first) ? DONE : FAILED;
+    if (parsed->word_count == 1)
+        return wrong_usage("%s: which of its commands? `larder help %s` lists them", first, first);
+    return wrong_usage("%s %s: no such command; `larder help %s` lists them", first, parsed->words[1], first);
 }
 
 static int run(struct parsed *parsed)
@@ -378,7 +415,7 @@ static int run(struct parsed *parsed)
     if (parsed->word_count == 0)
         return wrong_usage("no command; `larder help` lists them");
     if (!command)
-        return wrong_usage("%s: no such command; `larder help` lists them", parsed->words[0]);
+        return no_command(parsed);
     if (parsed->given & WITH(HELP)) {
         print_command_help(command);
         return DONE;

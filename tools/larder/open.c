@@ -127,8 +127,9 @@ void cli_flush_cache(struct cli *cli)
         if (strncmp(cli->options[i], "cache.dir=", 10) == 0)
             dir = cli->options[i] + 6;
     const char *const options[] = {dir, NULL};
+    larder_log_to(NULL, NULL, LARDER_LOG_WARNING); /* why the cache cannot be used was told before */
     if (larder_cache_open(options, &cache) < 0)
-        return; /* the log has told why reads went on without it */
+        return;
     if (larder_cache_flush(cache) < 0 && cli->verbosity >= 0)
         complain("cache", -EIO);
     larder_cache_free(cache);

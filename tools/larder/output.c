@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,12 +18,12 @@ static char buffer[65536];
 static size_t buffered;
 static int out_status; /* the first failure */
 
-static int write_all(const char *data, size_t size)
+int write_all(int fd, const char *data, size_t size)
 {
     while (size > 0) {
-        ssize_t count = write(STDOUT_FILENO, data, size);
+        ssize_t count = write(fd, data, size);
         if (count < 0 && errno == EAGAIN) /* somebody else made it non-blocking */
-            poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
         else if (count < 0 && (errno != EINTR || interrupted()))
             return errno == EINTR ? -ECANCELED : -errno;
         if (count > 0) {
@@ -38,7 +39,7 @@ static int write_all(const char *data, size_t size)
 int out_flush(void)
 {
     if (out_status == 0)
-        out_status = write_all(buffer, buffered);
+        out_status = write_all(STDOUT_FILENO, buffer, buffered);
     buffered = 0;
     return out_status;
 }
@@ -48,7 +49,7 @@ int out_bytes(const void *data, size_t size)
     if (size > sizeof buffer - buffered)
         out_flush();
     if (size >= sizeof buffer && out_status == 0)
-        out_status = write_all(data, size);
+        out_status = write_all(STDOUT_FILENO, data, size);
     else if (size < sizeof buffer && size > 0)
         memcpy(buffer + buffered, data, size), buffered += size;
     return out_status;
@@ -123,18 +124,52 @@ static int code_of(int status)
     return status == -ENOENT ? MISSING : status == -ENONET ? OFFLINE : FAILED;
 }
 
-static void say(const char *what, const char *why)
+/* Of these "?" is a character of names. */
+static bool has_query(const char *protocol, size_t size)
 {
-    char *text = NULL;
-    size_t size = strlen(what);
-    bool told =
-        strncmp(why, what, size) == 0 && strncmp(why + size, ": ", 2) == 0; /* WHY begins with WHAT already */
-    if (asprintf(&text, "%s%s%s", told ? "" : what, told || !*what ? "" : ": ", why) < 0)
+    static const char *const literal[] = {"file", "local", "memory"};
+    for (size_t i = 0; i < sizeof literal / sizeof literal[0]; i++)
+        if (size == strlen(literal[i]) && strncasecmp(protocol, literal[i], size) == 0)
+            return false;
+    return true;
+}
+
+char *public_url(const char *url)
+{
+    const char *colon = strstr(url, "://"), *protocol = colon;
+    if (!colon)
+        return strdup(url);
+    while (protocol > url && protocol[-1] != ':')
+        protocol--;
+    const char *authority = colon + strlen("://"), *path = authority + strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', (size_t)(path - authority)), *host = at ? at + 1 : authority;
+    const char *query = has_query(protocol, (size_t)(colon - protocol)) ? strchr(path, '?') : NULL;
+    int before = (int)(authority - url), shown = (int)(query ? (size_t)(query - host) : strlen(host));
+    char *text;
+    return asprintf(&text, "%.*s%.*s%s", before, url, shown, host, query ? "?…" : "") < 0 ? NULL : text;
+}
+
+void say(const char *text)
+{
+    char *shown = strdup(text);
+    if (!shown)
         return;
-    defuse(text);
-    progress_clear();
-    fprintf(stderr, "larder: %s\n", text);
-    free(text);
+    defuse(shown);
+    fprintf(stderr, "%slarder: %s\n", progress_hide(), shown);
+    free(shown);
+}
+
+/* Once, where WHY begins with WHAT already. */
+static void say_why(const char *what, const char *why)
+{
+    char *shown = public_url(what), *text = NULL;
+    size_t size = shown ? strlen(shown) : 0;
+    bool told = size == 0 || (strncmp(why, shown, size) == 0 && strncmp(why + size, ": ", 2) == 0);
+    if (asprintf(&text, "%s%s%s", told ? "" : shown, told ? "" : ": ", why) >= 0) {
+        say(text);
+        free(text);
+    }
+    free(shown);
 }
 
 int complain_of(const char *what, int status, const char *why)
@@ -142,7 +177,7 @@ int complain_of(const char *what, int status, const char *why)
     bool silent =
         (status == -ECANCELED && interrupted()) || (status == -EPIPE && strcmp(what, "stdout") == 0);
     if (!silent)
-        say(what, why && *why ? why : strerror(-status));
+        say_why(what, why && *why ? why : strerror(-status));
     return code_of(status);
 }
 
@@ -157,7 +192,7 @@ int wrong_usage(const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) >= 0) {
-        say("", text);
+        say(text);
         free(text);
     }
     va_end(arguments);

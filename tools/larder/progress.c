@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The progress line. Called on the main thread only. */
+/* The progress line. Drawn by the main thread, and hidden by any that has something to say. */
 #include "cli.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -11,8 +13,10 @@
 #define DRAW_AFTER_MS 1000
 #define DRAW_EVERY_MS 100
 
+static atomic_bool drawn;
 static struct {
-    bool wanted, drawn;
+    bool wanted;
+    char *url; /* malloc */
     const char *what;
     int64_t begun_ms, drawn_ms;
     uint64_t files, bytes;
@@ -30,7 +34,9 @@ void progress_begin(const struct cli *cli, const char *what)
 {
     memset(&line, 0, sizeof line);
     line.wanted = cli->progress && cli->verbosity >= 0 && isatty(STDERR_FILENO);
-    line.what = strrchr(what, '/') && strrchr(what, '/')[1] ? strrchr(what, '/') + 1 : what;
+    line.url = public_url(what);
+    const char *shown = line.url ? line.url : "", *slash = strrchr(shown, '/');
+    line.what = slash && slash[1] ? slash + 1 : shown;
     line.begun_ms = now_ms();
     line.total = -1;
 }
@@ -61,9 +67,9 @@ static void draw(int64_t now)
         snprintf(text, sizeof text, "%.200s%s  %s, %s/s", line.what, bar, bytes, rate);
     ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
     int width = window.ws_col > 1 ? window.ws_col - 1 : 79;
+    atomic_store(&drawn, true);
     fprintf(stderr, "\r\033[K%.*s", width, text);
     fflush(stderr);
-    line.drawn = true;
     line.drawn_ms = now;
 }
 
@@ -89,15 +95,15 @@ void progress_files(uint64_t files)
     update();
 }
 
-void progress_clear(void)
+const char *progress_hide(void)
 {
-    if (line.drawn)
-        fputs("\r\033[K", stderr);
-    line.drawn = false;
+    return atomic_exchange(&drawn, false) ? "\r\033[K" : "";
 }
 
 void progress_end(void)
 {
-    progress_clear();
+    fputs(progress_hide(), stderr);
+    free(line.url);
+    line.url = NULL;
     line.wanted = false;
 }
