@@ -8,7 +8,7 @@
 struct list {
     struct list *next, *prev;
 };
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 static inline void list_init(struct list *list)
 {
@@ -41,8 +41,8 @@ static inline struct list *list_pop(struct list *list) /* the first, or NULL */
 }
 #define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The body may remove `node`. */
-#define list_for_each_safe(node, head)                                                                       \
-    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                        \
+#define list_for_each_safe(node, head)                                                \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
          node = node##_next, node##_next = node->next)
 
 #endif

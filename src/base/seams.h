@@ -35,11 +35,11 @@ static inline void mem_free_at(void *pointer)
     mem_free(*(void **)pointer);
 }
 #define autofree __attribute__((cleanup(mem_free_at)))
-#define take(pointer)                                                                                                  \
-    __extension__({                                                                                                    \
-        __typeof__(pointer) taken_ = (pointer);                                                                        \
-        (pointer) = NULL;                                                                                              \
-        taken_;                                                                                                        \
+#define take(pointer)                           \
+    __extension__({                             \
+        __typeof__(pointer) taken_ = (pointer); \
+        (pointer) = NULL;                       \
+        taken_;                                 \
     })
 
 /* ---- clock, randomness, process ---- */
