@@ -214,7 +214,7 @@ static int info_locked(const char *path, const struct terms *terms, struct answe
 {
     char version[VERSION_SIZE];
     struct answer answer;
-    struct node *node;
+    struct node *node = NULL;
     int rc = find_node(path, &node);
     if (rc < 0)
         return rc;
@@ -241,7 +241,7 @@ static int read_locked(const char *path, const struct larder_range *range, const
 {
     char version[VERSION_SIZE];
     struct answer answer;
-    struct node *node;
+    struct node *node = NULL;
     int64_t start, count;
     int rc = find_node(path, &node);
     if (rc < 0)

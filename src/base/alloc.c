@@ -54,13 +54,16 @@ char *mem_dup(const char *text)
 
 char *mem_format(const char *format, ...)
 {
+    char draft[256]; /* most fit, and need not be formatted twice */
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int size = vsnprintf(NULL, 0, format, arguments);
+    int size = vsnprintf(draft, sizeof draft, format, arguments);
     assert(size >= 0);
     char *text = mem_alloc((size_t)size + 1);
-    if (text)
+    if (text && (size_t)size < sizeof draft)
+        memcpy(text, draft, (size_t)size + 1);
+    else if (text)
         vsnprintf(text, (size_t)size + 1, format, again);
     va_end(again);
     va_end(arguments);

@@ -172,7 +172,7 @@ static void end_entry(struct index *index)
 static void begin_entry(struct index *index, const char *link)
 {
     autofree char *name = NULL;
-    bool directory;
+    bool directory = false;
     link += strspn(link, " \t\r\n\f");
     size_t size = strlen(link);
     while (size > 0 && strchr(" \t\r\n\f", link[size - 1]))

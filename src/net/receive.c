@@ -82,6 +82,7 @@ size_t receive_header(char *data, size_t one, size_t size, void *arg)
     colon = memchr(data, ':', (size_t)(end - data));
     for (unsigned i = 0; colon && i < HTTP_HEADERS; i++) {
         if (header_names[i].size != (size_t)(colon - data) ||
+            (data[0] | 0x20) != (header_names[i].name[0] | 0x20) ||
             strncasecmp(data, header_names[i].name, header_names[i].size) != 0)
             continue;
         do
