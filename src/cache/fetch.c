@@ -67,7 +67,7 @@ static bool run_serves(const struct reading *r, const struct run *run, const str
 
 static struct run *find_run(struct reading *r)
 {
-    struct larder_loop *loop = r->view->instance.loop;
+    struct larder_loop *loop = task_loop(task_current());
     struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
     struct seen seen;
     if (!run || r->alone || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
@@ -151,7 +151,7 @@ static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
 {
     struct reader *reader;
     struct record record;
-    struct larder_loop *loop = r->view->instance.loop;
+    struct larder_loop *loop = task_loop(task_current());
     struct run *run = NULL;
     while ((run = flight_next(loop, r->view, r->store, r->path, run)))
         if (run->kind == RUN_DATA && run->start > start && run->start < end)
@@ -188,7 +188,7 @@ static bool choose_part(struct reading *r, struct run *run)
 
 static int CO_FN request(struct reading *r)
 {
-    struct run *run = run_new(r->view->instance.loop, r->view, r->store, r->path, RUN_DATA);
+    struct run *run = run_new(task_loop(task_current()), r->view, r->store, r->path, RUN_DATA);
     if (!run)
         return fail_memory();
     bool whole = !r->range && r->pos == 0 && !r->begun;

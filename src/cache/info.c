@@ -31,7 +31,7 @@ static int info_of_record(struct reading *r, struct answer *out)
 
 static struct run *find_info(struct reading *r)
 {
-    struct larder_loop *loop = r->view->instance.loop;
+    struct larder_loop *loop = task_loop(task_current());
     struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
     struct seen seen;
     if (!run || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
@@ -48,7 +48,7 @@ static struct run *find_info(struct reading *r)
 
 static int CO_FN request_info(struct reading *r)
 {
-    struct run *run = run_new(r->view->instance.loop, r->view, r->store, r->path, RUN_INFO);
+    struct run *run = run_new(task_loop(task_current()), r->view, r->store, r->path, RUN_INFO);
     if (!run)
         return fail_memory();
     store_count(r->store, COUNT_MISSES, 1);

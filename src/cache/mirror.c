@@ -50,6 +50,7 @@ struct mirror {
     struct larder_mirror_stats stats;
     int status; /* of the first failure that counts */
     char *text;
+    struct larder_loop *loop;
     struct edge_mail mail;
     struct group group;
     struct waiters room;
@@ -158,7 +159,7 @@ static void open_letter(struct letter *letter)
     unsigned left = atomic_fetch_sub(&mirror->letters, 1);
     if ((left >= LETTERS_MAX || atomic_load(&mirror->stopped)) &&
         !atomic_exchange(&mirror->wake_posted, true))
-        edge_mail_reply(&mirror->mail, mirror->view->instance.loop, &mirror->wake);
+        edge_mail_reply(&mirror->mail, mirror->loop, &mirror->wake);
     file_free(file);
 }
 
@@ -347,6 +348,7 @@ static int CO_EDGE work_task(void *arg)
 
 static int CO_FN run(struct mirror *mirror)
 {
+    mirror->loop = task_loop(task_current());
     edge_mail_open(&mirror->mail);
     group_init(&mirror->group, GROUP_FIRST, 0);
     waiters_init(&mirror->room);
