@@ -16,7 +16,8 @@
  *     dir::URL                     URL as the root of the handle
  *
  * Paths are relative to the root, decoded ("a b", never "a%20b"), with "/" between their segments; one slash at either
- * end is allowed and means nothing. "" is the root. An empty segment, "." and ".." are -EINVAL. Nothing is a pattern.
+ * end is allowed and means nothing. "" is the root. An empty segment, "." and ".." are -EINVAL. Nothing is a pattern,
+ * but for larder_glob.
  *
  * Options are a NULL-ended list of "key=value": "http.timeout=5" speaks to one layer of a chain, a bare "timeout=5" to
  * the innermost. An unknown key or layer is -EINVAL; a known layer that the chain lacks is passed over. `larder help
@@ -153,6 +154,30 @@ LARDER_API LARDER_WAITS int larder_walk_next(struct larder_walk *walk, const cha
 /* Do not go into the directory just returned. */
 LARDER_API void larder_walk_prune(struct larder_walk *walk);
 LARDER_API void larder_walk_free(struct larder_walk *walk);
+
+struct larder_glob_options {
+    size_t size;
+    unsigned maxdepth; /* how many levels the first "**" and what is behind it may take; 0: no limit */
+    bool files_only;   /* else directories that match are returned too */
+    unsigned jobs_max; /* listings under way at once; 0: 16 */
+};
+/*
+ * What a pattern matches, sorted; names are whole paths, relative to the handle's root.
+ *   *   any name, hidden ones too; within a name any part of it     [a-z] [!a-z]   one character that is, is not, in a set
+ *   ?   one character                                               **   between slashes: any number of directories
+ * A "/" behind the pattern: only directories, which are returned without it. A last "**" behind a
+ * slash matches the directory in front of that as well. A pattern without * ? [ is a path, and matches if that exists.
+ * What does not exist does not match: 0 entries; what cannot be found out is a failure. Only directories that could
+ * lead to a match are listed. -EINVAL: a "**" is part of a name, or it is no path ("a//b", ".."). (fsspec: glob)
+ */
+LARDER_API LARDER_WAITS int larder_glob(struct larder_fs *fs, const char *pattern,
+                                        const struct larder_glob_options *options,
+                                        struct larder_entries *out);
+/* The streaming form, for larder_walk_next, whose directories are then relative to the handle's root. */
+LARDER_API int larder_glob_open(struct larder_fs *fs, const char *pattern,
+                                const struct larder_glob_options *options, struct larder_walk **out);
+/* The pattern that matches only this path. Freed with larder_free. (Python: glob.escape) */
+LARDER_API int larder_glob_escape(const char *path, char **pattern);
 
 /* ---- whole files ---- */
 

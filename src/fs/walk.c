@@ -5,8 +5,11 @@
  * A walk holds
  *   todo    directories not yet listed to their end, as a stack, so that it stays small however wide the tree is
  *   pages   what was listed and not yet returned
- * and when it has no page, lists the next page of up to jobs_max directories at once.
+ * and when it has no page, lists the next page of up to jobs_max directories at once. With a filter (glob) it shows and
+ * goes into what the filter says.
  */
+#include "fs/walk.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -38,6 +41,11 @@ struct larder_walk {
     struct larder_find_options options;
     struct list todo, pages;
     struct walk_dir *descend; /* found by the last entry, gone into unless it is pruned */
+    struct walk_filter *filter;
+    /* where the walk begins, as an entry: to be returned first, if it is there */
+    enum walk_self self;
+    char *self_path;
+    struct larder_info self_info;
 };
 
 static void dir_free(struct walk_dir *dir)
@@ -74,6 +82,8 @@ static int CO_FN list_file(struct larder_fs *fs, const char *path, const char *n
     struct entries_builder builder = {0};
     struct answer answer = {0};
     int rc = layer_info(fs->instance, path, &fs->terms, &answer);
+    if (rc == -ENOTDIR)
+        return -ENOENT; /* below a file there is nothing */
     if (rc < 0)
         return rc;
     if (answer.info.type == LARDER_DIRECTORY) {
@@ -161,26 +171,56 @@ int larder_ls(struct larder_fs *fs, const char *path, struct larder_entries *out
 
 /* ---- walk ---- */
 
-int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
-                     struct larder_walk **out)
+/* `root` is full, and taken over; NULL: out of memory. */
+static int walk_new(struct larder_fs *fs, char *root, const char *top,
+                    const struct larder_find_options *options, struct larder_walk **out)
 {
     static const struct larder_find_options defaults = {.size = sizeof defaults};
     struct larder_walk *walk = mem_zero(sizeof *walk);
-    struct walk_dir *top = dir_new("", "", 1);
-    error_clear();
-    int rc = walk && top ? path_resolve(fs->root, path, &walk->root, NULL) : fail_memory();
-    if (rc < 0) {
+    struct walk_dir *dir = dir_new("", top, 1);
+    if (!walk || !dir || !root) {
         mem_free(walk);
-        dir_free(top);
-        return rc;
+        mem_free(root);
+        dir_free(dir);
+        return fail_memory();
     }
     walk->fs = larder_fs_ref(fs);
+    walk->root = root;
     walk->options = options ? *options : defaults;
     if (!walk->options.jobs_max)
         walk->options.jobs_max = JOBS_DEFAULT;
     list_init(&walk->todo);
     list_init(&walk->pages);
-    list_push(&walk->todo, &top->node);
+    list_push(&walk->todo, &dir->node);
+    *out = walk;
+    return 0;
+}
+
+int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+                     struct larder_walk **out)
+{
+    char *root = NULL;
+    error_clear();
+    int rc = path_resolve(fs->root, path, &root, NULL);
+    return rc < 0 ? rc : walk_new(fs, root, "", options, out);
+}
+
+int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
+               const struct larder_find_options *options, struct walk_filter *filter,
+               struct larder_walk **out)
+{
+    struct larder_walk *walk;
+    char *self_path = mem_dup(top);
+    int rc = self_path ? walk_new(fs, mem_dup(fs->root), top, options, &walk) : fail_memory();
+    if (rc < 0) {
+        mem_free(self_path);
+        if (filter)
+            filter->free(filter);
+        return rc;
+    }
+    walk->self = self;
+    walk->self_path = self_path;
+    walk->filter = filter;
     *out = walk;
     return 0;
 }
@@ -199,6 +239,10 @@ void larder_walk_free(struct larder_walk *walk)
     dirs_free(&walk->todo);
     dirs_free(&walk->pages);
     dir_free(walk->descend);
+    if (walk->filter)
+        walk->filter->free(walk->filter);
+    larder_info_free(&walk->self_info);
+    mem_free(walk->self_path);
     larder_fs_free(walk->fs);
     mem_free(walk->root);
     mem_free(walk);
@@ -298,11 +342,58 @@ static int walk_plan(struct larder_walk *walk, const struct walk_dir *dir, const
     return walk->descend ? 0 : fail_memory();
 }
 
+/* Show the entry? `walk->descend` is set where the walk goes into it. */
+static int walk_judge(struct larder_walk *walk, const struct walk_dir *dir, const struct larder_info *entry,
+                      bool *shown)
+{
+    bool deeper = true;
+    *shown = !walk->filter || walk->filter->wants(walk->filter, entry, &deeper);
+    *shown = *shown && (entry->type != LARDER_DIRECTORY || walk->options.dirs);
+    return deeper ? walk_plan(walk, dir, entry) : 0;
+}
+
+/* The entry that the walk begins at; 0: it is not to be shown. A failure that is not the call's own leaves it out. */
+static int walk_self(struct larder_walk *walk, const char **dir, const struct larder_info **entry)
+{
+    enum walk_self self = walk->self;
+    struct larder_info info;
+    int rc = larder_info(walk->fs, walk->self_path, &info);
+    if (rc == -ENOTDIR)
+        rc = -ENOENT; /* it would be below a file */
+    if (rc == -ECANCELED || rc == -ETIMEDOUT)
+        return rc;
+    walk->self = WALK_BELOW;
+    bool directory = rc == 0 && info.type == LARDER_DIRECTORY;
+    if (self == WALK_SELF || (rc == 0 && !directory) || rc == -ENOENT)
+        dirs_free(&walk->todo);
+    if (rc == -ENOENT) {
+        error_clear();
+        return 0;
+    }
+    if (rc < 0)
+        return rc;
+    walk->self_info = info;
+    if (directory ? !walk->options.dirs : self != WALK_SELF)
+        return 0;
+    char *slash = strrchr(walk->self_path, '/');
+    if (slash)
+        *slash = 0;
+    walk->self_info.name = slash ? slash + 1 : walk->self_path;
+    *dir = slash ? walk->self_path : "";
+    *entry = &walk->self_info;
+    return 1;
+}
+
 int larder_walk_next(struct larder_walk *walk, const char **dir, const struct larder_info **entry)
 {
-    if (walk->descend)
-        list_push(&walk->todo, &take(walk->descend)->node);
+    if (walk->self != WALK_BELOW) {
+        int rc = walk_self(walk, dir, entry);
+        if (rc != 0)
+            return rc;
+    }
     for (;;) {
+        if (walk->descend)
+            list_push(&walk->todo, &take(walk->descend)->node);
         if (list_empty(&walk->pages)) {
             if (list_empty(&walk->todo))
                 return 0;
@@ -317,15 +408,15 @@ int larder_walk_next(struct larder_walk *walk, const char **dir, const struct la
                 return rc;
             continue;
         }
+        if (at->next == 0 && walk->filter)
+            walk->filter->enter(walk->filter, at->path);
         const struct larder_info *found = &at->page.info[at->next++];
-        int rc = walk_plan(walk, at, found);
+        bool shown;
+        int rc = walk_judge(walk, at, found, &shown);
         if (rc < 0)
             return rc;
-        if (found->type == LARDER_DIRECTORY && !walk->options.dirs) {
-            if (walk->descend)
-                list_push(&walk->todo, &take(walk->descend)->node);
+        if (!shown)
             continue;
-        }
         *dir = at->path;
         *entry = found;
         return 1;
@@ -334,17 +425,13 @@ int larder_walk_next(struct larder_walk *walk, const char **dir, const struct la
 
 /* ---- find ---- */
 
-int larder_find(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
-                struct larder_entries *out)
+int walk_collect(struct larder_walk *walk, struct larder_entries *out)
 {
     struct entries_builder builder = {0};
-    struct larder_walk *walk = NULL;
     struct larder_entries found;
     const struct larder_info *entry;
     const char *dir;
-    int rc = larder_walk_open(fs, path, options, &walk);
-    if (rc < 0)
-        return rc;
+    int rc;
     while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
         rc = entries_add_below(&builder, dir, entry);
         if (rc < 0)
@@ -359,4 +446,12 @@ int larder_find(struct larder_fs *fs, const char *path, const struct larder_find
     entries_sort(&found);
     *out = found;
     return 0;
+}
+
+int larder_find(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+                struct larder_entries *out)
+{
+    struct larder_walk *walk;
+    int rc = larder_walk_open(fs, path, options, &walk);
+    return rc < 0 ? rc : walk_collect(walk, out);
 }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A glob is a walk that goes only where its pattern could match. */
+#include "fs/walk.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/glob.h"
+#include "base/list.h"
+#include "base/path.h"
+#include "base/seams.h"
+
+struct glob_filter {
+    struct walk_filter base;
+    struct glob *glob;
+};
+
+static struct glob_filter *filter_of(struct walk_filter *filter)
+{
+    return container_of(filter, struct glob_filter, base);
+}
+
+static void filter_enter(struct walk_filter *filter, const char *dir)
+{
+    glob_enter(filter_of(filter)->glob, dir);
+}
+
+/* A stem that is a file lists itself, under no name. */
+static bool filter_wants(struct walk_filter *filter, const struct larder_info *entry, bool *deeper)
+{
+    *deeper = false;
+    return *entry->name &&
+           glob_match_name(filter_of(filter)->glob, entry->name, entry->type == LARDER_DIRECTORY, deeper);
+}
+
+static void filter_free(struct walk_filter *filter)
+{
+    glob_free(filter_of(filter)->glob);
+    mem_free(filter_of(filter));
+}
+
+static int filter_new(const char *pattern, bool directories, struct glob_filter **out)
+{
+    struct glob_filter *filter = mem_zero(sizeof *filter);
+    if (!filter)
+        return fail_memory();
+    filter->base = (struct walk_filter){filter_enter, filter_wants, filter_free};
+    int rc = glob_new(pattern, directories, &filter->glob);
+    if (rc < 0)
+        mem_free(filter);
+    else
+        *out = filter;
+    return rc;
+}
+
+int larder_glob_open(struct larder_fs *fs, const char *pattern, const struct larder_glob_options *options,
+                     struct larder_walk **out)
+{
+    static const struct larder_glob_options defaults = {.size = sizeof defaults};
+    autofree char *clean = NULL, *stem = NULL;
+    struct glob_filter *filter = NULL;
+    bool directories;
+    error_clear();
+    int rc = path_resolve("", pattern, &clean, &directories);
+    if (rc < 0)
+        return rc;
+    options = options ? options : &defaults;
+    struct larder_find_options walk = {.size = sizeof walk,
+                                       .dirs = !options->files_only,
+                                       .jobs_max = options->jobs_max};
+    if (!glob_has_magic(clean))
+        return walk_begin(fs, clean, WALK_SELF, &walk, NULL, out);
+    rc = filter_new(clean, directories, &filter);
+    if (rc < 0)
+        return rc;
+    stem = mem_dup_n(clean, glob_stem_size(filter->glob));
+    if (!stem) {
+        filter_free(&filter->base);
+        return fail_memory();
+    }
+    walk.maxdepth = glob_depth(filter->glob, options->maxdepth);
+    enum walk_self self = glob_takes_stem(filter->glob) ? WALK_SELF_AND_BELOW : WALK_BELOW;
+    return walk_begin(fs, stem, self, &walk, &filter->base, out);
+}
+
+int larder_glob(struct larder_fs *fs, const char *pattern, const struct larder_glob_options *options,
+                struct larder_entries *out)
+{
+    struct larder_walk *walk;
+    int rc = larder_glob_open(fs, pattern, options, &walk);
+    return rc < 0 ? rc : walk_collect(walk, out);
+}
+
+int larder_glob_escape(const char *name, char **pattern)
+{
+    error_clear();
+    char *escaped = glob_escape(name);
+    if (!escaped)
+        return fail_memory();
+    *pattern = escaped;
+    return 0;
+}

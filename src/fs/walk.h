@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_WALK_H
+#define FS_WALK_H
+/* The inside of a walk, for what looks through a tree for something. */
+#include "fs/fs.h"
+
+/* What of a tree a walk shows, and where it goes. */
+struct walk_filter {
+    /* The entries asked for next are of this directory. */
+    void (*enter)(struct walk_filter *filter, const char *dir);
+    /* Is the entry to be shown? `*deeper`: is it a directory below which something could be? */
+    bool (*wants)(struct walk_filter *filter, const struct larder_info *entry, bool *deeper);
+    void (*free)(struct walk_filter *filter);
+};
+/* Is what the walk begins at an entry as well, the first? A directory then; or it alone, whatever it is. */
+enum walk_self { WALK_BELOW, WALK_SELF_AND_BELOW, WALK_SELF };
+
+/*
+ * As larder_walk_open, but it begins at `top`, a clean path below the handle's root, and tells of everything relative to
+ * that root. With a filter (taken over, also on failure; may be NULL) files are shown as it says.
+ */
+int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
+               const struct larder_find_options *options, struct walk_filter *filter,
+               struct larder_walk **out);
+/* All that is left of a walk, sorted. Consumes the walk, also on failure. */
+int walk_collect(struct larder_walk *walk, struct larder_entries *out);
+
+#endif
