@@ -165,6 +165,10 @@ class Local(Case):
         self.assertIn(b'\xff\xfe\0', self.larder('ls', '-0', tree))
         self.assertIn('\ufffd\ufffd', [o['name'] for o in self.objects('ls', tree)])
 
+    def test_names_do_not_speak_to_the_terminal(self):
+        self.larder('cat', self.dir / 'x\x1b[31m\x9b31m\x7f\u00e9\u009b31m', code=3)
+        self.assertIn('x?[31m??31m?\u00e9??31m: ', self.stderr)
+
     def test_find(self):
         tree = self.tree({'b': b'', 'a/c/d': b'', 'a/e': b'', 'a-': b''})
         self.assertEqual(self.lines('find', tree), ['a-', 'a/c/d', 'a/e', 'b'])
@@ -408,6 +412,13 @@ class Http(Case):
         self.larder('cat', f'file://{self.dir}/what?', code=3)
         self.assertIn(f'file://{self.dir}/what?: ', self.stderr)
 
+    def test_no_cache_directory_is_not_a_missing_file(self):
+        for name in ('LARDER_CACHE_DIR', 'HOME'):
+            self.environment.pop(name, None)
+        for args in (['cache', 'stat'], ['exists', f'cache::{self.url}/'], ['--offline', 'cat', f'{self.url}/a']):
+            self.larder(*args, code=1)
+            self.assertIn('no cache directory', self.stderr)
+
     def test_an_unusable_cache_is_told_of_once(self):
         self.serve({'a': b'A'})
         (self.dir / 'file').write_bytes(b'')
@@ -538,13 +549,14 @@ class Http(Case):
         self.serve({'x': b'x' * (8 << 20)})
         self.assertEqual(self.interrupt(signal.SIGINT, 'cat', f'{self.url}/x'), 130)
 
-    def on_terminal(self, *args):
-        """What stderr gets when it is a terminal."""
+    def on_terminal(self, *args, both=False):
+        """What stderr gets when it is a terminal, or `both` it and stdout."""
         try:
             master, slave = pty.openpty()
         except OSError as error:
             self.skipTest(f'NO TERMINAL CAN BE HAD: {error}')
-        child = subprocess.Popen([COMMAND, *args], stdout=subprocess.DEVNULL, stderr=slave, env=self.environment)
+        child = subprocess.Popen([COMMAND, *args], stdout=slave if both else subprocess.DEVNULL, stderr=slave,
+                                 env=self.environment)
         os.close(slave)
         text = b''
         while select.select([master], [], [], 60)[0]:
@@ -566,6 +578,12 @@ class Http(Case):
         self.assertEqual(self.on_terminal('get', f'{self.url}/quick', str(self.dir / 'x')), b'')
         self.assertEqual(self.on_terminal('get', '--no-progress', f'{slow}/x', str(self.dir / 'x')), b'')
         self.assertEqual(self.on_terminal('get', '-q', f'{slow}/x', str(self.dir / 'x')), b'')
+
+    def test_no_bar_in_the_data(self):
+        self.serve({'x': b'x' * 300000})
+        slow = self.url.replace(self.server.url, f'{self.server.url}/slow')
+        self.assertEqual(self.on_terminal('cat', f'{slow}/x', both=True), b'x' * 300000)
+        self.assertEqual(self.on_terminal('map', 'get', slow, 'x', both=True), b'x' * 300000)
 
     def test_a_message_does_not_stand_in_the_bar(self):
         self.serve({'x': b'x' * 300000, 'y': b'y'})

@@ -86,7 +86,10 @@ const char *type_name(enum larder_type type);
 /* ---- progress.c ---- */
 /* A bar on stderr: on a terminal, and once the work has taken a second. */
 void progress_begin(const struct cli *cli, const char *what);
+/* The same for work that puts data to stdout: no bar where both are the terminal. */
+void progress_begin_output(const struct cli *cli, const char *what);
 void progress_bytes(uint64_t done, int64_t total); /* -1: unknown */
+void progress_more(uint64_t bytes);                /* of a sum that nobody knows */
 void progress_files(uint64_t files);
 /* What has to be written in front of a message, so that it does not stand in the bar. Any thread. */
 const char *progress_hide(void);

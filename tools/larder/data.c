@@ -97,7 +97,7 @@ int command_cat(struct cli *cli)
     struct outcome outcome = {0};
     if (cli->range && !parse_range(cli->range, &range))
         return wrong_usage("cat: \"%s\" is not a range such as 0-100, 5-, -100- or -100--20", cli->range);
-    progress_begin(cli, "cat");
+    progress_begin_output(cli, "cat");
     int code = DONE;
     for (int i = 0; code == DONE && i < cli->arg_count;) {
         int count =
@@ -169,15 +169,13 @@ static char *destination(const char *source, const char *path, const char *targe
 
 struct pour {
     int fd, status;
-    uint64_t done;
 };
 
 static int pour_piece(void *arg, const void *data, size_t size)
 {
     struct pour *pour = arg;
     pour->status = write_all(pour->fd, data, size);
-    pour->done += size;
-    progress_bytes(pour->done, -1);
+    progress_more(size);
     return pour->status;
 }
 

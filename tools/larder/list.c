@@ -122,8 +122,10 @@ static void out_stat(const struct cli *cli, const char *name, const struct larde
         format_time(info->mtime_ns, true, time);
         out_format("mtime: %s\n", time);
     }
-    if (info->version)
-        out_format("etag:  %s\n", info->version);
+    if (info->version) {
+        out_text("etag:  ");
+        out_name(cli, info->version, "");
+    }
 }
 
 int command_stat(struct cli *cli)

@@ -118,7 +118,7 @@ static int get_keys(struct cli *cli, struct larder_map *map, char **keys, size_t
                             .labels = (const char *const *)keys,
                             .count = count,
                             .report = cli->json};
-    progress_begin(cli, "map get");
+    progress_begin_output(cli, "map get");
     int rc = values_write(&values, &outcome);
     progress_end();
     return rc < 0 ? FAILED : outcome_code(&outcome);

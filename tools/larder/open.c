@@ -72,10 +72,11 @@ static char *chain(struct cli *cli, const char *url, bool cached)
     return asprintf(&text, "%s%s", (cached || cli->offline) && !has ? "cache::" : "", url) < 0 ? NULL : text;
 }
 
+/* What lacks then is not the file that was asked for: no MISSING. */
 static int open_failed(const char *url, int status)
 {
-    int code = complain(url, status);
-    return status == -EINVAL || status == -ENOTSUP ? USAGE : code;
+    complain(url, status);
+    return status == -EINVAL || status == -ENOTSUP ? USAGE : FAILED;
 }
 
 int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path)

@@ -74,12 +74,16 @@ int out_format(const char *format, ...)
     return out_status;
 }
 
-/* A server's names do not get to speak to the terminal. */
+/* A server's names do not get to speak to the terminal; U+0080 to U+009F are control characters, too. */
 static void defuse(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
+    for (; *text; text++) {
+        unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
+        if (first < ' ' || first == 127)
             *text = '?';
+        else if (first == 0xc2 && second >= 0x80 && second <= 0x9f)
+            memset(text, '?', 2);
+    }
 }
 
 int out_name(const struct cli *cli, const char *name, const char *suffix)

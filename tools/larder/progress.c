@@ -41,6 +41,12 @@ void progress_begin(const struct cli *cli, const char *what)
     line.total = -1;
 }
 
+void progress_begin_output(const struct cli *cli, const char *what)
+{
+    progress_begin(cli, what);
+    line.wanted = line.wanted && !isatty(STDOUT_FILENO);
+}
+
 static void draw_bar(char *out, size_t size)
 {
     char bar[31];
@@ -86,6 +92,12 @@ void progress_bytes(uint64_t done, int64_t total)
 {
     line.bytes = done;
     line.total = total;
+    update();
+}
+
+void progress_more(uint64_t bytes)
+{
+    line.bytes += bytes;
     update();
 }
 

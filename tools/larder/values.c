@@ -45,7 +45,7 @@ static int write_piece(void *arg, const void *data, size_t size)
 {
     struct counter *counter = arg;
     counter->size += (int64_t)size;
-    progress_bytes((uint64_t)counter->size, -1);
+    progress_more(size);
     return counter->silent ? 0 : out_bytes(data, size);
 }
 
