@@ -112,6 +112,10 @@ LARDER_API LARDER_WAITS int larder_exists(struct larder_fs *fs, const char *path
 LARDER_API LARDER_WAITS int larder_isfile(struct larder_fs *fs, const char *path);
 LARDER_API LARDER_WAITS int larder_isdir(struct larder_fs *fs, const char *path);
 
+/* The bytes of a file, LARDER_SIZE_UNKNOWN where the place does not tell without reading it; 0 for a directory. (fsspec:
+ * size) */
+LARDER_API LARDER_WAITS int larder_size(struct larder_fs *fs, const char *path, int64_t *size);
+
 /* ---- listings ---- */
 
 struct larder_entries {
@@ -154,6 +158,14 @@ LARDER_API LARDER_WAITS int larder_walk_next(struct larder_walk *walk, const cha
 /* Do not go into the directory just returned. */
 LARDER_API void larder_walk_prune(struct larder_walk *walk);
 LARDER_API void larder_walk_free(struct larder_walk *walk);
+
+/*
+ * The bytes of all files that larder_find finds below `path`; a file's own. Sizes that listings leave out are asked for,
+ * concurrently; one that nobody knows is -ENODATA. In bounded memory, whatever the size of the tree. Missing: 0.
+ * (fsspec: du)
+ */
+LARDER_API LARDER_WAITS int64_t larder_du(struct larder_fs *fs, const char *path,
+                                          const struct larder_find_options *options);
 
 struct larder_glob_options {
     size_t size;
@@ -202,6 +214,14 @@ LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char
 typedef int larder_take_fn(void *arg, const void *data, size_t size);
 LARDER_API LARDER_WAITS int64_t larder_cat_to(struct larder_fs *fs, const char *path,
                                               const struct larder_range *range, larder_take_fn *take, void *arg);
+/*
+ * The records that begin in [offset, offset + length): from behind the first delimiter at or after `offset` (0: from the
+ * start) to behind the first one at or after offset + length, or to the file's end. So blocks that follow each other
+ * have each record once. Without a delimiter (size 0), the range itself. (fsspec: read_block)
+ */
+LARDER_API LARDER_WAITS int larder_read_block(struct larder_fs *fs, const char *path, int64_t offset,
+                                              int64_t length, const void *delimiter, size_t delimiter_size,
+                                              struct larder_bytes *out);
 /*
  * Copy one file to a local one, which is replaced whole or not at all; never whole in memory. `progress` (may be NULL)
  * is called in between with the bytes so far and the size (-1: unknown), on the caller's side. Returns the file's size.
@@ -259,14 +279,34 @@ struct larder_batch {
     uint64_t bytes_max; /* with `completed`: bytes received that it has not been given yet; 0: 256 MiB */
     larder_item_fn *completed; /* may be NULL: then all results are held until the call returns */
     void *arg;
+    /* larder_cat_ranges */
+    int64_t gap_max;   /* merge ranges of a path with at most so many bytes between them; <0: never merge */
+    int64_t block_max; /* a merged request is no larger, unless one range alone is; 0: 16 MiB */
 };
 /*
  * Read many files, or ranges of files, concurrently. All items get a status; those that succeeded have their bytes.
  * 0, or as on_error says. Items whose bytes are in the cache are answered on the calling thread before any other is
- * asked for. (fsspec: cat, cat_ranges)
+ * asked for. (fsspec: cat)
  */
 LARDER_API LARDER_WAITS int larder_cat(struct larder_fs *fs, struct larder_item *items, size_t count,
                                        const struct larder_batch *batch);
+/*
+ * The same with fewer requests: ranges of one path that touch or overlap, or lie at most gap_max apart, become one
+ * request of up to block_max bytes, in whatever order they are and however often they repeat. Each item gets its own
+ * bytes. Paths are one when they are spelled alike. A range that counts from the end or goes on to it (a bound is
+ * negative or LARDER_TO_END) and a whole file are requests of their own. Looks come first: only what is not cached is
+ * merged.
+ *
+ * A merged request succeeds or fails as one: all its items get its status, and the handle's timeout is the request's.
+ * With `completed`, bytes_max counts what was received, gaps and all. on_error is LARDER_RAISE by default, as in every
+ * batch; fsspec's is LARDER_RETURN. (fsspec: cat_ranges, merge_offset_ranges)
+ */
+LARDER_API LARDER_WAITS int larder_cat_ranges(struct larder_fs *fs, struct larder_item *items, size_t count,
+                                              const struct larder_batch *batch);
+/* The size of each path, as larder_size: sizes[i] of items[i], LARDER_SIZE_UNKNOWN also where that failed. Of items,
+ * only path and status count. (fsspec: sizes) */
+LARDER_API LARDER_WAITS int larder_sizes(struct larder_fs *fs, struct larder_item *items, size_t count,
+                                         int64_t sizes[], const struct larder_batch *batch);
 /* Write many files concurrently; `flags` as for larder_pipe_file, and LARDER_PARENTS makes each directory once. What
  * was written before a failure stays. (fsspec: pipe) */
 LARDER_API LARDER_WAITS int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count,

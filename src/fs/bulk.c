@@ -1,60 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Many at once: cat, pipe and rm over lists of items.
- *
- * On a thread, what is answered without waiting (a cached or an in-memory file) is answered there first; the rest
- * becomes up to jobs_max tasks, each of which takes the next item when it is done with one. A tried item is *settled*:
- * it has its status, and with a `completed` callback a letter carries it to the caller's side, which may stop the
- * batch. An item that was not settled keeps -ECANCELED.
- */
+#include "fs/bulk.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <stdatomic.h>
+#include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/enter.h"
-#include "task/loop.h"
+#include "fs/ranges.h"
 
 #define JOBS_DEFAULT  64
 #define BYTES_DEFAULT ((uint64_t)256 << 20)
-
-struct bulk;
-
-typedef int bulk_fn(struct bulk *bulk, struct larder_item *item, const char *path);
-
-struct bulk {
-    /* const */
-    struct larder_fs *fs;
-    struct larder_item *items;
-    size_t count;
-    struct larder_batch batch;
-    bulk_fn *perform; /* CO_FN */
-    bool looks;       /* items may be answered by a look */
-    unsigned flags;
-
-    /* the caller's side */
-    int stop; /* what `completed` returned */
-
-    /* the calling thread before the tasks begin, then the loop's */
-    size_t *todo; /* indices of the items that the looks left */
-    size_t todo_count, next;
-    struct group group;
-    struct edge_mail mail;
-    size_t failed;
-    int status; /* of the first failure that counts */
-    char *text; /* its words; mem */
-
-    /* both */
-    atomic_bool stopped;
-    _Atomic uint64_t held; /* bytes on their way to `completed` */
-    atomic_uint waiting;   /* tasks for which they are too many */
-    struct waiters room;   /* loop */
-    struct larder_loop *loop;
-    struct post wake; /* from the caller's side to the tasks */
-    atomic_bool wake_posted;
-};
+#define BLOCK_DEFAULT ((int64_t)16 << 20) /* bytes_max has room for many of them */
 
 /* ---- settling ---- */
 
@@ -90,15 +50,87 @@ static void tell(struct bulk *bulk, struct larder_item *item)
         atomic_store(&bulk->stopped, true);
 }
 
-/* ---- letters to the caller's side ---- */
+/* ---- a job ---- */
 
-struct delivery {
-    struct letter letter;
-    struct bulk *bulk;
-    struct larder_item *item;
-    size_t bytes;
-    char *text; /* mem; NULL: "" */
-};
+/* The next one of what is to do. */
+static struct job *job_new(struct bulk *bulk)
+{
+    struct larder_item **items = bulk->todo + bulk->next;
+    size_t count = 1, left = bulk->todo_count - bulk->next;
+    struct larder_range range = {0};
+    if (bulk->joins)
+        count = ranges_join(items, left, bulk->batch.gap_max, bulk->batch.block_max, &range);
+    size_t letters = bulk->batch.completed ? count : 0;
+    struct job *job = mem_zero(sizeof *job + letters * sizeof job->deliveries[0]);
+    if (!job)
+        return NULL;
+    job->bulk = bulk;
+    job->items = items;
+    job->count = count;
+    job->range = range;
+    job->untold = letters;
+    return job;
+}
+
+static void job_free(struct job *job)
+{
+    larder_bytes_free(&job->block);
+    mem_free(job->text);
+    mem_free(job);
+}
+
+/* One of several items gets its part of the block, which a file's end may have cut. */
+static int give_part(const struct job *job, struct larder_item *item)
+{
+    const struct larder_range *range = item->range;
+    size_t from = (size_t)(range->start - job->range.start);
+    size_t size = range->end > range->start ? (size_t)(range->end - range->start) : 0;
+    if (from > job->block.size)
+        from = job->block.size;
+    if (size > job->block.size - from)
+        size = job->block.size - from;
+    char *copy = mem_dup_n((const char *)job->block.data + from, size);
+    if (!copy)
+        return fail_memory();
+    item->bytes = bytes_own(copy, size);
+    return 0;
+}
+
+/* ---- bytes on their way ---- */
+
+void job_hold(struct job *job, uint64_t size)
+{
+    struct bulk *bulk = job->bulk;
+    bool less = size < job->held;
+    atomic_fetch_add(&bulk->held, size - job->held); /* modulo 2^64 */
+    job->held = size;
+    if (less)
+        waiters_wake(&bulk->room);
+}
+
+static bool is_too_much(struct bulk *bulk, uint64_t more)
+{
+    uint64_t held = atomic_load(&bulk->held);
+    return held > 0 && (held > bulk->batch.bytes_max || more > bulk->batch.bytes_max - held);
+}
+
+/* `waiting` is raised before the look at `held`: a letter that is opened in between lowers `held`, then sees it. Who
+ * holds something does not wait, so that it comes to an end and lets the others go on. */
+int CO_FN job_wait_and_hold(struct job *job, uint64_t size)
+{
+    struct bulk *bulk = job->bulk;
+    int rc = 0;
+    job_hold(job, 0);
+    atomic_fetch_add(&bulk->waiting, 1);
+    while (rc == 0 && is_too_much(bulk, size))
+        rc = edge_mail_wait(&bulk->mail, &bulk->room);
+    atomic_fetch_sub(&bulk->waiting, 1);
+    if (rc == 0)
+        job_hold(job, size);
+    return rc;
+}
+
+/* ---- letters to the caller's side ---- */
 
 static void wake_workers(struct post *post)
 {
@@ -116,171 +148,87 @@ static void wake(struct bulk *bulk)
         edge_mail_reply(&bulk->mail, bulk->loop, &bulk->wake);
 }
 
+/* Parts are copied only now, so that what waits to be told is no more than what was received. */
+static void give(struct job *job, struct larder_item *item)
+{
+    struct bulk *bulk = job->bulk;
+    bool part = item->status == 0 && job->count > 1, stopped = atomic_load(&bulk->stopped);
+    error_set_text(job->text);
+    if (part)
+        item->status = stopped ? -ECANCELED : give_part(job, item);
+    bool lost = part && item->status == -ENOMEM;
+    if (!stopped)
+        tell(bulk, item);
+    if (lost) {
+        bulk->lost = true;
+        atomic_store(&bulk->stopped, true);
+    }
+}
+
 static void delivery_open(struct letter *letter)
 {
     struct delivery *delivery = container_of(letter, struct delivery, letter);
-    struct bulk *bulk = delivery->bulk;
-    if (!atomic_load(&bulk->stopped)) {
-        error_set_text(delivery->text);
-        tell(bulk, delivery->item);
+    struct job *job = delivery->job;
+    struct bulk *bulk = job->bulk;
+    give(job, job->items[delivery - job->deliveries]);
+    if (--job->untold == 0) {
+        atomic_fetch_sub(&bulk->held, job->held);
+        job_free(job);
     }
-    atomic_fetch_sub(&bulk->held, delivery->bytes);
     if (atomic_load(&bulk->waiting) > 0 || atomic_load(&bulk->stopped))
         wake(bulk);
-    mem_free(delivery->text);
-    mem_free(delivery);
 }
 
-/* ---- one item, in a task ---- */
+/* ---- one job, in a task ---- */
 
-/*
- * A batch's sink counts what it takes as held, and waits before it begins while that would be too much; one alone may
- * be larger than bytes_max. Who holds something does not wait, so that it comes to an end and lets the others go on.
- */
-struct held_sink {
-    struct bytes_sink bytes;
-    struct bulk *bulk;
-    uint64_t held;
-    int (*begin)(struct sink *sink, const struct answer *answer, int64_t size);
-    int (*fill)(struct sink *sink, size_t size);
-};
-
-/* Loop's thread. */
-static void let_go(struct held_sink *sink)
+static int CO_FN perform(struct job *job)
 {
-    if (sink->held == 0)
-        return;
-    atomic_fetch_sub(&sink->bulk->held, sink->held);
-    sink->held = 0;
-    waiters_wake(&sink->bulk->room);
-}
-
-static void hold_more(struct held_sink *sink, uint64_t size)
-{
-    atomic_fetch_add(&sink->bulk->held, size);
-    sink->held += size;
-}
-
-static bool is_too_much(struct bulk *bulk, uint64_t more)
-{
-    uint64_t held = atomic_load(&bulk->held);
-    return held > 0 && (held > bulk->batch.bytes_max || more > bulk->batch.bytes_max - held);
-}
-
-/* `waiting` is raised before the look at `held`: a letter that is opened in between lowers `held`, then sees it. */
-static int CO_FN hold(struct held_sink *sink, const struct answer *answer, int64_t size)
-{
-    struct bulk *bulk = sink->bulk;
-    uint64_t more = size > 0 ? (uint64_t)size : 0;
-    int rc = 0;
-    let_go(sink);
-    atomic_fetch_add(&bulk->waiting, 1);
-    while (rc == 0 && is_too_much(bulk, more))
-        rc = edge_mail_wait(&bulk->mail, &bulk->room);
-    atomic_fetch_sub(&bulk->waiting, 1);
-    if (rc < 0)
-        return rc;
-    hold_more(sink, more);
-    return sink->begin(&sink->bytes.sink, answer, size);
-}
-
-static int CO_EDGE held_begin(struct sink *sink, const struct answer *answer, int64_t size)
-{
-    return hold((struct held_sink *)sink, answer, size);
-}
-
-/* What was not announced is counted as it comes. */
-static int held_fill(struct sink *sink, size_t size)
-{
-    struct held_sink *into = (struct held_sink *)sink;
-    int rc = into->fill(sink, size);
-    if (rc == 0 && into->bytes.size > into->held)
-        hold_more(into, into->bytes.size - into->held);
-    return rc;
-}
-
-static void held_sink_init(struct held_sink *sink, struct bulk *bulk)
-{
-    *sink = (struct held_sink){.bulk = bulk};
-    bytes_sink_init(&sink->bytes);
-    if (!bulk->batch.completed)
-        return;
-    struct sink *base = &sink->bytes.sink;
-    sink->begin = base->begin;
-    sink->fill = base->fill;
-    base->begin = held_begin;
-    base->fill = held_fill;
-    base->instant = false;
-}
-
-static int CO_FN cat_item(struct bulk *bulk, struct larder_item *item, const char *path)
-{
-    struct held_sink sink;
-    held_sink_init(&sink, bulk);
-    int rc = layer_read(bulk->fs->instance, path, item->range, &bulk->fs->terms, &sink.bytes.sink, NULL);
-    if (rc == 0)
-        item->bytes = bytes_sink_take(&sink.bytes);
-    else
-        bytes_sink_fini(&sink.bytes);
-    if (rc == 0 && bulk->batch.completed)
-        sink.held -= item->bytes.size; /* which the letter holds from here on */
-    let_go(&sink);
-    return rc;
-}
-
-static int CO_FN pipe_item(struct bulk *bulk, struct larder_item *item, const char *path)
-{
-    struct source source;
-    int rc = source_of(&source, path, item->bytes.data, item->bytes.size);
-    if (rc < 0)
-        return rc;
-    unsigned flags = bulk->flags & LARDER_CREATE;
-    rc = layer_write(bulk->fs->instance, path, &source, flags, NULL);
-    if (rc != -ENOENT || !(bulk->flags & LARDER_PARENTS))
-        return rc;
-    rc = dirs_make_parents(bulk->fs->instance, path);
-    return rc < 0 ? rc : layer_write(bulk->fs->instance, path, &source, flags, NULL);
-}
-
-static int CO_FN rm_item(struct bulk *bulk, struct larder_item *item, const char *path)
-{
-    int status = 0;
-    int rc = layer_remove(bulk->fs->instance, &path, 1, &status);
-    return rc < 0 ? rc : status;
-}
-
-static int CO_FN perform_item(struct bulk *bulk, struct larder_item *item)
-{
+    struct larder_fs *fs = job->bulk->fs;
+    const char *path = job->items[0]->path;
     struct deadline deadline;
     autofree char *full = NULL;
-    int rc = path_resolve(bulk->fs->root, item->path, &full, NULL);
+    error_clear();
+    int rc = path_resolve(fs->root, path, &full, NULL);
     if (rc < 0)
         return rc;
-    deadline_begin(&deadline, bulk->fs->timeout_ms > 0 ? (uint64_t)bulk->fs->timeout_ms : 0);
-    rc = bulk->perform(bulk, item, full);
-    rc = deadline_end(&deadline, rc, item->path);
-    return error_finish(rc, item->path);
+    deadline_begin(&deadline, fs->timeout_ms > 0 ? (uint64_t)fs->timeout_ms : 0);
+    rc = job->bulk->perform(job, full);
+    rc = deadline_end(&deadline, rc, path);
+    return error_finish(rc, path);
 }
 
-/* The letter is made first: once an item was tried, nothing can keep its news from the caller. */
-static int CO_FN settle_next(struct bulk *bulk, struct larder_item *item)
+/* The letters were made with the job: once an item was tried, nothing can keep its news from the caller. */
+static void settle(struct job *job, int rc)
 {
-    struct delivery *delivery = NULL;
-    if (bulk->batch.completed && !(delivery = mem_zero(sizeof *delivery)))
+    struct bulk *bulk = job->bulk;
+    size_t letters = job->untold;
+    for (size_t i = 0; i < job->count; i++) {
+        bool part = rc == 0 && job->count > 1 && letters == 0;
+        note(bulk, job->items[i], part ? give_part(job, job->items[i]) : rc);
+    }
+    if (letters == 0) {
+        job_free(job);
+        return;
+    }
+    job->text = rc < 0 ? mem_dup(error_text()) : NULL;
+    for (size_t i = 0; i < letters; i++)
+        job->deliveries[i] = (struct delivery){{.open = delivery_open}, job};
+    for (size_t i = 0; i < letters; i++)
+        edge_mail_send(&bulk->mail, &job->deliveries[i].letter);
+}
+
+static int CO_FN settle_next(struct bulk *bulk)
+{
+    struct job *job = job_new(bulk);
+    if (!job)
         return fail_memory();
-    error_clear();
-    int rc = perform_item(bulk, item);
+    bulk->next += job->count;
+    int rc = perform(job);
     if (rc == -ECANCELED && task_check() < 0) {
-        mem_free(delivery);
+        job_free(job);
         return rc;
     }
-    note(bulk, item, rc);
-    if (delivery) {
-        *delivery = (struct delivery){.letter = {.open = delivery_open}, .bulk = bulk, .item = item};
-        delivery->bytes = bulk->perform == cat_item ? item->bytes.size : 0;
-        delivery->text = rc < 0 ? mem_dup(error_text()) : NULL;
-        edge_mail_send(&bulk->mail, &delivery->letter);
-    }
+    settle(job, rc);
     return 0;
 }
 
@@ -288,7 +236,7 @@ static int CO_FN work(struct bulk *bulk)
 {
     int rc = task_check();
     while (rc == 0 && bulk->next < bulk->todo_count && !must_stop(bulk))
-        rc = settle_next(bulk, &bulk->items[bulk->todo[bulk->next++]]);
+        rc = settle_next(bulk);
     if (must_stop(bulk))
         group_cancel(&bulk->group);
     return rc;
@@ -327,20 +275,13 @@ static int CO_EDGE todo_task(void *arg)
 /* 1: answered; 0: somebody has to wait for it. */
 static int look_at(struct bulk *bulk, struct larder_item *item)
 {
-    struct bytes_sink sink;
     autofree char *full = NULL;
-    bytes_sink_init(&sink);
     error_clear();
     int rc = path_resolve(bulk->fs->root, item->path, &full, NULL);
     if (rc == 0)
-        rc = layer_look_read(bulk->fs->instance, full, item->range, &bulk->fs->terms, &sink.sink, NULL);
-    if (rc == -EAGAIN) {
-        bytes_sink_fini(&sink);
+        rc = bulk->look(bulk, item, full);
+    if (rc == -EAGAIN)
         return 0;
-    }
-    if (rc == 0)
-        item->bytes = bytes_sink_take(&sink);
-    bytes_sink_fini(&sink);
     note(bulk, item, error_finish(rc, item->path));
     if (bulk->batch.completed)
         tell(bulk, item);
@@ -350,12 +291,14 @@ static int look_at(struct bulk *bulk, struct larder_item *item)
 /* Fills `todo` with what was not answered. */
 static int look_first(struct bulk *bulk)
 {
-    bulk->todo = mem_array(bulk->count ? bulk->count : 1, sizeof *bulk->todo);
+    bulk->todo = mem_array(bulk->count ? bulk->count : 1, sizeof(struct larder_item *));
     if (!bulk->todo)
         return fail_memory();
     for (size_t i = 0; i < bulk->count && !must_stop(bulk); i++)
-        if (!bulk->looks || !look_at(bulk, &bulk->items[i]))
-            bulk->todo[bulk->todo_count++] = i;
+        if (!bulk->look || !look_at(bulk, &bulk->items[i]))
+            bulk->todo[bulk->todo_count++] = &bulk->items[i];
+    if (bulk->joins)
+        ranges_sort(bulk->todo, bulk->todo_count);
     return 0;
 }
 
@@ -365,6 +308,8 @@ static int result(struct bulk *bulk, int rc)
         return fail(bulk->stop, "a batch: stopped by its callback");
     if (bulk->stop > 0)
         return error_finish(bulk->stop, NULL);
+    if (bulk->lost)
+        return fail_memory();
     if (rc < 0)
         return rc;
     if (bulk->batch.on_error == LARDER_RETURN)
@@ -374,7 +319,7 @@ static int result(struct bulk *bulk, int rc)
     return bulk->status;
 }
 
-static int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
+int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
 {
     int rc = tuning_take(&bulk->batch, sizeof bulk->batch, batch);
     if (rc < 0)
@@ -383,6 +328,9 @@ static int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
         bulk->batch.jobs_max = JOBS_DEFAULT;
     if (!bulk->batch.bytes_max)
         bulk->batch.bytes_max = BYTES_DEFAULT;
+    if (bulk->batch.block_max <= 0)
+        bulk->batch.block_max = BLOCK_DEFAULT;
+    bulk->joins = bulk->joins && bulk->batch.gap_max >= 0;
     if (bulk->batch.on_error > LARDER_RETURN)
         return fail(-EINVAL, "on_error %d: not RAISE, OMIT or RETURN", (int)bulk->batch.on_error);
     error_clear();
@@ -397,31 +345,4 @@ static int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
     mem_free(bulk->todo);
     mem_free(bulk->text);
     return rc;
-}
-
-int larder_cat(struct larder_fs *fs, struct larder_item *items, size_t count,
-               const struct larder_batch *batch)
-{
-    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = cat_item};
-    /* In a task the reads themselves look first, and leave large ones to a worker. */
-    bulk.looks = edge_where(fs->instance->loop) == EDGE_THREAD;
-    for (size_t i = 0; i < count; i++)
-        items[i].bytes = (struct larder_bytes){0};
-    return bulk_run(&bulk, batch);
-}
-
-int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, unsigned flags,
-                const struct larder_batch *batch)
-{
-    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = pipe_item, .flags = flags};
-    if (flags & ~(unsigned)(LARDER_CREATE | LARDER_PARENTS))
-        return fail(-EINVAL, "unknown flags");
-    return bulk_run(&bulk, batch);
-}
-
-int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
-                    const struct larder_batch *batch)
-{
-    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = rm_item};
-    return bulk_run(&bulk, batch);
 }

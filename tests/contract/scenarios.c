@@ -551,6 +551,113 @@ static int cat_many_told(struct scenario_run *run)
     return rc;
 }
 
+/* "data0" .. of 3000 bytes, each in 60 ranges that come in no order, some of them twice or beyond the end. */
+static int cat_ranges_with(struct scenario_run *run, struct larder_item *items, struct larder_range *ranges)
+{
+    static const char *const names[] = {"r/data0", "r/data1", "r/data2"};
+    struct larder_batch batch = {.size = sizeof batch, .gap_max = 20, .block_max = 500};
+    char data[3000];
+    for (int i = 0; i < 3; i++) {
+        for (size_t j = 0; j < sizeof data; j++)
+            data[j] = (char)('a' + (j / 7 + (size_t)i) % 26);
+        REQUIRE_IS(0, put_file(run, names[i], data, sizeof data));
+    }
+    for (int i = 0; i < COUNT; i++) {
+        int64_t start = i * 7919 % 3100;
+        ranges[i] = (struct larder_range){start, start + i % 40};
+        items[i] = (struct larder_item){.path = names[i % 3], .range = &ranges[i]};
+    }
+    ranges[10] = (struct larder_range){-100, LARDER_TO_END};
+    ranges[11] = (struct larder_range){-100, -50};
+    ranges[12] = ranges[9];
+    REQUIRE_IS(0, larder_cat_ranges(run->fs, items, COUNT, &batch));
+    for (int i = 0; i < COUNT; i++) {
+        struct larder_bytes alone;
+        REQUIRE_IS(0, larder_cat_file(run->fs, items[i].path, &ranges[i], &alone));
+        bool same =
+            alone.size == items[i].bytes.size && memcmp(alone.data, items[i].bytes.data, alone.size) == 0;
+        larder_bytes_free(&alone);
+        larder_bytes_free(&items[i].bytes);
+        if (!same)
+            return scenario_failed(run, __LINE__, "range", i);
+    }
+    items[20].path = items[23].path = "none";
+    batch.on_error = LARDER_RETURN;
+    REQUIRE_IS(2, larder_cat_ranges(run->fs, items, COUNT, &batch));
+    REQUIRE(items[20].status == -ENOENT && items[23].status == -ENOENT && items[26].status == 0);
+    for (int i = 0; i < COUNT; i++)
+        larder_bytes_free(&items[i].bytes);
+    batch.on_error = LARDER_OMIT;
+    REQUIRE_IS(0, larder_cat_ranges(run->fs, items, COUNT, &batch));
+    for (int i = 0; i < COUNT; i++)
+        larder_bytes_free(&items[i].bytes);
+    REQUIRE_IS(-ENOENT, larder_cat_ranges(run->fs, items, COUNT, NULL));
+    REQUIRE(strstr(larder_error(), "none"));
+    for (int i = 0; i < COUNT; i++)
+        larder_bytes_free(&items[i].bytes);
+    return 0;
+}
+
+static int cat_ranges(struct scenario_run *run)
+{
+    struct larder_item *items = calloc(COUNT, sizeof *items);
+    struct larder_range *ranges = calloc(COUNT, sizeof *ranges);
+    int rc = cat_ranges_with(run, items, ranges);
+    free(items);
+    free(ranges);
+    return rc;
+}
+
+static int read_blocks(struct scenario_run *run)
+{
+    static const char *const expected[] = {"one\n", "two\n", "", "three\n", "", "", "4"};
+    struct larder_bytes bytes;
+    REQUIRE_IS(0, put_text(run, "lines", "one\ntwo\nthree\n4"));
+    for (int i = 0; i < 7; i++) {
+        REQUIRE_IS(0, larder_read_block(run->fs, "lines", i * 2, 2, "\n", 1, &bytes));
+        if (!bytes_are(&bytes, expected[i]))
+            return scenario_failed(run, __LINE__, "block", i);
+    }
+    REQUIRE_IS(0, larder_read_block(run->fs, "lines", 1, LARDER_TO_END, "\n", 1, &bytes));
+    REQUIRE(bytes_are(&bytes, "two\nthree\n4"));
+    REQUIRE_IS(0, larder_read_block(run->fs, "lines", 0, 5, "none", 4, &bytes));
+    REQUIRE(bytes_are(&bytes, "one\ntwo\nthree\n4"));
+    REQUIRE_IS(0, larder_read_block(run->fs, "lines", 100, 5, "\n", 1, &bytes));
+    REQUIRE(bytes_are(&bytes, ""));
+    REQUIRE_IS(-ENOENT, larder_read_block(run->fs, "none", 0, 5, "\n", 1, &bytes));
+    REQUIRE_IS(-EISDIR, larder_read_block(run->fs, "", 0, 5, "\n", 1, &bytes));
+    return 0;
+}
+
+static int sizes_are_told(struct scenario_run *run)
+{
+    struct larder_item items[] = {{.path = "f1"}, {.path = "d"}, {.path = "none"}, {.path = "d/e/h1"}};
+    struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_RETURN};
+    int64_t size = 7, sizes[4];
+    REQUIRE_IS(0, put_tree(run));
+    REQUIRE_IS(0, larder_size(run->fs, "d/e/h1", &size));
+    REQUIRE(size == 6);
+    REQUIRE_IS(-ENOENT, larder_size(run->fs, "none", &size));
+    REQUIRE(size == 6 && strstr(larder_error(), "none"));
+    REQUIRE_IS(1, larder_sizes(run->fs, items, 4, sizes, &batch));
+    REQUIRE(sizes[0] == 2 && sizes[1] == 0 && sizes[2] == LARDER_SIZE_UNKNOWN && sizes[3] == 6);
+    REQUIRE(items[2].status == -ENOENT && items[3].status == 0);
+    return 0;
+}
+
+static int du_adds_up(struct scenario_run *run)
+{
+    struct larder_find_options options = {.size = sizeof options, .maxdepth = 2, .dirs = true};
+    REQUIRE_IS(0, put_tree(run));
+    REQUIRE_IS(24, larder_du(run->fs, "", NULL));
+    REQUIRE_IS(16, larder_du(run->fs, "d", NULL));
+    REQUIRE_IS(12, larder_du(run->fs, "", &options));
+    REQUIRE_IS(2, larder_du(run->fs, "f1", NULL));
+    REQUIRE_IS(0, larder_du(run->fs, "none", NULL));
+    REQUIRE_IS(-EINVAL, larder_du(run->fs, "..", NULL));
+    return 0;
+}
+
 static void count_progress(void *arg, int64_t done, int64_t total)
 {
     int64_t *last = arg;
@@ -835,6 +942,10 @@ const struct scenario scenarios[] = {
     {"many entries in one directory", NEED_LIST, many_entries_in_one_directory},
     {"cat many", 0, cat_many},
     {"cat many, told one by one", 0, cat_many_told},
+    {"cat ranges", 0, cat_ranges},
+    {"read blocks", 0, read_blocks},
+    {"sizes", 0, sizes_are_told},
+    {"du", NEED_LIST, du_adds_up},
     {"get one file", 0, get_one_file},
     {"pipe replaces whole", NEED_WRITE, pipe_replaces_whole},
     {"create refuses what exists", NEED_WRITE | NEED_CREATE, create_refuses_what_exists},

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_BULK_H
+#define FS_BULK_H
+/*
+ * Many at once: what lists of items have in common, whatever is done with each.
+ *
+ * On a thread, what is answered without waiting (a cached or an in-memory file) is answered there first. The rest is
+ * cut into *jobs*, one request each, which serves one item or, of ranges that lie together, several. Up to jobs_max
+ * tasks take the next job when they are done with one. A tried item is *settled*: it has its status, and with a
+ * `completed` callback a letter carries it to the caller's side, which may stop the batch. An item that was not
+ * settled keeps -ECANCELED.
+ */
+#include <stdatomic.h>
+
+#include "fs/fs.h"
+#include "task/loop.h"
+
+struct bulk;
+
+struct delivery {
+    struct letter letter;
+    struct job *job;
+};
+/* Made when a task takes it. Its task's; then, with letters, the caller's side's, until the last one was opened. */
+struct job {
+    struct bulk *bulk;
+    struct larder_item **items; /* those it serves: a part of todo */
+    size_t count;
+    struct larder_range range; /* of the request, when they are several; else the item's own counts */
+    struct larder_bytes block; /* what came for several: each gets a copy of its part */
+    uint64_t held;             /* bytes that it counts in bulk->held, until all its items were given */
+    char *text;                /* of a failure; mem */
+    size_t untold;             /* letters that were not opened */
+    struct delivery deliveries[];
+};
+
+typedef int perform_fn(struct job *job, const char *path);
+typedef int look_fn(struct bulk *bulk, struct larder_item *item, const char *path);
+
+struct bulk {
+    /* const */
+    struct larder_fs *fs;
+    struct larder_item *items;
+    size_t count;
+    struct larder_batch batch;
+    perform_fn *perform; /* CO_FN; paths are full */
+    look_fn *look;       /* any thread, -EAGAIN: not without waiting; NULL: no item is answered by a look */
+    bool joins;          /* ranges that lie together become one request */
+    unsigned flags;      /* of pipe */
+    int64_t *sizes;      /* of sizes, one for each item */
+
+    /* the caller's side */
+    int stop;  /* what `completed` returned */
+    bool lost; /* there was no memory to give an item its bytes */
+
+    /* the calling thread before the tasks begin, then the loop's */
+    struct larder_item **todo; /* those that the looks left */
+    size_t todo_count, next;
+    struct group group;
+    struct edge_mail mail;
+    size_t failed;
+    int status; /* of the first failure that counts */
+    char *text; /* its words; mem */
+
+    /* both */
+    atomic_bool stopped;
+    _Atomic uint64_t held; /* bytes on their way to `completed` */
+    atomic_uint waiting;   /* tasks for which they are too many */
+    struct waiters room;   /* loop */
+    struct larder_loop *loop;
+    struct post wake; /* from the caller's side to the tasks */
+    atomic_bool wake_posted;
+};
+/* All of what a public call does: `bulk` has its first fields, down to `sizes`, but for the batch. */
+int bulk_run(struct bulk *bulk, const struct larder_batch *batch);
+
+/* The loop's thread, in a job: from here on it holds `size` bytes. */
+void job_hold(struct job *job, uint64_t size);
+/* The same once there is room for them: as long as others hold too much, wait, with nothing held. */
+int CO_FN job_wait_and_hold(struct job *job, uint64_t size);
+
+#endif

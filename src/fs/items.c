@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is done with each of many items: cat, pipe, rm, sizes. */
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/seams.h"
+#include "fs/bulk.h"
+#include "fs/enter.h"
+
+/* ---- cat ---- */
+
+/*
+ * A batch's sink counts what it takes as held, and waits before it begins while that would be too much; one alone may
+ * be larger than bytes_max.
+ */
+struct held_sink {
+    struct bytes_sink bytes;
+    struct job *job;
+    int (*begin)(struct sink *sink, const struct answer *answer, int64_t size);
+    int (*fill)(struct sink *sink, size_t size);
+};
+
+static int CO_FN wait_and_begin(struct held_sink *sink, const struct answer *answer, int64_t size)
+{
+    int rc = job_wait_and_hold(sink->job, size > 0 ? (uint64_t)size : 0);
+    return rc < 0 ? rc : sink->begin(&sink->bytes.sink, answer, size);
+}
+
+static int CO_EDGE held_begin(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    return wait_and_begin((struct held_sink *)sink, answer, size);
+}
+
+/* What was not announced is counted as it comes. */
+static int held_fill(struct sink *sink, size_t size)
+{
+    struct held_sink *into = (struct held_sink *)sink;
+    int rc = into->fill(sink, size);
+    if (rc == 0 && into->bytes.size > into->job->held)
+        job_hold(into->job, into->bytes.size);
+    return rc;
+}
+
+static void held_sink_init(struct held_sink *sink, struct job *job)
+{
+    *sink = (struct held_sink){.job = job};
+    bytes_sink_init(&sink->bytes);
+    if (!job->bulk->batch.completed)
+        return;
+    struct sink *base = &sink->bytes.sink;
+    sink->begin = base->begin;
+    sink->fill = base->fill;
+    base->begin = held_begin;
+    base->fill = held_fill;
+    base->instant = false;
+}
+
+static int CO_FN cat_job(struct job *job, const char *path)
+{
+    struct larder_fs *fs = job->bulk->fs;
+    bool several = job->count > 1;
+    struct larder_bytes *bytes = several ? &job->block : &job->items[0]->bytes;
+    const struct larder_range *range = several ? &job->range : job->items[0]->range;
+    struct held_sink sink;
+    held_sink_init(&sink, job);
+    int rc = layer_read(fs->instance, path, range, &fs->terms, &sink.bytes.sink, NULL);
+    if (rc == 0)
+        *bytes = bytes_sink_take(&sink.bytes);
+    else
+        bytes_sink_fini(&sink.bytes);
+    if (job->bulk->batch.completed) /* what was really received */
+        job_hold(job, rc == 0 ? bytes->size : 0);
+    return rc;
+}
+
+static int cat_look(struct bulk *bulk, struct larder_item *item, const char *path)
+{
+    struct larder_fs *fs = bulk->fs;
+    struct bytes_sink sink;
+    bytes_sink_init(&sink);
+    int rc = layer_look_read(fs->instance, path, item->range, &fs->terms, &sink.sink, NULL);
+    if (rc == 0)
+        item->bytes = bytes_sink_take(&sink);
+    bytes_sink_fini(&sink);
+    return rc;
+}
+
+static int cat(struct larder_fs *fs, struct larder_item *items, size_t count, bool joins,
+               const struct larder_batch *batch)
+{
+    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = cat_job, .joins = joins};
+    /* In a task the reads themselves look first, and leave large ones to a worker. */
+    bulk.look = edge_where(fs->instance->loop) == EDGE_THREAD ? cat_look : NULL;
+    for (size_t i = 0; i < count; i++)
+        items[i].bytes = (struct larder_bytes){0};
+    return bulk_run(&bulk, batch);
+}
+
+int larder_cat(struct larder_fs *fs, struct larder_item *items, size_t count,
+               const struct larder_batch *batch)
+{
+    return cat(fs, items, count, false, batch);
+}
+
+int larder_cat_ranges(struct larder_fs *fs, struct larder_item *items, size_t count,
+                      const struct larder_batch *batch)
+{
+    return cat(fs, items, count, true, batch);
+}
+
+/* ---- pipe ---- */
+
+static int CO_FN pipe_job(struct job *job, const char *path)
+{
+    struct instance *instance = job->bulk->fs->instance;
+    const struct larder_bytes *bytes = &job->items[0]->bytes;
+    struct source source;
+    int rc = source_of(&source, path, bytes->data, bytes->size);
+    if (rc < 0)
+        return rc;
+    unsigned flags = job->bulk->flags & LARDER_CREATE;
+    rc = layer_write(instance, path, &source, flags, NULL);
+    if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS))
+        return rc;
+    rc = dirs_make_parents(instance, path);
+    return rc < 0 ? rc : layer_write(instance, path, &source, flags, NULL);
+}
+
+int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, unsigned flags,
+                const struct larder_batch *batch)
+{
+    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = pipe_job, .flags = flags};
+    if (flags & ~(unsigned)(LARDER_CREATE | LARDER_PARENTS))
+        return fail(-EINVAL, "unknown flags");
+    return bulk_run(&bulk, batch);
+}
+
+/* ---- rm ---- */
+
+static int CO_FN rm_job(struct job *job, const char *path)
+{
+    int status = 0;
+    int rc = layer_remove(job->bulk->fs->instance, &path, 1, &status);
+    return rc < 0 ? rc : status;
+}
+
+int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
+                    const struct larder_batch *batch)
+{
+    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = rm_job};
+    return bulk_run(&bulk, batch);
+}
+
+/* ---- sizes ---- */
+
+static void take_size(struct bulk *bulk, const struct larder_item *item, struct answer *answer)
+{
+    bulk->sizes[item - bulk->items] = answer->info.size;
+    answer_free(answer);
+}
+
+static int CO_FN size_job(struct job *job, const char *path)
+{
+    struct larder_fs *fs = job->bulk->fs;
+    struct answer answer = {0};
+    int rc = layer_info(fs->instance, path, &fs->terms, &answer);
+    if (rc == 0)
+        take_size(job->bulk, job->items[0], &answer);
+    return rc;
+}
+
+static int size_look(struct bulk *bulk, struct larder_item *item, const char *path)
+{
+    struct answer answer = {0};
+    int rc = layer_look_info(bulk->fs->instance, path, &bulk->fs->terms, &answer);
+    if (rc == 0)
+        take_size(bulk, item, &answer);
+    return rc;
+}
+
+int larder_sizes(struct larder_fs *fs, struct larder_item *items, size_t count, int64_t sizes[],
+                 const struct larder_batch *batch)
+{
+    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = size_job, .sizes = sizes};
+    bulk.look = edge_where(fs->instance->loop) == EDGE_THREAD ? size_look : NULL;
+    for (size_t i = 0; i < count; i++)
+        sizes[i] = LARDER_SIZE_UNKNOWN;
+    return bulk_run(&bulk, batch);
+}
