@@ -17,8 +17,8 @@
  * Code in a task must not block in other ways (sleep, read a pipe, take a lock that is held for long): it would stop
  * every task of its loop. A task has 256 KiB of stack.
  *
- * After fork() the child has a default loop of its own, made when first used; loops that it inherited are unusable
- * there (-ECHILD) and are not to be closed.
+ * After fork() the child has a default loop of its own, made when first used, and filesystems that were opened on the
+ * default loop (NULL) go on there. All other loops that it inherited are unusable (-ECHILD), and are not to be closed.
  */
 #include <stdint.h>
 

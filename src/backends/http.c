@@ -316,7 +316,7 @@ static int make_site(struct http_instance *http, const char *user, const char *p
     http->instance.identity = make_identity(http, config.user);
     if (!http->instance.identity)
         return fail_memory();
-    return http_site_new(instance->loop, &config, &http->site);
+    return http_site_new(&config, &http->site);
 }
 
 static int make_path(const struct uri *uri, char **out)

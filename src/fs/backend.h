@@ -218,7 +218,7 @@ struct instance {
     const struct backend *backend;
     struct larder_capabilities can;
     struct larder_fs *next;   /* views: the filesystem behind, its root is "" */
-    struct larder_loop *loop; /* ASYNC: a reference */
+    struct larder_loop *loop; /* ASYNC: a reference; NULL: the default one, which a fork's child has anew */
     char *identity;       /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
                                  options say, and of no secret itself. A view's is its next's. mem */
     char **option_values; /* as the table's options: what was given, mem, or NULL */

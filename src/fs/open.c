@@ -101,7 +101,7 @@ int instance_open(const struct backend *backend, struct larder_loop *loop, const
         rc = fail_memory();
     if (rc == 0)
         rc = options_take(backend, options, innermost, instance->option_values);
-    if (rc == 0 && backend->kind == ASYNC)
+    if (rc == 0 && loop && backend->kind == ASYNC)
         rc = loop_choose(loop, &instance->loop);
     if (rc == 0)
         rc = backend->open(instance, url, path);

@@ -259,7 +259,7 @@ static bool is_set_up_for(const struct exchange *exchange, const void *site)
 static int transfer_new(struct http_site *site, struct http_transfer **out)
 {
     struct client *client;
-    int rc = client_get(site->loop, &client);
+    int rc = client_get(task_loop(task_current()), &client);
     if (rc < 0)
         return rc;
     struct exchange *idle = client_take(client, is_set_up_for, site);

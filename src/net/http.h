@@ -37,8 +37,8 @@ struct http_config {
     const char *unix_socket;
     const char *user_agent; /* NULL: larder/VERSION */
 };
-/* Copies the config. Any thread. -EINVAL: it cannot be. */
-int http_site_new(struct larder_loop *loop, const struct http_config *config, struct http_site **out);
+/* Copies the config. Any thread. -EINVAL: it cannot be. All its transfers are of one loop. */
+int http_site_new(const struct http_config *config, struct http_site **out);
 /* Any thread; no transfer is open. NULL is fine. */
 void http_site_free(struct http_site *site);
 

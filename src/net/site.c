@@ -15,7 +15,7 @@ void http_site_free(struct http_site *site)
 {
     if (!site)
         return;
-    assert(site->live == 0);
+    assert(site->live == 0 || site->generation != process_generation());
     char *const texts[] = {site->user,    site->password,    site->bearer,
                            site->ca_file, site->client_cert, site->client_key,
                            site->proxy,   site->unix_socket, site->user_agent};
@@ -58,7 +58,7 @@ static bool copy_text(char **out, const char *text)
     return !text || *out;
 }
 
-int http_site_new(struct larder_loop *loop, const struct http_config *config, struct http_site **out)
+int http_site_new(const struct http_config *config, struct http_site **out)
 {
     static atomic_uint_fast64_t serials;
     struct http_site *site = mem_zero(sizeof *site);
@@ -67,7 +67,7 @@ int http_site_new(struct larder_loop *loop, const struct http_config *config, st
         mem_free(site);
         return fail_memory();
     }
-    site->loop = loop;
+    site->generation = process_generation();
     site->serial = atomic_fetch_add(&serials, 1) + 1;
     site->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 30000;
     site->stall_timeout_ms = config->stall_timeout_ms > 0 ? config->stall_timeout_ms : 60000;
@@ -97,9 +97,21 @@ static unsigned live_max(const struct http_site *site)
     return site->multiplexed ? site->connections_max * STREAMS_MAX : site->connections_max;
 }
 
+/* In a fork's child none of the parent's transfers goes on, nor do those who waited for their turn. */
+static void site_make_ours(struct http_site *site)
+{
+    if (site->generation == process_generation())
+        return;
+    site->generation = process_generation();
+    site->live = 0;
+    site->multiplexed = false;
+    waiters_init(&site->turn);
+}
+
 /* Rather than in curl's own queue: here it is known whose turn is next, and a cancel needs no curl. */
 int CO_FN site_enter(struct http_site *site)
 {
+    site_make_ours(site);
     while (site->live >= live_max(site)) {
         int rc = waiters_wait(&site->turn);
         if (rc < 0) {

@@ -7,7 +7,6 @@
 #include "net/http.h"
 
 struct http_site {
-    struct larder_loop *loop;
     uint64_t serial; /* of all sites of the process: what an easy handle was set up for */
     char *user, *password, *bearer, *ca_file, *client_cert, *client_key, *proxy, *unix_socket, *user_agent;
     struct curl_slist *headers;
@@ -15,7 +14,8 @@ struct http_site {
     unsigned connections_max;
     bool http1, insecure, netrc;
 
-    /* loop only */
+    /* loop only; a fork's child has its own loop, and begins anew */
+    uint32_t generation; /* of the process that `live` and `turn` are about */
     unsigned live;
     bool multiplexed; /* it has answered by HTTP/2 */
     struct waiters turn;

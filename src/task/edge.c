@@ -47,8 +47,10 @@ struct edge_call {
 enum edge edge_where(const struct larder_loop *loop)
 {
     struct here *now = here();
-    if (now->task != NULL)
-        return now->task->loop == loop ? EDGE_TASK : EDGE_FOREIGN;
+    if (now->task != NULL) {
+        const struct larder_loop *ours = now->task->loop;
+        return ours == loop || (loop == NULL && ours->is_default) ? EDGE_TASK : EDGE_FOREIGN;
+    }
     return now->loops > 0 ? EDGE_CALLBACK : EDGE_THREAD;
 }
 

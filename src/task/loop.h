@@ -53,7 +53,7 @@ void loop_later(struct larder_loop *loop, struct post *post);
  *   a loop's thread outside a task               CALLBACK  -EDEADLK                          -EDEADLK
  */
 enum edge { EDGE_THREAD, EDGE_TASK, EDGE_FOREIGN, EDGE_CALLBACK };
-enum edge edge_where(const struct larder_loop *loop);
+enum edge edge_where(const struct larder_loop *loop); /* NULL: the default one */
 /* -EDEADLK with a text that says why, for `what`. */
 int edge_refuse(enum edge where, const char *what);
 

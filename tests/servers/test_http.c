@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/backends.h"
@@ -661,6 +662,35 @@ static void a_loop_closes_with_its_connections(void **state)
     free(url);
 }
 
+/* The parent's call holds the only connection while it forks; the child has a loop, and a turn, of its own. */
+static void a_forks_child_goes_on_with_its_handles(void **state)
+{
+    struct larder_fs *fs = open_plain(""), *narrow;
+    struct larder_task *task;
+    int status = -1;
+    larder_fs_free(fs);
+    if (UNDER_TSAN || UNDER_ASAN) /* whose own locks a fork may find held */
+        skip();
+    narrow = open_url(nginx_url(nginx), "/slow", (const char *const[]){"max_connections=1", NULL});
+    tree_write_content(nginx_root(nginx), "slow.bin", 1 << 20, SEED);
+    assert_ok(larder_spawn(NULL, read_slow, &(struct slow){narrow, "slow.bin"}, NULL, NULL, &task));
+    usleep(50000);
+    pid_t child = fork();
+    if (child == 0) {
+        struct larder_bytes bytes = {0};
+        int rc = larder_cat_file(narrow, "file.bin", NULL, &bytes);
+        bool whole = rc == 0 && bytes.size == SIZE && content_matches(bytes.data, SIZE, SEED, 0);
+        larder_bytes_free(&bytes);
+        larder_fs_free(narrow);
+        exit(whole ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    larder_cancel(task);
+    assert_status(-ECANCELED, larder_join(task));
+    larder_fs_free(narrow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -691,6 +721,7 @@ int main(void)
         cmocka_unit_test(a_transfer_that_is_cancelled_ends_at_once_and_harms_no_other),
         cmocka_unit_test(a_call_that_waits_for_its_turn_can_be_cancelled),
         cmocka_unit_test(a_loop_closes_with_its_connections),
+        cmocka_unit_test(a_forks_child_goes_on_with_its_handles),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
