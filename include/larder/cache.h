@@ -52,6 +52,7 @@ struct larder_cache_stats {
     uint64_t hits, misses; /* reads and infos, by every process, since the store was made */
     uint64_t hit_bytes, miss_bytes;
 };
+/* -EROFS: the directory cannot be used (the log says why). */
 LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out);
 
 /* Forget what is stored of `path` and everything below it. `fs` is any handle on the place; NULL: of every place. */

@@ -316,7 +316,8 @@ int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *ou
 {
     struct larder_cache_stats stats = {.size = out->size, .dir = cache->dir};
     struct scan scan = {.store = cache->store, .stats = &stats, .from = {.size = 1}};
-    int rc = cache->store ? blocking(scan_all, &scan, cache->dir) : 0;
+    int rc = cache->store ? blocking(scan_all, &scan, cache->dir)
+                          : fail(-EROFS, "cache %s: it cannot be used", cache->dir);
     if (rc == 0)
         memcpy(out, &stats, out->size < sizeof stats ? out->size : sizeof stats);
     return rc;

@@ -191,7 +191,7 @@ int offline_info(struct view *view, struct store *store, const char *path, struc
         return give_directory(out);
     int rc = ask_listings(view, store, path, &found);
     if (rc == -ENONET)
-        return fail(rc, "%s: offline, and not in the cache", path);
+        return fail(rc, "%s: offline, and not in the cache", path_shown(path));
     if (rc == 0)
         *out = found;
     return rc;

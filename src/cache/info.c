@@ -88,8 +88,9 @@ int fetch_info(struct instance *instance, const char *path, const struct terms *
     struct reading r = {.view = view, .store = store, .path = path, .terms = terms, .known_age_ms = -1};
     struct answer answer = {0};
     if (!store)
-        return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
-                                          : layer_info(view_next(view), path, terms, out);
+        return view->mode == MODE_OFFLINE
+                   ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
+                   : layer_info(view_next(view), path, terms, out);
     int rc = hit_info(view, store, path, terms, out);
     if (rc != -EAGAIN)
         return rc;

@@ -295,7 +295,7 @@ static int CO_FN offline_list(struct view *view, struct store *store, const char
     if (rc < 0)
         return rc;
     return file ? fail(-ENOTDIR, "%s: a file", path)
-                : fail(-ENONET, "%s: offline, and its listing is not in the cache", path);
+                : fail(-ENONET, "%s: offline, and its listing is not in the cache", path_shown(path));
 }
 
 static bool may_fall_back(int rc)
@@ -365,8 +365,9 @@ static int CO_FN list_page(struct view *view, const char *path, const struct ter
     struct store *store = view_store(view);
     struct listing_cursor *at = cursor->state;
     if (!store)
-        return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline, and there is no cache", path)
-                                          : layer_list(view_next(view), path, terms, cursor, page, out);
+        return view->mode == MODE_OFFLINE
+                   ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
+                   : layer_list(view_next(view), path, terms, cursor, page, out);
     if (at && at->stored)
         return stored_page(at, cursor, page, out);
     if (at)

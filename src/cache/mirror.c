@@ -354,12 +354,10 @@ static int CO_FN run(struct mirror *mirror)
     waiters_init(&mirror->room);
     int rc = group_add(&mirror->group, work_task, mirror);
     int served = edge_mail_serve(&mirror->mail, &mirror->group);
-    int joined = group_join(&mirror->group);
     int flushed = writer_flush_wait(mirror->store);
     if (must_stop(mirror))
         return 0; /* the mirror's own status says why */
-    rc = rc < 0 ? rc : served < 0 ? served : joined;
-    return rc < 0 ? rc : flushed;
+    return served < 0 ? served : rc < 0 ? rc : flushed;
 }
 
 static int CO_EDGE run_task(void *arg)

@@ -104,7 +104,7 @@ static int look_info(struct instance *instance, const char *path, const struct t
     if (rc != -EAGAIN || view->mode != MODE_OFFLINE)
         return rc;
     return store ? offline_info(view, store, path, out)
-                 : fail(-ENONET, "%s: offline, and there is no cache", path);
+                 : fail(-ENONET, "%s: offline, and there is no cache", path_shown(path));
 }
 
 static int look_read(struct instance *instance, const char *path, const struct larder_range *range,

@@ -41,6 +41,12 @@ static inline struct instance *view_next(const struct view *view)
     return view->instance.next->instance;
 }
 
+/* For texts. */
+static inline const char *path_shown(const char *path)
+{
+    return *path ? path : "the root";
+}
+
 /* Is it still right, as far as terms and record say? */
 bool hit_is_fresh(const struct view *view, const struct record *record, const struct terms *terms);
 /* May it be used although the place cannot be asked? */

@@ -259,10 +259,9 @@ static int CO_FN run_todo(struct bulk *bulk)
     for (size_t i = 0; rc == 0 && i < jobs; i++)
         rc = group_add(&bulk->group, work_task, bulk);
     int served = edge_mail_serve(&bulk->mail, &bulk->group);
-    int joined = group_join(&bulk->group);
     if (must_stop(bulk))
         return 0; /* the batch's own status says why */
-    return rc < 0 ? rc : served < 0 ? served : joined;
+    return served < 0 ? served : rc;
 }
 
 static int CO_EDGE todo_task(void *arg)

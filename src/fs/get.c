@@ -146,8 +146,8 @@ static int open_temporary(void *arg)
 {
     struct get_call *call = arg;
     struct stat st;
-    if (file_seam.stat(call->local, &st) == 0 && S_ISDIR(st.st_mode))
-        return fail(-EISDIR, "%s: a directory", call->local);
+    if (file_seam.stat(call->local, &st) == 0 && !S_ISREG(st.st_mode))
+        return fail(S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL, "%s: not a regular file", call->local);
     call->fd = file_seam.open(call->temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
     return call->fd < 0 ? fail_errno(errno, "%s", call->local) : 0;
 }
@@ -225,8 +225,7 @@ static int CO_FN get_with_mail(struct get_call *call)
     group_init(&call->group, GROUP_FIRST, 0);
     int rc = group_add(&call->group, get_child, call);
     int served = edge_mail_serve(&call->mail, &call->group);
-    int joined = group_join(&call->group);
-    return rc < 0 ? rc : joined < 0 ? joined : served;
+    return served < 0 ? served : rc;
 }
 
 static int CO_EDGE get_task(void *arg)

@@ -176,8 +176,7 @@ static int CO_FN read_with_mail(struct stream *stream)
     group_init(&stream->group, GROUP_FIRST, 0);
     int rc = group_add(&stream->group, read_child, stream);
     int served = edge_mail_serve(&stream->mail, &stream->group);
-    int joined = group_join(&stream->group);
-    return rc < 0 ? rc : joined < 0 ? joined : served;
+    return served < 0 ? served : rc;
 }
 
 static int CO_EDGE read_task(void *arg)

@@ -14,6 +14,7 @@
  *   any other    -EIO of 4xx and 5xx, else -EPROTO
  */
 #include <errno.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -130,7 +131,10 @@ int http_fail_transport(const struct http_transfer *transfer)
         return fail_memory();
     if (transfer->headers_done && status == -ECONNRESET)
         return cut_body(transfer);
-    const char *why = transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(result);
+    const char *proxy = transfer->site->proxy;
+    /* curl's own words, but where they quote the proxy's URL and so perhaps a password. */
+    bool quotes = proxy && *proxy && strstr(transfer->curl_text, proxy);
+    const char *why = transfer->curl_text[0] && !quotes ? transfer->curl_text : curl_easy_strerror(result);
     return http_fail(transfer, status, "%s", why);
 }
 

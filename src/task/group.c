@@ -118,6 +118,7 @@ int group_join(struct group *group)
         group_wait(group);
     rc = group_status(group);
     mem_free(take(group->text));
+    group->cancelled = true; /* over: a cancel that comes late, by a reply, finds nothing to do */
     return self->cancelled ? task_interrupted(self) : rc;
 }
 

@@ -25,6 +25,11 @@ bool loop_here(const struct larder_loop *loop)
            loop->generation == process_generation();
 }
 
+bool loop_is_busy(const struct larder_loop *loop)
+{
+    return !list_empty(&loop->ready);
+}
+
 struct uv_loop_s *loop_uv(struct larder_loop *loop)
 {
     return loop->uv;

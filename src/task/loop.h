@@ -16,6 +16,8 @@ struct post {
 /* Never waits. -ECHILD: the loop is a fork's parent's; -ECANCELED: the loop has ended its tasks. No text. */
 int loop_post(struct larder_loop *loop, struct post *post);
 bool loop_here(const struct larder_loop *loop); /* is this the loop's thread? */
+/* Loop's thread: will another task run before the next poll? Then what can be done for many at once may wait for it. */
+bool loop_is_busy(const struct larder_loop *loop);
 struct uv_loop_s *loop_uv(struct larder_loop *loop);
 
 /* References keep the memory, not the loop's life. */
@@ -70,7 +72,7 @@ int edge_run(struct larder_loop *loop, larder_task_fn *fn, void *arg);
  *     edge_mail_open(&mail)                         in the task that the call runs in
  *     edge_mail_send(&mail, &letter)                any task of the loop; never waits
  *     edge_mail_serve(&mail, group)                 the calling task: open letters until the group is empty. On a
- *                                                   thread's call the thread opens them, and this joins the group.
+ *                                                   thread's call the thread opens them. It joins the group.
  *                                                   When it returns, on either side, every letter was opened and
  *                                                   every reply has run
  * A letter is opened once, in the order sent; `open` may call any public function.
