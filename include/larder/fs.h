@@ -84,6 +84,7 @@ struct larder_capabilities {
     bool parents_required;     /* writing needs the parent directory; else it is made or implied */
     bool persistent;           /* what is written outlives the process */
     uint32_t remove_count_max; /* files that one request may remove */
+    bool links;                /* what is listed as a directory may be a link to one, which rm does not follow */
 };
 /* Borrowed from `fs`. */
 LARDER_API const struct larder_capabilities *larder_fs_capabilities(const struct larder_fs *fs);
@@ -314,7 +315,8 @@ LARDER_API LARDER_WAITS int larder_pipe(struct larder_fs *fs, struct larder_item
 /* Remove many files (of items, only path and status count). */
 LARDER_API LARDER_WAITS int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
                                             const struct larder_batch *batch);
-/* Remove a file, or with `recursive` a directory and all below it. -ENOENT: missing. (fsspec: rm) */
+/* Remove a file, or with `recursive` a directory and all below it; of a link only itself. -ENOENT: missing. (fsspec: rm)
+ */
 LARDER_API LARDER_WAITS int larder_rm(struct larder_fs *fs, const char *path, bool recursive);
 
 #ifdef __cplusplus

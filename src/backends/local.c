@@ -446,7 +446,8 @@ static int local_open(struct instance *instance, const char *url, char **path)
                                                  .real_directories = true,
                                                  .parents_required = true,
                                                  .persistent = true,
-                                                 .remove_count_max = 1};
+                                                 .remove_count_max = 1,
+                                                 .links = true};
     instance->identity = mem_dup("file:");
     return instance->identity ? absolute_path(typed, path) : fail_memory();
 }

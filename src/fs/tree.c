@@ -123,9 +123,58 @@ static int remove_directories(struct larder_fs *fs, const char *path, const stru
     return 0;
 }
 
-int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
+/* 1: at `path` there is a directory indeed; 0: there was a link to one, and it is gone. */
+static int remove_link(struct larder_fs *fs, const char *path)
+{
+    int rc = larder_rm_file(fs, path);
+    if (rc == -EISDIR)
+        return error_finish(1, NULL);
+    return rc == -ENOENT ? error_finish(0, NULL) : rc;
+}
+
+static int take_entry(struct larder_fs *fs, const char *path, struct larder_walk *walk, const char *dir,
+                      const struct larder_info *entry, struct entries_builder *builder)
+{
+    if (entry->type == LARDER_DIRECTORY && larder_fs_capabilities(fs)->links) {
+        autofree char *parent = path_join(path, dir);
+        autofree char *full = parent ? path_join(parent, entry->name) : NULL;
+        int rc = full ? remove_link(fs, full) : fail_memory();
+        if (rc == 0)
+            larder_walk_prune(walk);
+        if (rc <= 0)
+            return rc;
+    }
+    return entries_add_below(builder, dir, entry);
+}
+
+/* All that is below `path`, sorted. Links to directories are removed when they are met: nobody goes into them. */
+static int find_all(struct larder_fs *fs, const char *path, struct larder_entries *found)
 {
     struct larder_find_options options = {.size = sizeof options, .dirs = true};
+    struct entries_builder builder = {0};
+    const struct larder_info *entry;
+    struct larder_walk *walk;
+    const char *dir;
+    int rc = larder_walk_open(fs, path, &options, &walk);
+    if (rc < 0)
+        return rc;
+    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
+        rc = take_entry(fs, path, walk, dir, entry, &builder);
+        if (rc < 0)
+            break;
+    }
+    larder_walk_free(walk);
+    if (rc < 0) {
+        entries_discard(&builder);
+        return rc;
+    }
+    entries_finish(&builder, found);
+    entries_sort(found);
+    return 0;
+}
+
+int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
+{
     struct larder_entries found = {0};
     autofree char *clean = NULL;
     int rc = path_resolve("", path, &clean, NULL);
@@ -134,8 +183,10 @@ int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
     rc = larder_isdir(fs, clean);
     if (rc == 0 || !recursive)
         return rc < 0 ? rc : larder_rm_file(fs, clean);
+    if (rc > 0 && *clean && larder_fs_capabilities(fs)->links && (rc = remove_link(fs, clean)) == 0)
+        return 0;
     if (rc > 0)
-        rc = larder_find(fs, clean, &options, &found);
+        rc = find_all(fs, clean, &found);
     if (rc == 0)
         rc = remove_files(fs, clean, &found);
     if (rc == 0)
