@@ -45,6 +45,8 @@ bool path_is_segment(const char *name)
 
 int path_resolve(const char *root, const char *path, char **out, bool *directory)
 {
+    if (!path)
+        return fail(-EINVAL, "no path");
     const char *start = path + strspn(path, "/");
     size_t size = strlen(start);
     bool slash = start > path && size == 0;

@@ -101,13 +101,18 @@ static int work_call(void *arg)
     return work->rc;
 }
 
-/* A call that was cancelled while its worker went on may have results all the same: a failure has none. */
+/*
+ * A call that was cancelled while its worker went on may have results all the same: a failure has none. But a listing's
+ * cursor has moved past its page, which nobody could ask for again: the next wait will tell of the cancel.
+ */
 static int CO_FN on_worker(struct layer_call *call)
 {
     struct worker_call work = {call, -ECANCELED};
     int rc = offload(work_call, &work);
     if (rc >= 0 || work.rc < 0)
         return rc;
+    if (call->operation == LAYER_LIST)
+        return work.rc;
     answer_free(call->out);
     larder_entries_free(call->page);
     return rc;

@@ -39,7 +39,7 @@ static bool is_word(const char *word, const char *text, size_t size)
 const struct backend *backend_by_name(const char *name, size_t size)
 {
     for (size_t i = 0; i < known_count; i++)
-        if (is_word(known[i]->name, name, size))
+        if (strlen(known[i]->name) == size && memcmp(known[i]->name, name, size) == 0)
             return known[i];
     return NULL;
 }

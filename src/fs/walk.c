@@ -175,18 +175,17 @@ int larder_ls(struct larder_fs *fs, const char *path, struct larder_entries *out
 static int walk_new(struct larder_fs *fs, char *root, const char *top,
                     const struct larder_find_options *options, struct larder_walk **out)
 {
-    static const struct larder_find_options defaults = {.size = sizeof defaults};
     struct larder_walk *walk = mem_zero(sizeof *walk);
     struct walk_dir *dir = dir_new("", top, 1);
-    if (!walk || !dir || !root) {
+    int rc = walk && dir && root ? tuning_take(&walk->options, sizeof walk->options, options) : fail_memory();
+    if (rc < 0) {
         mem_free(walk);
         mem_free(root);
         dir_free(dir);
-        return fail_memory();
+        return rc;
     }
     walk->fs = larder_fs_ref(fs);
     walk->root = root;
-    walk->options = options ? *options : defaults;
     if (!walk->options.jobs_max)
         walk->options.jobs_max = JOBS_DEFAULT;
     list_init(&walk->todo);
@@ -256,9 +255,14 @@ void larder_walk_prune(struct larder_walk *walk)
 /* What was there when its parent was listed may be gone when its turn comes, and nothing is below a missing root. */
 static int CO_FN walk_list(struct larder_walk *walk, struct walk_dir *dir)
 {
+    struct deadline deadline;
     autofree char *full = path_join(walk->root, dir->path);
-    int rc = full ? list_page(walk->fs, full, "", &dir->cursor, &dir->page) : fail_memory();
-    if (rc == -ECANCELED || rc == -ETIMEDOUT)
+    if (!full)
+        return fail_memory();
+    deadline_begin(&deadline, walk->fs->timeout_ms > 0 ? (uint64_t)walk->fs->timeout_ms : 0);
+    int rc = list_page(walk->fs, full, "", &dir->cursor, &dir->page);
+    rc = deadline_end(&deadline, rc, full);
+    if (rc == -ECANCELED)
         return rc; /* the call's end, not the directory's: it stays to be done */
     dir->listed = true;
     if (rc == -ENOENT) {
@@ -302,7 +306,7 @@ static int walk_fetch(struct larder_walk *walk)
     size_t count_max = walk->options.jobs_max < 64 ? walk->options.jobs_max : 64;
     for (; node != &walk->todo && call.count < count_max; node = node->prev)
         call.dirs[call.count++] = container_of(node, struct walk_dir, node);
-    int rc = enter_task(walk->fs, walk->root, fetch_task, &call);
+    int rc = enter_task_untimed(walk->fs, walk->root, fetch_task, &call); /* the timeout is each listing's */
     for (size_t i = 0; i < call.count; i++) {
         struct walk_dir *dir = call.dirs[i];
         if (!dir->listed)
@@ -386,6 +390,7 @@ static int walk_self(struct larder_walk *walk, const char **dir, const struct la
 
 int larder_walk_next(struct larder_walk *walk, const char **dir, const struct larder_info **entry)
 {
+    error_clear();
     if (walk->self != WALK_BELOW) {
         int rc = walk_self(walk, dir, entry);
         if (rc != 0)

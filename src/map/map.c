@@ -13,6 +13,8 @@
 
 int key_check(const char *key)
 {
+    if (!key)
+        return fail(-EINVAL, "no key");
     if (!path_is_key(key))
         return fail(-EINVAL,
                     "\"%s\" is not a key: a path below the map, without empty segments, \".\" and \"..\"",

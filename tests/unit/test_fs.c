@@ -3,6 +3,8 @@
 #include "test.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +12,11 @@
 
 #include "alloc_fault.h"
 #include "backends/backends.h"
+#include "base/seams.h"
 #include "fs/fs.h"
 #include "fs/option.h"
+#include "tmpdir.h"
+#include "tree.h"
 
 static int open_url(const char *url, const char *const options[], struct larder_fs **fs, char **path)
 {
@@ -80,12 +85,14 @@ static void wrong_options_are_refused_by_name(void **state)
 {
     struct larder_fs *fs = NULL;
     const char *const unknown[] = {"local.snyc=1", NULL}, *const layer[] = {"lokal.sync=1", NULL};
+    const char *const other_case[] = {"Local.sync=1", NULL};
     const char *const value[] = {"sync=perhaps", NULL}, *const form[] = {"sync", NULL};
     const char *const elsewhere[] = {"memory.x=1", NULL}, *const good[] = {"local.sync=yes", NULL};
     assert_int_equal(open_url("/tmp", unknown, &fs, NULL), -EINVAL);
     assert_non_null(strstr(larder_error(), "snyc"));
     assert_int_equal(open_url("/tmp", layer, &fs, NULL), -EINVAL);
     assert_non_null(strstr(larder_error(), "lokal"));
+    assert_int_equal(open_url("/tmp", other_case, &fs, NULL), -EINVAL);
     assert_int_equal(open_url("/tmp", value, &fs, NULL), -EINVAL);
     assert_non_null(strstr(larder_error(), "perhaps"));
     assert_int_equal(open_url("/tmp", form, &fs, NULL), -EINVAL);
@@ -200,6 +207,66 @@ static void memory_that_runs_out_is_an_error_and_no_leak(void **state)
     larder_fs_free(fs);
 }
 
+/* ---- a walk is cancelled while a worker lists ---- */
+
+#define MANY 2500 /* of a page's 1000 entries */
+
+static struct larder_walk *walk;
+static struct larder_task *walker;
+static atomic_uint names_read;
+
+static struct dirent *cancel_and_read(DIR *dir)
+{
+    if (atomic_fetch_add(&names_read, 1) == 1500)
+        larder_cancel(walker);
+    return readdir(dir);
+}
+
+static int count_entries(void *arg)
+{
+    const char *dir;
+    const struct larder_info *entry;
+    int *count = arg, rc;
+    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0)
+        ++*count;
+    return rc;
+}
+
+static void a_missing_argument_is_refused(void **state)
+{
+    struct larder_fs *fs;
+    struct larder_bytes bytes;
+    struct larder_find_options unsized = {.dirs = true};
+    assert_ok(open_url("memory://x", NULL, &fs, NULL));
+    assert_int_equal(larder_cat_file(fs, NULL, NULL, &bytes), -EINVAL);
+    assert_int_equal(larder_walk_open(fs, "", &unsized, &walk), -EINVAL);
+    larder_fs_free(fs);
+}
+
+static void a_cancelled_walk_goes_on_with_nothing_lost(void **state)
+{
+    struct file_seam seam = file_seam;
+    struct larder_fs *fs;
+    char *tmp = tmpdir_make(), name[16];
+    int count = 0;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "f%d", i);
+        tree_write(tmp, name, "", 0);
+    }
+    assert_ok(open_url(tmp, NULL, &fs, NULL));
+    assert_ok(larder_walk_open(fs, "", NULL, &walk));
+    file_seam.readdir = cancel_and_read;
+    assert_ok(larder_spawn(NULL, count_entries, &count, NULL, NULL, &walker));
+    assert_status(-ECANCELED, larder_join(walker));
+    file_seam = seam;
+    assert_ok(count_entries(&count));
+    assert_string_equal(larder_error(), "");
+    assert_int_equal(count, MANY);
+    larder_walk_free(walk);
+    larder_fs_free(fs);
+    tmpdir_remove(tmp);
+}
+
 static int register_backends(void **state)
 {
     backend_register(&memory_backend);
@@ -219,6 +286,8 @@ int main(void)
         cmocka_unit_test(no_path_leaves_the_root_of_a_handle),
         cmocka_unit_test(ranges_mean_what_python_slices_mean),
         cmocka_unit_test(memory_that_runs_out_is_an_error_and_no_leak),
+        cmocka_unit_test(a_missing_argument_is_refused),
+        cmocka_unit_test(a_cancelled_walk_goes_on_with_nothing_lost),
     };
     return cmocka_run_group_tests(tests, register_backends, NULL);
 }
