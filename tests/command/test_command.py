@@ -247,6 +247,48 @@ class Local(Case):
         self.larder('get', tree, self.dir / 'out', code=1)
         self.assertEqual(sorted(os.listdir(self.dir)), ['copy', 'out', 'tree'])
 
+    def test_glob(self):
+        tree = self.tree({'f1': b'1', 'f2': b'2', 'd/g1': b'3', 'd/e/h1': b'4', 'q[1]': b'5', 'q1': b'6'})
+        found = lambda pattern, *more, **how: self.lines('glob', f'{tree}/{pattern}', *more, **how)
+        full = lambda *names: [f'{tree}/{name}' for name in names]
+        self.assertEqual(found('*'), full('d', 'f1', 'f2', 'q1', 'q[1]'))
+        self.assertEqual(found('*/'), full('d'))
+        self.assertEqual(found('d/**'), full('d', 'd/e', 'd/e/h1', 'd/g1'))
+        self.assertEqual(found('**/h?'), full('d/e/h1'))
+        self.assertEqual(found('**/*1', '--maxdepth', 2), full('d/g1', 'f1', 'q1'))
+        self.assertEqual(found('f1'), full('f1'))
+        self.assertEqual(found('none*', code=3), [])
+        self.assertEqual(found('none', code=3), [])
+        self.assertEqual(found('a**', code=2), [])
+        self.assertEqual(self.lines('glob', 'd/*', cwd=tree), ['d/e', 'd/g1'])
+        self.assertEqual(self.lines('glob', f'file://{tree}/[f]*'), [f'file://{tree}/f1', f'file://{tree}/f2'])
+        self.assertEqual([entry['name'] for entry in self.objects('glob', f'{tree}/f*')], full('f1', 'f2'))
+        self.assertEqual(self.larder('glob', '-0', f'{tree}/f*'), b''.join(f'{n}\0'.encode() for n in full('f1', 'f2')))
+        # The directories above are no part of the pattern, and a name must not turn into a URL.
+        odd = self.tree({'a:b': b'', 'cache::c': b''}, where='[odd] *')
+        self.assertEqual(self.lines('glob', '*', cwd=odd), ['./a:b', './cache::c'])
+
+    def test_patterns_are_expanded_unless_the_name_exists(self):
+        tree = self.tree({'f1': b'1', 'f2': b'2', 'd/f1': b'3', 'q[1]': b'5', 'q1': b'6', 'a*': b'7', 'ab': b'8'})
+        self.assertEqual(self.larder('cat', f'{tree}/f?', f'{tree}/d/*'), b'123')
+        self.assertEqual(self.larder('cat', f'{tree}/q[1]', f'{tree}/a*'), b'57')
+        self.assertEqual(self.larder('cat', f'{tree}/[q]*'), b'65')
+        self.assertEqual(self.larder('cat', f'{tree}/*'), b'7' b'8' b'1' b'2' b'6' b'5')
+        self.larder('cat', '--literal', f'{tree}/f?', code=3)
+        self.assertEqual(self.larder('cat', f'{tree}/none*', f'{tree}/f1', code=5), b'1')
+        self.assertIn('nothing matches', self.stderr)
+        (self.dir / 'out').mkdir()
+        self.larder('get', f'{tree}/f*', self.dir / 'out')
+        self.assertEqual(sorted(os.listdir(self.dir / 'out')), ['f1', 'f2'])
+        self.larder('get', f'{tree}/**/f1', self.dir / 'out', code=1)
+        self.assertIn('same name', self.stderr)
+        self.larder('get', f'{tree}/f*', self.dir / 'copy', code=1)
+        self.larder('get', f'{tree}/none*', self.dir / 'copy', code=3)
+        self.assertFalse((self.dir / 'copy').exists())
+        self.larder('get', f'{tree}/q[1]', self.dir / 'copy')
+        self.assertEqual((self.dir / 'copy').read_bytes(), b'5')
+        self.assertEqual(self.larder('get', f'{tree}/f*', '-'), b'12')
+
     def test_get_replaces_files_only(self):
         tree = self.tree({'a': b'12345'})
         (self.dir / 'file').write_bytes(b'old')
@@ -378,6 +420,27 @@ class Http(Case):
         listed = [name for name in ODD_NAMES if name[0] != '.'] # nginx does not list the others
         self.assertEqual(self.lines('ls', self.url), sorted(listed, key=str.encode))
         self.assertEqual(self.larder('map', 'get', self.url, '--', *ODD_NAMES), ''.join(ODD_NAMES).encode())
+
+    def test_patterns_over_http(self):
+        self.serve({'f1': b'1', 'f2': b'2', 'd/g 1': b'3', 'x?y': b'4', 'p*q': b'5', 'pq': b'6', 'caf\u00e9': b'7'})
+        url = self.url + '/'
+        found = lambda pattern: self.lines('glob', url + pattern)
+        self.assertEqual(found('f*'), [f'{url}f1', f'{url}f2'])
+        self.assertEqual(found('*/*'), [f'{url}d/g%201'])
+        self.assertEqual(found('x*'), [f'{url}x%3Fy'])
+        self.assertEqual(found('c*%C3%A9'), [f'{url}caf%C3%A9'])
+        self.assertEqual(found('p%2A[q]'), [f'{url}p%2Aq'])
+        self.assertEqual(found('f*?token=1'), [f'{url}f1?token=1', f'{url}f2?token=1'])
+        self.assertEqual(self.larder('cat', url + 'f*', url + 'd/*', url + 'x*'), b'1234')
+        self.assertEqual(self.larder('cat', url + 'p*q'), b'5')
+        self.assertEqual(self.larder('cat', url + '[p]*q'), b'56')
+        self.larder('cat', url + 'f?', code=3)
+        self.larder('mirror', url)
+        self.server.stop()
+        self.addCleanup(self.server.start)
+        self.assertEqual(self.larder('--offline', 'cat', url + 'f*'), b'12')
+        self.assertEqual(self.lines('--offline', 'glob', url + 'none*', code=3), [])
+        self.larder('glob', url + 'f*', code=1)
 
     def test_missing_is_3_and_a_failing_server_is_1(self):
         self.larder('cat', f'{self.url}/none', code=3)

@@ -114,9 +114,20 @@ int values_write(const struct values *values, struct outcome *outcome);
 /* All of stdin, NUL behind it; malloc. */
 int read_stdin(char **data, size_t *size);
 
+/* ---- glob.c ---- */
+struct url_list { /* all malloc */
+    char **urls;
+    int count;
+};
+/* Add `url`, or the files that it matches if it is a pattern, names nothing and no --literal was given. DONE, or it
+ * has complained: MISSING when nothing matches. */
+int expand_url(struct cli *cli, const char *url, struct url_list *list);
+void url_list_free(struct url_list *list);
+
 /* ---- commands ---- */
 int command_ls(struct cli *cli);
 int command_find(struct cli *cli);
+int command_glob(struct cli *cli);
 int command_stat(struct cli *cli);
 int command_exists(struct cli *cli);
 int command_cat(struct cli *cli);

@@ -91,20 +91,36 @@ static int cat_place(struct cli *cli, char **urls, int count, const struct larde
     return *code == DONE ? opened : -1;
 }
 
+/* A pattern that matches nothing is an item that is missing, not the end. */
+static int expand_all(struct cli *cli, char **urls, int count, struct url_list *list, struct outcome *outcome)
+{
+    int code = DONE;
+    for (int i = 0; code == DONE && i < count; i++) {
+        code = expand_url(cli, urls[i], list);
+        if (code == MISSING) {
+            outcome_add(outcome, code);
+            code = DONE;
+        }
+    }
+    return code;
+}
+
 int command_cat(struct cli *cli)
 {
     struct larder_range range;
     struct outcome outcome = {0};
     if (cli->range && !parse_range(cli->range, &range))
         return wrong_usage("cat: \"%s\" is not a range such as 0-100, 5-, -100- or -100--20", cli->range);
+    struct url_list list = {0};
+    int code = expand_all(cli, cli->args, cli->arg_count, &list, &outcome);
     progress_begin_output(cli, "cat");
-    int code = DONE;
-    for (int i = 0; code == DONE && i < cli->arg_count;) {
+    for (int i = 0; code == DONE && i < list.count;) {
         int count =
-            cat_place(cli, cli->args + i, cli->arg_count - i, cli->range ? &range : NULL, &outcome, &code);
+            cat_place(cli, list.urls + i, list.count - i, cli->range ? &range : NULL, &outcome, &code);
         i += count;
     }
     progress_end();
+    url_list_free(&list);
     return code == DONE ? outcome_code(&outcome) : code;
 }
 
@@ -213,15 +229,8 @@ static int get_to(const char *url, struct larder_fs *fs, const char *path, const
     return code;
 }
 
-int command_get(struct cli *cli)
+static int get_one(struct cli *cli, const char *url, const char *target)
 {
-    const char *url = cli->args[0], *target = cli->args[1];
-    if (strcmp(target, "-") == 0) {
-        cli->arg_count = 1;
-        return command_cat(cli);
-    }
-    if (!*target)
-        return wrong_usage("get: the destination is empty");
     struct larder_fs *fs;
     char *path;
     int code = cli_open(cli, url, false, &fs, &path);
@@ -232,4 +241,43 @@ int command_get(struct cli *cli)
     larder_free(path);
     larder_fs_free(fs);
     return code;
+}
+
+/* The last segment: what a file is called in the directory that it is put into. */
+static int by_last_segment(const void *a, const void *b)
+{
+    const char *first = strrchr(*(char *const *)a, '/'), *second = strrchr(*(char *const *)b, '/');
+    return strcmp(first ? first + 1 : *(char *const *)a, second ? second + 1 : *(char *const *)b);
+}
+
+/* Several files go into a directory, each under a name of its own. */
+static int check_targets(struct url_list *list, const char *target)
+{
+    if (!is_directory(target, strlen(target)))
+        return complain_of(target, -ENOTDIR, "not a directory, but several files match");
+    qsort(list->urls, (size_t)list->count, sizeof *list->urls, by_last_segment);
+    for (int i = 1; i < list->count; i++)
+        if (by_last_segment(&list->urls[i - 1], &list->urls[i]) == 0)
+            return complain_of(list->urls[i], -EEXIST, "another file that matches has the same name");
+    return DONE;
+}
+
+int command_get(struct cli *cli)
+{
+    const char *target = cli->args[1];
+    struct url_list list = {0};
+    struct outcome outcome = {0};
+    if (strcmp(target, "-") == 0) {
+        cli->arg_count = 1;
+        return command_cat(cli);
+    }
+    if (!*target)
+        return wrong_usage("get: the destination is empty");
+    int code = expand_url(cli, cli->args[0], &list);
+    if (code == DONE && list.count > 1)
+        code = check_targets(&list, target);
+    for (int i = 0; code == DONE && !interrupted() && i < list.count; i++)
+        outcome_add(&outcome, get_one(cli, list.urls[i], target));
+    url_list_free(&list);
+    return code == DONE ? outcome_code(&outcome) : code;
 }

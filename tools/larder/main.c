@@ -78,6 +78,8 @@ static const struct command commands[] = {
     {"ls", "[-l] [-0] URL", "the entries of a directory", command_ls, 1, 1, WITH(DETAILS) | WITH(ZERO)},
     {"find", "[--maxdepth N] [--dirs] [-0] URL", "every file below", command_find, 1, 1,
      WITH(MAXDEPTH) | WITH(DIRS) | WITH(ZERO)},
+    {"glob", "[--maxdepth N] [-0] PATTERN-URL", "what a pattern of * ? [set] ** matches", command_glob, 1, 1,
+     WITH(MAXDEPTH) | WITH(ZERO)},
     {"stat", "URL", "what is known of one entry", command_stat, 1, 1, 0},
     {"exists", "URL", "exit 0 if it is there, 3 if not", command_exists, 1, 1, 0},
     {"cat", "[--range A-B] [--literal] URL...", "files to stdout, in this order", command_cat, 1, INT_MAX,
