@@ -289,6 +289,59 @@ class Local(Case):
         self.assertEqual((self.dir / 'copy').read_bytes(), b'5')
         self.assertEqual(self.larder('get', f'{tree}/f*', '-'), b'12')
 
+    def test_du(self):
+        tree = self.tree({'a': b'12345', 'd/b': b'678', 'd/e/c': b''})
+        self.assertEqual(self.larder('du', tree), b'8\n')
+        self.assertEqual(self.larder('du', tree / 'a'), b'5\n')
+        self.assertEqual(self.lines('du', '-a', tree), ['5\ta', '3\td/b', '0\td/e/c'])
+        self.assertEqual(self.objects('du', tree), [{'size': 8}])
+        self.assertEqual(self.objects('du', '-a', tree / 'd'), [{'name': 'b', 'size': 3}, {'name': 'e/c', 'size': 0}])
+        self.assertEqual(self.larder('du', tree / 'none', code=3), b'')
+
+    def test_head_and_tail(self):
+        tree = self.tree({'a': bytes(range(256)) * 16, 'b': b'xyz'})
+        whole = (tree / 'a').read_bytes()
+        self.assertEqual(self.larder('head', tree / 'a'), whole[:1024])
+        self.assertEqual(self.larder('tail', tree / 'a'), whole[-1024:])
+        self.assertEqual(self.larder('head', '-c', 5, tree / 'a', tree / 'b'), whole[:5] + b'xyz')
+        self.assertEqual(self.larder('tail', '-c', 2, tree / 'a', tree / 'b'), whole[-2:] + b'yz')
+        for command in 'head', 'tail':
+            self.assertEqual(self.larder(command, '-c', 0, tree / 'a'), b'')
+            self.larder(command, '-c', 0, tree / 'none', code=3)
+            self.larder(command, '-c', -1, tree / 'a', code=2)
+
+    def test_rm_removes_what_is_named_and_nothing_else(self):
+        tree = self.tree({'a': b'1', 'b': b'2', 'd/x': b'3', 'd/e/y': b'4', 'q[1]': b'5', 'q1': b'6', 'f1': b'', 'f2': b''})
+        self.tree({'kept': b'7'}, where='outside')
+        (tree / 'd/link').symlink_to(self.dir / 'outside')
+        (tree / 'top').symlink_to(self.dir / 'outside')
+        self.larder('rm', tree / 'a', tree / 'none', tree / 'b', code=5)
+        self.assertIn('none', self.stderr)
+        self.larder('rm', tree / 'd', code=1)
+        self.larder('rm', tree / 'q[1]', f'{tree}/f*')
+        self.assertEqual(sorted(os.listdir(tree)), ['d', 'q1', 'top'])
+        self.larder('rm', '--literal', f'{tree}/q*', code=3)
+        self.larder('rm', f'{tree}/none*', code=3)
+        self.larder('rm', '-r', tree / 'd', tree / 'top')
+        self.assertEqual(os.listdir(tree), ['q1'])
+        self.assertEqual((self.dir / 'outside/kept').read_bytes(), b'7')
+        self.larder('rm', '-r', 'memory://', code=1)
+        self.larder('rm', 'nonsense://x', code=2)
+
+    def test_directories_are_made_and_removed(self):
+        tree = self.tree({'a': b''})
+        self.larder('mkdir', tree / 'd')
+        self.larder('mkdir', tree / 'd', code=1)
+        self.larder('mkdir', tree / 'x/y', code=3)
+        self.larder('mkdir', '-p', tree / 'x/y', tree / 'd')
+        self.assertTrue((tree / 'x/y').is_dir())
+        self.larder('mkdir', '-p', tree / 'a', code=1)
+        self.larder('rmdir', tree / 'x', code=1)
+        self.larder('rmdir', tree / 'x/y', tree / 'x', tree / 'd')
+        self.assertEqual(os.listdir(tree), ['a'])
+        self.larder('rmdir', tree / 'x', code=3)
+        self.larder('rmdir', tree / 'a', code=1)
+
     def test_get_replaces_files_only(self):
         tree = self.tree({'a': b'12345'})
         (self.dir / 'file').write_bytes(b'old')

@@ -21,9 +21,10 @@ struct cli {              /* const once the command runs, but for `cached` */
     char **args; /* behind the command's name */
     int arg_count;
     const char *range;
+    int64_t bytes;           /* of head and tail */
     unsigned jobs, maxdepth; /* 0: the default */
     int verbosity;
-    bool offline, json, zero, details, dirs, create, literal, progress;
+    bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents;
     bool cached; /* something was opened through the cache, so that it has to be flushed */
 };
 
@@ -130,9 +131,15 @@ int command_find(struct cli *cli);
 int command_glob(struct cli *cli);
 int command_stat(struct cli *cli);
 int command_exists(struct cli *cli);
+int command_du(struct cli *cli);
 int command_cat(struct cli *cli);
+int command_head(struct cli *cli);
+int command_tail(struct cli *cli);
 int command_pipe(struct cli *cli);
 int command_get(struct cli *cli);
+int command_rm(struct cli *cli);
+int command_mkdir(struct cli *cli);
+int command_rmdir(struct cli *cli);
 int command_map_keys(struct cli *cli);
 int command_map_get(struct cli *cli);
 int command_map_set(struct cli *cli);

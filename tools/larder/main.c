@@ -34,6 +34,10 @@ enum option_id {
     RANGE,
     LITERAL,
     CREATE,
+    BYTES,
+    ALL,
+    RECURSIVE,
+    PARENTS,
     OPTION_COUNT
 };
 #define WITH(id) (1u << (id))
@@ -61,6 +65,10 @@ static const struct option_spec specs[OPTION_COUNT] = {
     [RANGE] = {0, "range", "A-B", "only the bytes from A up to but not with B: 0-100, 5-, -100-, -100--20"},
     [LITERAL] = {0, "literal", NULL, "nothing in a name is a pattern"},
     [CREATE] = {0, "create", NULL, "fail if it exists"},
+    [BYTES] = {'c', "bytes", "N", "so many bytes [1024]"},
+    [ALL] = {'a', "all", NULL, "each file by itself"},
+    [RECURSIVE] = {'r', "recursive", NULL, "directories, with all below them"},
+    [PARENTS] = {'p', "parents", NULL, "with its parents; it may be there already"},
 };
 
 /* ---- commands ---- */
@@ -82,10 +90,19 @@ static const struct command commands[] = {
      WITH(MAXDEPTH) | WITH(ZERO)},
     {"stat", "URL", "what is known of one entry", command_stat, 1, 1, 0},
     {"exists", "URL", "exit 0 if it is there, 3 if not", command_exists, 1, 1, 0},
+    {"du", "[-a] [-0] URL", "how many bytes are below", command_du, 1, 1, WITH(ALL) | WITH(ZERO)},
     {"cat", "[--range A-B] [--literal] URL...", "files to stdout, in this order", command_cat, 1, INT_MAX,
      WITH(RANGE) | WITH(LITERAL)},
+    {"head", "[-c N] [--literal] URL...", "the first bytes of files", command_head, 1, INT_MAX,
+     WITH(BYTES) | WITH(LITERAL)},
+    {"tail", "[-c N] [--literal] URL...", "the last bytes of files", command_tail, 1, INT_MAX,
+     WITH(BYTES) | WITH(LITERAL)},
     {"pipe", "[--create] URL", "stdin becomes the file", command_pipe, 1, 1, WITH(CREATE)},
     {"get", "[--literal] URL FILE|DIRECTORY|-", "a file to a local one", command_get, 2, 2, WITH(LITERAL)},
+    {"rm", "[-r] [--literal] URL...", "remove files, or directories", command_rm, 1, INT_MAX,
+     WITH(RECURSIVE) | WITH(LITERAL)},
+    {"mkdir", "[-p] URL...", "make directories", command_mkdir, 1, INT_MAX, WITH(PARENTS)},
+    {"rmdir", "URL...", "remove empty directories", command_rmdir, 1, INT_MAX, 0},
     {"map keys", "[-0] [PREFIX] URL", "the keys of a directory, or those below PREFIX", command_map_keys, 1,
      2, WITH(ZERO)},
     {"map get", "[-0] URL KEY...|-", "the values of keys, in this order (-: keys from stdin)",
@@ -232,6 +249,17 @@ static bool parse_count(const char *text, unsigned *out)
     return true;
 }
 
+static bool parse_bytes(const char *text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno != 0)
+        return false;
+    *out = value;
+    return true;
+}
+
 static int add_option(struct cli *cli, const char *text)
 {
     const char **larger = reallocarray(cli->options, cli->option_count + 2, sizeof *larger);
@@ -311,6 +339,17 @@ static int apply_option(struct parsed *parsed, int id, const char *value)
         return DONE;
     case CREATE:
         cli->create = true;
+        return DONE;
+    case BYTES:
+        return parse_bytes(value, &cli->bytes) ? DONE : wrong_usage("-c %s: not a count of bytes", value);
+    case ALL:
+        cli->all = true;
+        return DONE;
+    case RECURSIVE:
+        cli->recursive = true;
+        return DONE;
+    case PARENTS:
+        cli->parents = true;
         return DONE;
     }
     return DONE; /* --help and --version are asked for by `given` */
@@ -442,7 +481,7 @@ static int run(struct parsed *parsed)
 
 int main(int argc, char **argv)
 {
-    struct parsed parsed = {.cli = {.progress = true}};
+    struct parsed parsed = {.cli = {.bytes = 1024, .progress = true}};
     guard_standard_files();
     signal(SIGPIPE, SIG_IGN);
     parsed.words = calloc((size_t)argc + 1, sizeof *parsed.words);
