@@ -138,7 +138,8 @@ struct larder_find_options {
 /*
  * Every file below `path`, sorted by path; names are relative to `path`. A file is found as "" below itself. A missing
  * directory has nothing below it: 0 entries, as in fsspec; a directory that cannot be listed is a failure.
- * Links that lead back up (the same name 64 levels deep) end with -ELOOP.
+ * A link that leads nowhere, or to a directory on its own path, is LARDER_OTHER, and nobody goes into it; more than 512
+ * levels are -ELOOP.
  */
 LARDER_API LARDER_WAITS int larder_find(struct larder_fs *fs, const char *path,
                                         const struct larder_find_options *options,

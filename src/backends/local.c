@@ -141,27 +141,52 @@ static int local_read(struct instance *instance, const char *path, const struct 
 
 /* ---- listing ---- */
 
-static bool is_hidden(const char *name)
+/* Exactly such names as local_write makes: all others are the user's. */
+static bool is_temporary(const char *name)
 {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-           strncmp(name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0;
+    size_t prefix = strlen(TEMPORARY_PREFIX);
+    return strncmp(name, TEMPORARY_PREFIX, prefix) == 0 && strlen(name) == prefix + 16 &&
+           strspn(name + prefix, "0123456789abcdef") == 16;
 }
 
-static int add_entry(const char *dir, const char *name, struct entries_builder *builder)
+static bool is_hidden(const char *name)
 {
-    autofree char *full = mem_format("%s/%s", dir, name);
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_temporary(name);
+}
+
+/* Is the directory `st`, which the link `name` leads to, one of those on the way to the link? */
+static bool leads_back(char *name, const struct stat *st)
+{
+    bool back = false;
+    for (char *slash = strchr(name, '/'); slash && !back; slash = strchr(slash + 1, '/')) {
+        struct stat above;
+        char after = slash[1];
+        slash[1] = 0;
+        back = file_seam.stat(name, &above) == 0 && above.st_dev == st->st_dev && above.st_ino == st->st_ino;
+        slash[1] = after;
+    }
+    return back;
+}
+
+/* Links are what they lead to. One that leads nowhere, or back up, where a tree would have no end, is LARDER_OTHER. */
+static int add_entry(const char *dir, const struct dirent *entry, struct entries_builder *builder)
+{
+    autofree char *full = mem_format("%s/%s", dir, entry->d_name);
+    bool link = entry->d_type == DT_LNK;
     char version[VERSION_SIZE];
     struct answer answer;
     struct stat st;
     if (!full)
         return fail_memory();
-    if (file_seam.stat(full, &st) < 0) {
-        if (errno != ENOENT && errno != ELOOP)
-            return fail_errno(errno, "%s", full);
-        return 0; /* gone meanwhile, or a link to nowhere */
-    }
+    int rc = file_seam.stat(full, &st);
+    if (rc < 0 && errno != ENOENT && errno != ELOOP)
+        return fail_errno(errno, "%s", full);
+    if (rc < 0 && !link)
+        return 0; /* gone meanwhile */
+    if (rc < 0 || (link && S_ISDIR(st.st_mode) && leads_back(full, &st)))
+        st = (struct stat){.st_mode = S_IFLNK};
     describe(&st, version, &answer);
-    answer.info.name = name;
+    answer.info.name = entry->d_name;
     return entries_add(builder, &answer.info);
 }
 
@@ -181,7 +206,7 @@ static int list_some(const char *name, struct cursor *cursor, struct entries_bui
             cursor->end = true;
             return 0;
         }
-        int rc = is_hidden(entry->d_name) ? 0 : add_entry(name, entry->d_name, builder);
+        int rc = is_hidden(entry->d_name) ? 0 : add_entry(name, entry, builder);
         if (rc < 0)
             return rc;
     }
@@ -352,7 +377,7 @@ static void sweep(const char *dir)
     DIR *entries = file_seam.opendir(dir);
     struct dirent *entry;
     while (entries && (entry = file_seam.readdir(entries))) {
-        if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
+        if (!is_temporary(entry->d_name))
             continue;
         autofree char *name = mem_format("%s/%s", dir, entry->d_name);
         if (name)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -237,11 +238,13 @@ int64_t larder_get_file(struct larder_fs *fs, const char *path, const char *loca
                         larder_progress_fn *progress, void *arg)
 {
     autofree char *full = NULL;
-    int rc = path_resolve(fs->root, path, &full, NULL);
+    int rc = local_path ? path_resolve(fs->root, path, &full, NULL) : fail(-EINVAL, "no local path");
     if (rc < 0)
         return rc;
     struct get_call call = {.fs = fs, .path = full, .local = local_path, .fd = -1};
-    autofree char *temporary = mem_format("%s.larder-%016llx", local_path, (unsigned long long)random_u64());
+    const char *slash = strrchr(local_path, '/'); /* the name alone may be as long as names can be */
+    autofree char *temporary = mem_format("%.*s.larder-%016llx", slash ? (int)(slash + 1 - local_path) : 0,
+                                          local_path, (unsigned long long)random_u64());
     if (!temporary)
         return fail_memory();
     call.temporary = temporary;

@@ -229,6 +229,11 @@ int larder_map_list(struct larder_map *map, const char *prefix, struct larder_en
         if (!*dir)
             return root_is_no_directory();
     }
+    size_t count = 0;
+    for (size_t i = 0; i < entries.count; i++)
+        if (entries.info[i].type != LARDER_OTHER)
+            entries.info[count++] = entries.info[i];
+    entries.count = count;
     *out = entries;
     return error_finish(0, NULL);
 }
@@ -315,7 +320,7 @@ int larder_keys_next(struct larder_keys *keys, const char **key, const struct la
     const struct larder_info *entry;
     int rc;
     while ((rc = larder_walk_next(keys->walk, &dir, &entry)) > 0) {
-        if (entry->type == LARDER_DIRECTORY)
+        if (entry->type != LARDER_FILE)
             continue;
         rc = join_key(keys, dir, entry->name);
         if (rc < 0)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "larder.h"
 
@@ -267,6 +268,49 @@ static void a_cancelled_walk_goes_on_with_nothing_lost(void **state)
     tmpdir_remove(tmp);
 }
 
+static void links_that_lead_nowhere_or_back_up_are_no_trees(void **state)
+{
+    struct larder_fs *fs;
+    struct larder_entries found;
+    char *tmp = tmpdir_make(), *back = tmpdir_path(tmp, "tree/a/back"),
+         *lost = tmpdir_path(tmp, "tree/a/lost"), *over = tmpdir_path(tmp, "tree/over");
+    tree_write(tmp, "tree/a/file", "", 0);
+    tree_write(tmp, "tree/.larder-of-mine", "", 0);
+    assert_int_equal(symlink("../../tree", back), 0);
+    assert_int_equal(symlink("nowhere", lost), 0);
+    assert_int_equal(symlink("a", over), 0);
+    assert_ok(open_url(tmp, NULL, &fs, NULL));
+    assert_ok(larder_find(fs, "tree", NULL, &found));
+    assert_int_equal(found.count,
+                     7); /* a's three, the same over the link, and the one that is only named like ours */
+    for (size_t i = 0; i < found.count; i++)
+        assert_int_equal(found.info[i].type == LARDER_FILE, strstr(found.info[i].name, "/back") == NULL &&
+                                                                strstr(found.info[i].name, "/lost") == NULL);
+    larder_entries_free(&found);
+    assert_ok(larder_rm(fs, "tree", true));
+    assert_int_equal(larder_exists(fs, "tree"), 0);
+    larder_fs_free(fs);
+    free(back);
+    free(lost);
+    free(over);
+    tmpdir_remove(tmp);
+}
+
+static void a_file_is_got_under_the_longest_name(void **state)
+{
+    struct larder_fs *fs;
+    char *tmp = tmpdir_make(), name[256] = "", *local;
+    memset(name, 'n', 255);
+    local = tmpdir_path(tmp, name);
+    assert_ok(open_url("memory://got", NULL, &fs, NULL));
+    assert_ok(larder_pipe_file(fs, "x", "xyz", 3, 0));
+    assert_int_equal(larder_get_file(fs, "x", local, NULL, NULL), 3);
+    assert_int_equal(larder_get_file(fs, "x", NULL, NULL, NULL), -EINVAL);
+    larder_fs_free(fs);
+    free(local);
+    tmpdir_remove(tmp);
+}
+
 static int register_backends(void **state)
 {
     backend_register(&memory_backend);
@@ -287,6 +331,8 @@ int main(void)
         cmocka_unit_test(ranges_mean_what_python_slices_mean),
         cmocka_unit_test(memory_that_runs_out_is_an_error_and_no_leak),
         cmocka_unit_test(a_missing_argument_is_refused),
+        cmocka_unit_test(links_that_lead_nowhere_or_back_up_are_no_trees),
+        cmocka_unit_test(a_file_is_got_under_the_longest_name),
         cmocka_unit_test(a_cancelled_walk_goes_on_with_nothing_lost),
     };
     return cmocka_run_group_tests(tests, register_backends, NULL);
