@@ -147,6 +147,7 @@ static void the_next_process_goes_on(void **state)
         unsigned long long before = fake.bytes;
         for (unsigned i = 0; i < FILES * 20; i++)
             step(fs);
+        larder_fs_free(fs);
         exit(fake.unchanged > 0 && fake.bytes >= before ? 0 : 5);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
