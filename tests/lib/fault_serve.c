@@ -342,16 +342,16 @@ static bool serve_request(struct connection *connection, struct record *record)
     struct fault_answer answer;
     make_answer(connection->server, request, &fault, &answer);
     bool bodiless = strcmp(request->method, "HEAD") == 0 || answer.status == 204 || answer.status == 304;
+    const char *wish = fault_request_header(request, "Connection");
+    bool close_after = fault.flags & (FAULT_UNTIL_CLOSE | FAULT_HTTP_1_0 | FAULT_CLOSE_AFTER) ||
+                       (wish && strcasecmp(wish, "close") == 0);
+    /* From here on the client may have its answer, and the test may forget the request. */
     bool sent = send_head(connection->fd, &answer, &fault);
     if (sent && bodiless)
         sent = fault.flags & FAULT_NO_ANSWER || meet_end(connection, &fault);
     else if (sent)
         sent = send_body(connection, &answer, &fault);
     fault_answer_free(&answer);
-
-    const char *wish = fault_request_header(request, "Connection");
-    bool close_after = fault.flags & (FAULT_UNTIL_CLOSE | FAULT_HTTP_1_0 | FAULT_CLOSE_AFTER) ||
-                       (wish && strcasecmp(wish, "close") == 0);
     return sent && !close_after;
 }
 
