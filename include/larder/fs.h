@@ -84,7 +84,7 @@ struct larder_capabilities {
     bool parents_required;     /* writing needs the parent directory; else it is made or implied */
     bool persistent;           /* what is written outlives the process */
     uint32_t remove_count_max; /* files that one request may remove */
-    bool links;                /* what is listed as a directory may be a link to one, which rm does not follow */
+    bool links; /* what is listed as a directory may be a link to one, which rm does not follow */
 };
 /* Borrowed from `fs`. */
 LARDER_API const struct larder_capabilities *larder_fs_capabilities(const struct larder_fs *fs);
@@ -215,7 +215,8 @@ LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char
  */
 typedef int larder_take_fn(void *arg, const void *data, size_t size);
 LARDER_API LARDER_WAITS int64_t larder_cat_to(struct larder_fs *fs, const char *path,
-                                              const struct larder_range *range, larder_take_fn *take, void *arg);
+                                              const struct larder_range *range, larder_take_fn *take,
+                                              void *arg);
 /*
  * The records that begin in [offset, offset + length): from behind the first delimiter at or after `offset` (0: from the
  * start) to behind the first one at or after offset + length, or to the file's end. So blocks that follow each other
