@@ -84,7 +84,7 @@ static int CO_FN give_run(struct reading *r, struct run *run)
     int rc = reading_begin(r);
     if (rc == 0 && r->pos >= run->start && r->pos < end && run->data) {
         int64_t count = min(end, r->end) - r->pos;
-        rc = reading_pour(r->sink, run->data + (r->pos - run->start), (size_t)count);
+        rc = sink_pour(r->sink, run->data + (r->pos - run->start), (size_t)count);
         r->pos += count;
     }
     if (rc < 0)

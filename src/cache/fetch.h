@@ -59,7 +59,6 @@ int reading_pin(struct reading *r, const struct answer *answer);
 void reading_unpin(struct reading *r);
 bool reading_is_pinned(const struct reading *r, const struct record *record);
 int CO_FN reading_begin(struct reading *r); /* the sink, once */
-int CO_FN reading_pour(struct sink *sink, const char *data, size_t size);
 /* Take note of a record that is not to be used without asking. `reader` NULL: its bytes do not matter. */
 int reading_know(struct reading *r, struct reader *reader, const struct record *record);
 bool reading_may_use(struct reading *r, const struct record *record);

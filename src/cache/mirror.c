@@ -424,10 +424,10 @@ int larder_mirror(struct larder_fs *fs, const char *path, const struct larder_ba
     autofree char *root = NULL;
     error_clear();
     int rc = path_resolve(fs->root, path, &root, NULL);
+    if (rc == 0)
+        rc = tuning_take(&mirror.batch, sizeof mirror.batch, batch);
     if (rc < 0)
         return rc;
-    if (batch)
-        mirror.batch = *batch;
     mirror.root = root;
     list_init(&mirror.dirs);
     list_init(&mirror.files);

@@ -59,26 +59,6 @@ int CO_FN reading_begin(struct reading *r)
     return sink_begin(r->sink, &r->pin, r->end - r->pos);
 }
 
-int CO_FN reading_pour(struct sink *sink, const char *data, size_t size)
-{
-    while (size > 0) {
-        void *room;
-        size_t room_size;
-        int rc = sink_room(sink, size, &room, &room_size);
-        if (rc < 0)
-            return rc;
-        if (room_size > size)
-            room_size = size;
-        memcpy(room, data, room_size);
-        rc = sink_fill(sink, room_size);
-        if (rc < 0)
-            return rc;
-        data += room_size;
-        size -= room_size;
-    }
-    return 0;
-}
-
 /* ---- out of the store ---- */
 
 int reading_know(struct reading *r, struct reader *reader, const struct record *record)
@@ -223,7 +203,7 @@ static int CO_FN give_piece(struct reading *r, int64_t *count)
     if (rc == 0)
         rc = copy_piece(&copy);
     if (rc == 0)
-        rc = reading_pour(r->sink, piece.data, piece.size);
+        rc = sink_pour(r->sink, piece.data, piece.size);
     bytes_sink_fini(&piece);
     return rc;
 }
