@@ -356,8 +356,10 @@ static int http_open_instance(struct instance *instance, const char *url, char *
         http_close_instance(instance);
         return rc;
     }
-    instance->can = (struct larder_capabilities){
-        .list = true, .real_directories = true, .persistent = true, .remove_count_max = 1};
+    instance->can = (struct larder_capabilities){.list = true,
+                                                 .real_directories = true,
+                                                 .persistent = true,
+                                                 .remove_count_max = 1};
     *path = take(clean);
     return 0;
 }

@@ -22,7 +22,7 @@
 
 #define REDIRECTS_MAX    10
 #define RECEIVE_SIZE     (256 << 10) /* of curl's buffer; 64 KiB: large bodies 13 to 17 % slower */
-#define DISCARD_SIZE_MAX (64 << 10) /* cheaper to read than a new connection */
+#define DISCARD_SIZE_MAX (64 << 10)  /* cheaper to read than a new connection */
 #define HEADER_TEXT_MAX  (64 << 10)
 
 /* ---- one attempt ---- */
