@@ -153,6 +153,31 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     return 0;
 }
 
+/* A server that sent more than it had announced: what is left of that on a live connection is no answer to the next
+ * request, and is not taken for one. */
+static bool met_leftovers(const struct http_transfer *transfer)
+{
+    const struct exchange *exchange = &transfer->exchange;
+    long connections = 1;
+    if (!exchange->done || transfer->headers_done)
+        return false;
+    curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connections);
+    return connections == 0 &&
+           (exchange->result == CURLE_UNSUPPORTED_PROTOCOL || exchange->result == CURLE_WEIRD_SERVER_REPLY);
+}
+
+static int CO_FN attempt_cleanly(struct http_transfer *transfer, const struct http_request *request)
+{
+    int rc = attempt(transfer, request);
+    if (rc == 0 || !met_leftovers(transfer))
+        return rc;
+    client_stop(&transfer->exchange);
+    curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 1L);
+    rc = attempt(transfer, request);
+    curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 0L);
+    return rc;
+}
+
 /* ---- redirects ---- */
 
 static bool is_redirect(const struct http_response *response)
@@ -228,7 +253,7 @@ static int CO_FN redirect(struct http_transfer *transfer, const char *first_url)
 static int CO_FN follow(struct http_transfer *transfer, const struct http_request *request)
 {
     for (unsigned hops = 0;; hops++) {
-        int rc = attempt(transfer, request);
+        int rc = attempt_cleanly(transfer, request);
         http_log(transfer, rc);
         if (rc < 0 || !is_redirect(&transfer->response))
             return rc;

@@ -49,6 +49,8 @@ static struct larder_fs *open_cache(const char *ttl)
     if (larder_cache_open(options, &cache) < 0 || fs_open(NULL, "fake://", NULL, &plain, NULL) < 0 ||
         larder_cache_fs(cache, plain, per_handle, &fs) < 0)
         _exit(2);
+    larder_fs_free(plain);
+    larder_cache_free(cache);
     return fs;
 }
 

@@ -179,6 +179,20 @@ static void a_part_shorter_than_its_range_is_an_error(void **state)
     assert_ok(read_right(cached, NULL, 1));
 }
 
+/* The rest of what was announced too short comes when the next request is on its way on the same connection. */
+static void what_a_lie_left_behind_is_no_answer(void **state)
+{
+    struct larder_bytes bytes;
+    for (int i = 0; i < 5; i++) {
+        fault_once(
+            (struct fault){.headers = "Content-Length: 900\r\n", .trickle_size = 450, .trickle_ms = 20});
+        assert_ok(larder_cat_file(plain, "f", NULL, &bytes));
+        assert_int_equal(bytes.size, 900);
+        larder_bytes_free(&bytes);
+        assert_ok(read_right(plain, NULL, 1));
+    }
+}
+
 static void only_missing_is_missing(void **state)
 {
     static const struct {
@@ -288,6 +302,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cut_body_is_never_a_value, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lie_is_an_error_or_the_right_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_part_shorter_than_its_range_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_lie_left_behind_is_no_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(only_missing_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_changes_is_never_a_mixture, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stalled_server_is_given_up, setup, teardown),
