@@ -137,12 +137,6 @@ const char *nginx_certificate(const struct nginx *nginx)
 
 /* ---- the access log ---- */
 
-void nginx_log_clear(struct nginx *nginx)
-{
-    if (truncate(nginx->log, 0) < 0)
-        abort();
-}
-
 static size_t read_log(struct nginx *nginx, size_t *lines)
 {
     FILE *file = fopen(nginx->log, "r");
@@ -161,6 +155,47 @@ static size_t read_log(struct nginx *nginx, size_t *lines)
     }
     fclose(file);
     return seen_count;
+}
+
+/* A request of our own, whose line is the last: nginx's one worker has written those of all that was answered before. */
+static void log_mark(struct nginx *nginx, const char *mark)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char text[128];
+    address.sin_port = htons((uint16_t)atoi(strrchr(nginx->url, ':') + 1));
+    int size = snprintf(text, sizeof text, "HEAD /%s HTTP/1.0\r\n\r\n", mark);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        write(fd, text, (size_t)size) != size)
+        abort();
+    while (read(fd, text, sizeof text) > 0)
+        ;
+    close(fd);
+}
+
+static bool log_has(struct nginx *nginx, const char *mark)
+{
+    FILE *file = fopen(nginx->log, "r");
+    char line[512];
+    bool found = false;
+    if (!file)
+        abort();
+    while (!found && fgets(line, sizeof line, file))
+        found = strstr(line, mark);
+    fclose(file);
+    return found;
+}
+
+void nginx_log_clear(struct nginx *nginx)
+{
+    static unsigned marks;
+    char mark[32];
+    snprintf(mark, sizeof mark, "log-mark-%u.", ++marks);
+    log_mark(nginx, mark);
+    for (int tries = 0; tries < 3000 && !log_has(nginx, mark); tries++)
+        usleep(10000);
+    if (truncate(nginx->log, 0) < 0)
+        abort();
 }
 
 /* nginx writes a line when the answer has left, which the client may have read by then. */
