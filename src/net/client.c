@@ -147,7 +147,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct socket *socket = poll->data;
     struct client *client = socket->client;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0, running;
+    /* A socket in error is readable and writable, as for poll(2): curl is to find out by itself. Told of an error, it
+     * would not send a request once more whose kept connection the server has just hung up on. */
+    int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0, running;
     flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
     flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
     if (status < 0)

@@ -153,23 +153,38 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     return 0;
 }
 
-/* A server that sent more than it had announced: what is left of that on a live connection is no answer to the next
- * request, and is not taken for one. */
-static bool met_leftovers(const struct http_transfer *transfer)
+/*
+ * Did a kept connection fail the request, and not the server? Two ways to know:
+ *   the server hung up on it just then. curl sees that and asks again by itself, but in 7.88 only five times in the life
+ *   of an easy handle, which is a long one here;
+ *   an earlier answer was longer than announced, and the rest of it came in the place of ours.
+ * Nothing of an answer was taken, and GET and HEAD are safe to repeat.
+ */
+static bool connection_was_stale(const struct http_transfer *transfer)
 {
     const struct exchange *exchange = &transfer->exchange;
     long connections = 1;
-    if (!exchange->done || transfer->headers_done)
+    if (!exchange->done || transfer->response.status != 0)
         return false;
     curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connections);
-    return connections == 0 &&
-           (exchange->result == CURLE_UNSUPPORTED_PROTOCOL || exchange->result == CURLE_WEIRD_SERVER_REPLY);
+    if (connections > 0)
+        return false;
+    switch (exchange->result) {
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int CO_FN attempt_cleanly(struct http_transfer *transfer, const struct http_request *request)
 {
     int rc = attempt(transfer, request);
-    if (rc == 0 || !met_leftovers(transfer))
+    if (rc == 0 || !connection_was_stale(transfer))
         return rc;
     client_stop(&transfer->exchange);
     curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 1L);

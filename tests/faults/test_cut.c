@@ -193,6 +193,21 @@ static void what_a_lie_left_behind_is_no_answer(void **state)
     }
 }
 
+static int read_many(void *arg)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 1000; i++)
+        rc = larder_exists(plain, "f") == 1 ? 0 : -EIO;
+    return rc;
+}
+
+/* Without a word, as nginx does after a 412: the next request may be on its way on the connection already. */
+static void a_server_that_hangs_up_after_each_answer_is_asked_again(void **state)
+{
+    fault_on(server, (struct fault_match){0}, (struct fault){.flags = FAULT_CLOSE_AFTER});
+    assert_ok(larder_sync(NULL, read_many, NULL, 0));
+}
+
 static void only_missing_is_missing(void **state)
 {
     static const struct {
@@ -303,6 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lie_is_an_error_or_the_right_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_part_shorter_than_its_range_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_lie_left_behind_is_no_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_server_that_hangs_up_after_each_answer_is_asked_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(only_missing_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_changes_is_never_a_mixture, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stalled_server_is_given_up, setup, teardown),
