@@ -598,14 +598,19 @@ static int read_slow(void *arg)
     return rc;
 }
 
-static void assert_cancels(struct larder_fs *fs, const char *path, unsigned after_ms)
+static int cancel_after(struct larder_fs *fs, const char *path, unsigned after_ms)
 {
     struct slow slow = {fs, path};
     struct larder_task *task;
     assert_ok(larder_spawn(NULL, read_slow, &slow, NULL, NULL, &task));
     usleep(after_ms * 1000);
     larder_cancel(task);
-    assert_status(-ECANCELED, larder_join(task));
+    return larder_join(task);
+}
+
+static void assert_cancels(struct larder_fs *fs, const char *path, unsigned after_ms)
+{
+    assert_status(-ECANCELED, cancel_after(fs, path, after_ms));
 }
 
 static void a_transfer_that_is_cancelled_ends_at_once_and_harms_no_other(void **state)
@@ -623,7 +628,8 @@ static void a_transfer_that_is_cancelled_ends_at_once_and_harms_no_other(void **
     free(path);
     larder_fs_free(fs);
     fs = open_url("http://no-such-host.invalid", "", NULL);
-    assert_cancels(fs, "x", 0);
+    int rc = cancel_after(fs, "x", 0); /* the look-up may have failed by then */
+    assert_true(rc == -ECANCELED || rc == -EHOSTUNREACH);
     larder_fs_free(fs);
 }
 
