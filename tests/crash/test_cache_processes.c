@@ -145,6 +145,7 @@ static void the_next_process_goes_on(void **state)
             take_version(i, path);
             if (larder_cat_file(fs, path, NULL, &bytes) < 0)
                 _exit(4);
+            larder_bytes_free(&bytes);
         }
         unsigned long long before = fake.bytes;
         for (unsigned i = 0; i < FILES * 20; i++)
