@@ -80,11 +80,17 @@ struct larder_capabilities {
     bool list;                 /* directories can be listed (http: where the server makes an index) */
     bool write;                /* pipe, rm, mkdir */
     bool create_only;          /* LARDER_CREATE is decided by the place, not by a look beforehand */
+    bool if_match;             /* larder_replace_file is, likewise */
     bool real_directories;     /* an empty directory exists; else directories are implied by what they hold */
     bool parents_required;     /* writing needs the parent directory; else it is made or implied */
     bool persistent;           /* what is written outlives the process */
     uint32_t remove_count_max; /* files that one request may remove */
     bool links; /* what is listed as a directory may be a link to one, which rm does not follow */
+    bool copy;  /* files are copied within the place, without their bytes passing through this machine */
+    bool stage; /* large files are written in parts, of these sizes and so many (0: no limit); else spooled */
+    bool sign;  /* larder_sign */
+    uint64_t part_size_min, part_size_max;
+    uint32_t part_count_max;
 };
 /* Borrowed from `fs`. */
 LARDER_API const struct larder_capabilities *larder_fs_capabilities(const struct larder_fs *fs);
@@ -238,11 +244,15 @@ LARDER_API LARDER_WAITS int64_t larder_get_file(struct larder_fs *fs, const char
 enum larder_write_flags {
     LARDER_CREATE = 1,  /* -EEXIST when there is something already */
     LARDER_PARENTS = 2, /* make missing parent directories */
+    LARDER_SYNC = 4,    /* on the disk when the call returns: fsync of file and directory (local) */
 };
 /* Make a file of these bytes, replacing what was there at one moment. -ENOENT: no parent (capability
  * parents_required); -EISDIR: a directory is there. (fsspec: pipe_file, write_bytes) */
 LARDER_API LARDER_WAITS int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data,
                                              size_t size, unsigned flags);
+/* The same, only in place of the version that a larder_info has: -ESTALE when it is another by now, or gone. */
+LARDER_API LARDER_WAITS int larder_replace_file(struct larder_fs *fs, const char *path, const void *data,
+                                                size_t size, const char *version, unsigned flags);
 /* Remove a file: -ENOENT when missing, -EISDIR for a directory. */
 LARDER_API LARDER_WAITS int larder_rm_file(struct larder_fs *fs, const char *path);
 

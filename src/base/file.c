@@ -19,6 +19,7 @@ struct file_seam file_seam = {
     .fsync = fsync,
     .stat = stat,
     .fstat = fstat,
+    .lstat = lstat,
     .rename = rename,
     .link = link,
     .unlink = unlink,

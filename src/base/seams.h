@@ -66,6 +66,7 @@ struct file_seam { /* as the system calls of the same names; -1 and errno */
     int (*fsync)(int fd);
     int (*stat)(const char *path, struct stat *out);
     int (*fstat)(int fd, struct stat *out);
+    int (*lstat)(const char *path, struct stat *out);
     int (*rename)(const char *from, const char *to);
     int (*link)(const char *from, const char *to);
     int (*unlink)(const char *path);

@@ -51,6 +51,7 @@ struct terms {
         *if_none_match; /* this validator is known: if it still holds, answer UNCHANGED and send no bytes */
     int64_t ttl_ms;     /* an answer is fresh for so long, whatever it says; <0: as it says */
     int64_t age_max_ms; /* no answer older than this; 0: ask the origin; <0: as the layer thinks */
+    bool no_follow;     /* info: of a link itself, which is LARDER_OTHER, not of what it leads to */
 };
 #define TERMS_NONE ((struct terms){.ttl_ms = -1, .age_max_ms = -1})
 #define UNCHANGED  1
@@ -127,17 +128,29 @@ bool range_is_empty(const struct larder_range *range);
 bool range_needs_size(const struct larder_range *range);
 
 /* ---- writing ---- */
-/* Where a write takes its bytes: all `size` of them are given by `data`, or piece by piece by `read`. */
+/*
+ * Where a write takes its bytes: all `size` of them are given by `data`; or, for ASYNC tables only, piece by piece by
+ * `read`, which may suspend. `rewind` starts over, for a second try; NULL: there is none.
+ */
 struct source {
-    int64_t size;
+    int64_t size;     /* -1: not known before the end; ASYNC tables only */
     const void *data; /* NULL: read() gives them */
-    int64_t (*read)(struct source *source, void *buffer,
-                    size_t size); /* 0 at the end; a worker may call it */
+    int64_t (*read)(struct source *source, void *buffer, size_t size); /* 0 at the end */
     int (*rewind)(struct source *source);
 };
-
 /* All of `data`; NULL is fine for no bytes. */
 int source_of(struct source *source, const char *path, const void *data, size_t size);
+/* The marked way to use one: the only callers of the two pointers. */
+int64_t CO_FN source_read(struct source *source, void *buffer, size_t size);
+int CO_FN source_rewind(struct source *source); /* -ESPIPE: it cannot */
+
+/*
+ * What a staged write is known by: a text, freed with mem_free, that may be written down and used by another process of
+ * this machine or, where the place says so, of any.
+ */
+struct token {
+    char *text;
+};
 
 /* ---- listing ---- */
 /* A listing under way: owned by its walk, used by one call at a time. Zero to begin. */
@@ -200,13 +213,45 @@ struct backend {
     int (*read)(struct instance *instance, const char *path, const struct larder_range *range,
                 const struct terms *terms, struct sink *sink, struct answer *out);
 
-    /* LARDER_CREATE in flags; LARDER_PARENTS is done above. `out` (may be NULL): what is there now, as far as known. */
+    /*
+     * What appears does so at one moment, whole. Of `flags`, LARDER_CREATE and LARDER_SYNC come here; LARDER_PARENTS is
+     * done above. `if_match` (may be NULL): in place of this version only, else -ESTALE. `out` (may be NULL): what is
+     * there now, as far as known.
+     */
     int (*write)(struct instance *instance, const char *path, struct source *source, unsigned flags,
-                 struct answer *out);
+                 const char *if_match, struct answer *out);
     /* Files; one status each; the return value is for a failure of all. */
     int (*remove)(struct instance *instance, const char *const paths[], size_t count, int status[]);
     int (*mkdir)(struct instance *instance, const char *path); /* -EEXIST, -ENOENT: no parent */
     int (*rmdir)(struct instance *instance, const char *path); /* -ENOTEMPTY, -ENOTDIR, -ENOENT */
+    /* The modification time of what is there becomes now. */
+    int (*touch)(struct instance *instance, const char *path);
+
+    /*
+     * Within the place, without the bytes passing through here. `copy` is of one file (-EISDIR). `move` is also of a
+     * whole directory, to a name that is free; -EXDEV: not these two, copy and remove them. Flags as for write.
+     */
+    int (*copy)(struct instance *instance, const char *from, const char *to, unsigned flags);
+    int (*move)(struct instance *instance, const char *from, const char *to, unsigned flags);
+    /* A URL that works without credentials for so long; mem. */
+    int (*sign)(struct instance *instance, const char *path, uint32_t expires_s, char **url);
+
+    /*
+     * Large writes, in steps, each of which may be repeated:
+     *
+     *   stage ──▶ stage_part … ──▶ publish        nothing is visible before publish, and all of it after
+     *                 └──────────▶ discard        also of what is gone already, or never came to be
+     *
+     * Parts are numbered from 0 and may come in any order, several at once. Each but the last has one size, from the
+     * capabilities part_size_min to part_size_max, and `offset` is the number times that. `publish` may be asked again
+     * after an answer that was lost, and after -ENOENT (no parent); flags and if_match as for write. `size`: of all.
+     */
+    int (*stage)(struct instance *instance, const char *path, struct token *out);
+    int (*stage_part)(struct instance *instance, const char *path, const struct token *token, uint32_t part,
+                      int64_t offset, const void *data, size_t size);
+    int (*publish)(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                   unsigned flags, const char *if_match, struct answer *out);
+    int (*discard)(struct instance *instance, const char *path, const struct token *token);
 
     /* Views: called after every change that went through this view to `next`, also one that may have failed half-way.
      * `tree`: everything below too. `now` (may be NULL): what is there now. */

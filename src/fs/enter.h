@@ -18,6 +18,9 @@ int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn
 /* 0, or -EDEADLK with a text, for what a caller at this place may not ask of `fs`. */
 int enter_check(const struct larder_fs *fs, const char *subject);
 
+/* What writing calls take of larder_write_flags. */
+#define WRITE_FLAGS (LARDER_CREATE | LARDER_PARENTS | LARDER_SYNC)
+
 /* The directory at the full path and its parents; there already: 0. -ENOTDIR: a file is in the way. */
 int CO_FN dirs_make(struct instance *instance, const char *path);
 /* dirs_make of the parent. */

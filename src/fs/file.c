@@ -96,29 +96,46 @@ int64_t larder_cat_into(struct larder_fs *fs, const char *path, const struct lar
     return rc < 0 ? rc : (int64_t)sink.size;
 }
 
-static int write_bytes(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags)
-{
-    struct source source;
-    struct layer_call call = {LAYER_WRITE, .source = &source, .flags = flags};
-    int rc = source_of(&source, path, data, size);
-    return rc < 0 ? rc : enter_call(fs, path, &call);
-}
-
 static int make_parents(struct larder_fs *fs, const char *path)
 {
     autofree char *parent = mem_dup_n(path, path_parent_size(path));
     return parent ? larder_makedirs(fs, parent, true) : fail_memory();
 }
 
-int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags)
+static int write_once(struct larder_fs *fs, const char *path, struct source *source, unsigned flags,
+                      const char *version)
 {
-    if (flags & ~(unsigned)(LARDER_CREATE | LARDER_PARENTS))
+    struct layer_call call = {LAYER_WRITE, .source = source, .flags = flags & ~(unsigned)LARDER_PARENTS,
+                              .if_match = version};
+    return enter_call(fs, path, &call);
+}
+
+static int write_bytes(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags,
+                       const char *version)
+{
+    struct source source;
+    if (flags & ~(unsigned)WRITE_FLAGS)
         return fail(-EINVAL, "%s: unknown flags", path);
-    int rc = write_bytes(fs, path, data, size, flags & LARDER_CREATE);
+    int rc = source_of(&source, path, data, size);
+    if (rc == 0)
+        rc = write_once(fs, path, &source, flags, version);
     if (rc != -ENOENT || !(flags & LARDER_PARENTS))
         return rc;
     rc = make_parents(fs, path);
-    return rc < 0 ? rc : write_bytes(fs, path, data, size, flags & LARDER_CREATE);
+    return rc < 0 ? rc : write_once(fs, path, &source, flags, version);
+}
+
+int larder_pipe_file(struct larder_fs *fs, const char *path, const void *data, size_t size, unsigned flags)
+{
+    return write_bytes(fs, path, data, size, flags, NULL);
+}
+
+int larder_replace_file(struct larder_fs *fs, const char *path, const void *data, size_t size,
+                        const char *version, unsigned flags)
+{
+    if (!version)
+        return fail(-EINVAL, "%s: no version to replace", path);
+    return write_bytes(fs, path, data, size, flags, version);
 }
 
 int larder_rm_file(struct larder_fs *fs, const char *path)

@@ -118,19 +118,19 @@ static int CO_FN pipe_job(struct job *job, const char *path)
     int rc = source_of(&source, path, bytes->data, bytes->size);
     if (rc < 0)
         return rc;
-    unsigned flags = job->bulk->flags & LARDER_CREATE;
-    rc = layer_write(instance, path, &source, flags, NULL);
+    unsigned flags = job->bulk->flags & ~(unsigned)LARDER_PARENTS;
+    rc = layer_write(instance, path, &source, flags, NULL, NULL);
     if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS))
         return rc;
     rc = dirs_make_parents(instance, path);
-    return rc < 0 ? rc : layer_write(instance, path, &source, flags, NULL);
+    return rc < 0 ? rc : layer_write(instance, path, &source, flags, NULL, NULL);
 }
 
 int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, unsigned flags,
                 const struct larder_batch *batch)
 {
     struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = pipe_job, .flags = flags};
-    if (flags & ~(unsigned)(LARDER_CREATE | LARDER_PARENTS))
+    if (flags & ~(unsigned)WRITE_FLAGS)
         return fail(-EINVAL, "unknown flags");
     return bulk_run(&bulk, batch);
 }

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "fs/fs.h"
@@ -24,7 +26,7 @@ static int op_read(struct layer_call *c)
 
 static int op_write(struct layer_call *c)
 {
-    return c->instance->backend->write(c->instance, c->path, c->source, c->flags, c->out);
+    return c->instance->backend->write(c->instance, c->path, c->source, c->flags, c->if_match, c->out);
 }
 
 static int op_remove(struct layer_call *c)
@@ -42,36 +44,78 @@ static int op_rmdir(struct layer_call *c)
     return c->instance->backend->rmdir(c->instance, c->path);
 }
 
+static int op_touch(struct layer_call *c)
+{
+    return c->instance->backend->touch(c->instance, c->path);
+}
+
+static int op_copy(struct layer_call *c)
+{
+    return c->instance->backend->copy(c->instance, c->path, c->to, c->flags);
+}
+
+static int op_move(struct layer_call *c)
+{
+    return c->instance->backend->move(c->instance, c->path, c->to, c->flags);
+}
+
+static int op_sign(struct layer_call *c)
+{
+    return c->instance->backend->sign(c->instance, c->path, c->expires_s, c->url);
+}
+
+static int op_stage(struct layer_call *c)
+{
+    return c->instance->backend->stage(c->instance, c->path, c->new_token);
+}
+
+static int op_stage_part(struct layer_call *c)
+{
+    return c->instance->backend->stage_part(c->instance, c->path, c->token, c->part, c->offset, c->data,
+                                            (size_t)c->size);
+}
+
+static int op_publish(struct layer_call *c)
+{
+    return c->instance->backend->publish(c->instance, c->path, c->token, c->size, c->flags, c->if_match,
+                                         c->out);
+}
+
+static int op_discard(struct layer_call *c)
+{
+    return c->instance->backend->discard(c->instance, c->path, c->token);
+}
+
 static const struct {
     int (*call)(struct layer_call *c);
+    size_t at; /* of its pointer in a table */
     bool changes;
     const char *name;
-} operations[] = {
-    [LAYER_INFO] = {op_info, false, "info"},      [LAYER_LIST] = {op_list, false, "list"},
-    [LAYER_READ] = {op_read, false, "read"},      [LAYER_WRITE] = {op_write, true, "write"},
-    [LAYER_REMOVE] = {op_remove, true, "remove"}, [LAYER_MKDIR] = {op_mkdir, true, "mkdir"},
-    [LAYER_RMDIR] = {op_rmdir, true, "rmdir"},
+} operations[LAYER_OPERATIONS] = {
+#define OPERATION(name, changes) {op_##name, offsetof(struct backend, name), changes, #name}
+    [LAYER_INFO] = OPERATION(info, false),
+    [LAYER_LIST] = OPERATION(list, false),
+    [LAYER_READ] = OPERATION(read, false),
+    [LAYER_WRITE] = OPERATION(write, true),
+    [LAYER_REMOVE] = OPERATION(remove, true),
+    [LAYER_MKDIR] = OPERATION(mkdir, true),
+    [LAYER_RMDIR] = OPERATION(rmdir, true),
+    [LAYER_TOUCH] = OPERATION(touch, true),
+    [LAYER_COPY] = OPERATION(copy, true),
+    [LAYER_MOVE] = OPERATION(move, true),
+    [LAYER_SIGN] = OPERATION(sign, false),
+    [LAYER_STAGE] = OPERATION(stage, false),
+    [LAYER_STAGE_PART] = OPERATION(stage_part, false),
+    [LAYER_PUBLISH] = OPERATION(publish, true),
+    [LAYER_DISCARD] = OPERATION(discard, false),
+#undef OPERATION
 };
 
 static bool has_operation(const struct backend *backend, enum layer_operation operation)
 {
-    switch (operation) {
-    case LAYER_INFO:
-        return backend->info;
-    case LAYER_LIST:
-        return backend->list;
-    case LAYER_READ:
-        return backend->read;
-    case LAYER_WRITE:
-        return backend->write;
-    case LAYER_REMOVE:
-        return backend->remove;
-    case LAYER_MKDIR:
-        return backend->mkdir;
-    case LAYER_RMDIR:
-        return backend->rmdir;
-    }
-    return false;
+    void (*pointer)(void);
+    memcpy(&pointer, (const char *)backend + operations[operation].at, sizeof pointer);
+    return pointer;
 }
 
 static int lacks(const struct instance *instance, enum layer_operation operation)
@@ -185,13 +229,24 @@ static int CO_FN bridge(struct layer_call *call)
 static void tell_changed(struct layer_call *call, int rc)
 {
     struct instance *view = call->instance;
-    bool tree = call->operation == LAYER_RMDIR;
-    if (!view->backend->changed)
+    void (*changed)(struct instance *, const char *, bool, const struct answer *) = view->backend->changed;
+    if (!changed)
         return;
-    for (size_t i = 0; call->operation == LAYER_REMOVE && i < call->count; i++)
-        view->backend->changed(view, call->paths[i], false, NULL);
-    if (call->operation != LAYER_REMOVE)
-        view->backend->changed(view, call->path, tree, rc == 0 ? call->out : NULL);
+    switch (call->operation) {
+    case LAYER_REMOVE:
+        for (size_t i = 0; i < call->count; i++)
+            changed(view, call->paths[i], false, NULL);
+        break;
+    case LAYER_MOVE:
+        changed(view, call->path, true, NULL);
+        changed(view, call->to, true, NULL);
+        break;
+    case LAYER_COPY:
+        changed(view, call->to, false, NULL);
+        break;
+    default:
+        changed(view, call->path, call->operation == LAYER_RMDIR, rc == 0 ? call->out : NULL);
+    }
 }
 
 int CO_FN layer_call(struct layer_call *call)
@@ -238,9 +293,10 @@ int CO_FN layer_read(struct instance *instance, const char *path, const struct l
 }
 
 int CO_FN layer_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
-                      struct answer *out)
+                      const char *if_match, struct answer *out)
 {
-    struct layer_call call = {LAYER_WRITE, instance, path, .source = source, .flags = flags, .out = out};
+    struct layer_call call = {LAYER_WRITE,          instance,  path, .source = source, .flags = flags,
+                              .if_match = if_match, .out = out};
     return layer_call(&call);
 }
 
@@ -260,6 +316,54 @@ int CO_FN layer_rmdir(struct instance *instance, const char *path)
 {
     struct layer_call call = {LAYER_RMDIR, instance, path};
     return layer_call(&call);
+}
+
+int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+{
+    struct layer_call call = {LAYER_COPY, instance, from, .to = to, .flags = flags};
+    return layer_call(&call);
+}
+
+int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags)
+{
+    struct layer_call call = {LAYER_MOVE, instance, from, .to = to, .flags = flags};
+    return layer_call(&call);
+}
+
+int CO_FN layer_stage(struct instance *instance, const char *path, struct token *out)
+{
+    struct layer_call call = {LAYER_STAGE, instance, path, .new_token = out};
+    return layer_call(&call);
+}
+
+int CO_FN layer_stage_part(struct instance *instance, const char *path, const struct token *token,
+                           uint32_t part, int64_t offset, const void *data, size_t size)
+{
+    struct layer_call call = {LAYER_STAGE_PART, instance,         path,         .token = token,
+                              .part = part,     .offset = offset, .data = data, .size = (int64_t)size};
+    return layer_call(&call);
+}
+
+int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                        unsigned flags, const char *if_match, struct answer *out)
+{
+    struct layer_call call = {LAYER_PUBLISH,        instance,     path,
+                              .token = token,       .size = size, .flags = flags,
+                              .if_match = if_match, .out = out};
+    return layer_call(&call);
+}
+
+int CO_FN layer_discard(struct instance *instance, const char *path, const struct token *token)
+{
+    struct layer_call call = {LAYER_DISCARD, instance, path, .token = token};
+    return layer_call(&call);
+}
+
+bool layer_has(const struct instance *instance, enum layer_operation operation)
+{
+    while (instance->backend->view && !has_operation(instance->backend, operation))
+        instance = instance->next->instance;
+    return has_operation(instance->backend, operation);
 }
 
 /* ---- looks ---- */

@@ -16,7 +16,16 @@ enum layer_operation {
     LAYER_WRITE,
     LAYER_REMOVE,
     LAYER_MKDIR,
-    LAYER_RMDIR
+    LAYER_RMDIR,
+    LAYER_TOUCH,
+    LAYER_COPY,
+    LAYER_MOVE,
+    LAYER_SIGN,
+    LAYER_STAGE,
+    LAYER_STAGE_PART,
+    LAYER_PUBLISH,
+    LAYER_DISCARD,
+    LAYER_OPERATIONS
 };
 struct layer_call {
     enum layer_operation operation;
@@ -27,6 +36,15 @@ struct layer_call {
     struct sink *sink;
     struct source *source;
     unsigned flags;
+    const char *if_match;
+    const char *to; /* copy, move: full */
+    const struct token *token;
+    struct token *new_token; /* stage */
+    uint32_t part;
+    int64_t offset, size;
+    const void *data;
+    uint32_t expires_s;
+    char **url;
     struct cursor *cursor;
     struct larder_entries *page;
     struct answer *out;
@@ -46,10 +64,21 @@ int CO_FN layer_list(struct instance *instance, const char *path, const struct t
 int CO_FN layer_read(struct instance *instance, const char *path, const struct larder_range *range,
                      const struct terms *terms, struct sink *sink, struct answer *out);
 int CO_FN layer_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
-                      struct answer *out);
+                      const char *if_match, struct answer *out);
 int CO_FN layer_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN layer_mkdir(struct instance *instance, const char *path);
 int CO_FN layer_rmdir(struct instance *instance, const char *path);
+int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN layer_stage(struct instance *instance, const char *path, struct token *out);
+int CO_FN layer_stage_part(struct instance *instance, const char *path, const struct token *token,
+                           uint32_t part, int64_t offset, const void *data, size_t size);
+int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                        unsigned flags, const char *if_match, struct answer *out);
+int CO_FN layer_discard(struct instance *instance, const char *path, const struct token *token);
+
+/* Does the place behind `instance`, through all views, have this operation? */
+bool layer_has(const struct instance *instance, enum layer_operation operation);
 
 /* Any thread, never suspends. -EAGAIN: not without waiting. An INSTANT table's answer is the operation's own. */
 int layer_look_info(struct instance *instance, const char *path, const struct terms *terms,

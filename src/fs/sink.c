@@ -206,3 +206,15 @@ int source_of(struct source *source, const char *path, const void *data, size_t 
     *source = (struct source){.size = (int64_t)size, .data = data ? data : ""};
     return 0;
 }
+
+int64_t CO_FN source_read(struct source *source, void *buffer, size_t size)
+{
+    return source->read(source, buffer, size);
+}
+
+int CO_FN source_rewind(struct source *source)
+{
+    if (source->data)
+        return 0;
+    return source->rewind ? source->rewind(source) : fail(-ESPIPE, "what is written cannot be read again");
+}

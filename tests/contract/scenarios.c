@@ -726,6 +726,26 @@ static int create_refuses_what_exists(struct scenario_run *run)
     return 0;
 }
 
+static int replace_spares_another_version(struct scenario_run *run)
+{
+    struct larder_bytes bytes;
+    struct larder_info info;
+    REQUIRE_IS(0, larder_pipe_file(run->fs, "f", "first", 5, 0));
+    REQUIRE_IS(0, larder_info(run->fs, "f", &info));
+    REQUIRE(info.version);
+    REQUIRE_IS(0, larder_replace_file(run->fs, "f", "second one", 10, info.version, 0));
+    REQUIRE_IS(-ESTALE, larder_replace_file(run->fs, "f", "third", 5, info.version, 0));
+    REQUIRE(strstr(larder_error(), "f"));
+    REQUIRE_IS(0, larder_cat_file(run->fs, "f", NULL, &bytes));
+    REQUIRE(bytes_are(&bytes, "second one"));
+    REQUIRE_IS(0, larder_rm_file(run->fs, "f"));
+    REQUIRE_IS(-ESTALE, larder_replace_file(run->fs, "f", "fourth", 6, info.version, 0));
+    REQUIRE_IS(0, larder_exists(run->fs, "f"));
+    REQUIRE_IS(-EINVAL, larder_replace_file(run->fs, "f", "x", 1, NULL, 0));
+    larder_info_free(&info);
+    return 0;
+}
+
 static int written_is_read_at_once(struct scenario_run *run)
 {
     struct larder_entries entries;
@@ -949,6 +969,7 @@ const struct scenario scenarios[] = {
     {"get one file", 0, get_one_file},
     {"pipe replaces whole", NEED_WRITE, pipe_replaces_whole},
     {"create refuses what exists", NEED_WRITE | NEED_CREATE, create_refuses_what_exists},
+    {"replace spares another version", NEED_WRITE, replace_spares_another_version},
     {"what is written is read at once", NEED_WRITE | NEED_LIST, written_is_read_at_once},
     {"pipe many", NEED_WRITE | NEED_CREATE, pipe_many},
     {"rm removes", NEED_WRITE | NEED_LIST, rm_removes},

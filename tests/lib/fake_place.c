@@ -280,7 +280,7 @@ static int CO_EDGE fake_list(struct instance *instance, const char *path, const 
 
 /* The bytes are a number: the seed of the new content, which has the old size. */
 static int fake_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
-                      struct answer *out)
+                      const char *if_match, struct answer *out)
 {
     struct fake_file *file = find(path);
     fake_put(path, file ? file->size : 100, (unsigned)atoi(source->data));

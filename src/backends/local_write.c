@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes of local files. What is written goes into a temporary file in the target's own directory (or, while that is
+ * missing, in the nearest one above it), which then gets the target's name:
+ *
+ *   settle   rename over what is there, or, for LARDER_CREATE, link beside nothing. A link is written through; the
+ *            mode of the file that is replaced is kept, and its owner where that may be
+ *
+ * A staged write's token is the temporary file's inode and name. By the inode a publish that is repeated knows that
+ * the target is already what it was to become.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/local_parts.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "base/text.h"
+
+/* ---- the target ---- */
+
+struct target {
+    char *name; /* mem; where a link leads to */
+    char *dir;  /* mem; "" is the root */
+    struct stat st;
+    bool exists;
+};
+
+static void target_fini(struct target *target)
+{
+    mem_free(target->name);
+    mem_free(target->dir);
+}
+#define autotarget __attribute__((cleanup(target_fini)))
+
+/* A link that leads nowhere stands for itself. */
+static int follow_link(struct target *target)
+{
+    autofree char *real = mem_alloc(PATH_MAX);
+    if (!real)
+        return fail_memory();
+    if (!realpath(target->name, real))
+        return errno == ENOENT ? 0 : fail_errno(errno, "%s", target->name);
+    mem_free(target->name);
+    target->name = take(real);
+    target->exists = file_seam.lstat(target->name, &target->st) == 0;
+    return 0;
+}
+
+static int target_find(const char *path, unsigned flags, struct target *out)
+{
+    if (!*path)
+        return fail(-EISDIR, "/: a directory");
+    int rc = local_name(path, &out->name);
+    if (rc < 0)
+        return rc;
+    out->exists = file_seam.lstat(out->name, &out->st) == 0;
+    if (out->exists && S_ISLNK(out->st.st_mode))
+        rc = follow_link(out);
+    if (rc < 0)
+        return rc;
+    if (out->exists && (flags & LARDER_CREATE))
+        return fail(-EEXIST, "%s: it exists", out->name);
+    if (out->exists && S_ISDIR(out->st.st_mode))
+        return fail(-EISDIR, "%s: a directory", out->name);
+    if (out->exists && !S_ISREG(out->st.st_mode) && !S_ISLNK(out->st.st_mode))
+        return fail(-ENOTSUP, "%s: not a regular file, which could be replaced", out->name);
+    out->dir = mem_dup_n(out->name, path_parent_size(out->name));
+    return out->dir ? 0 : fail_memory();
+}
+
+/* ---- the temporary file ---- */
+
+static char *temporary_in(const char *dir)
+{
+    return mem_format("%s/" LOCAL_TEMPORARY "%016llx", dir, (unsigned long long)random_u64());
+}
+
+static int temporary_open(const char *dir, mode_t mode, char **name)
+{
+    *name = temporary_in(dir);
+    if (!*name)
+        return fail_memory();
+    int fd = file_seam.open(*name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode);
+    return fd < 0 ? fail_errno(errno, "%s", *dir ? dir : "/") : fd;
+}
+
+static int sync_file(int fd, const char *name)
+{
+    return file_seam.fsync(fd) < 0 ? fail_errno(errno, "%s", name) : 0;
+}
+
+/* A rename is on the disk when its directory is. */
+static int sync_directory(const char *dir)
+{
+    int fd = file_seam.open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_errno(errno, "%s", dir);
+    int rc = sync_file(fd, dir);
+    file_seam.close(fd);
+    return rc;
+}
+
+/* ---- settling ---- */
+
+static void keep_mode(int fd, const struct target *target)
+{
+    struct stat st;
+    if (!target->exists || !S_ISREG(target->st.st_mode) || file_seam.fstat(fd, &st) < 0)
+        return;
+    bool owned = st.st_uid == target->st.st_uid && st.st_gid == target->st.st_gid;
+    if (!owned && fchown(fd, target->st.st_uid, target->st.st_gid) < 0)
+        return; /* a mode that was meant for another owner is not for this one */
+    fchmod(fd, target->st.st_mode & 07777);
+}
+
+/* As late as can be: between this and the rename another may still write. */
+static int check_match(const char *name, const char *if_match)
+{
+    char version[LOCAL_VERSION_SIZE];
+    struct answer answer;
+    struct stat st;
+    if (!if_match)
+        return 0;
+    if (file_seam.stat(name, &st) < 0)
+        return errno == ENOENT ? fail(-ESTALE, "%s: it is gone", name) : fail_errno(errno, "%s", name);
+    local_describe(&st, version, &answer);
+    bool same = answer.info.version && strcmp(answer.info.version, if_match) == 0;
+    return same ? 0 : fail(-ESTALE, "%s: it changed", name);
+}
+
+static int settle(const char *temporary, const char *name, unsigned flags, const char *if_match)
+{
+    struct stat st;
+    int rc = check_match(name, if_match);
+    if (rc < 0)
+        return rc;
+    CRASH_POINT("local.before_rename");
+    if (flags & LARDER_CREATE) {
+        if (file_seam.link(temporary, name) < 0)
+            return fail_errno(errno, "%s", name);
+        file_seam.unlink(temporary);
+        return 0;
+    }
+    if (file_seam.rename(temporary, name) == 0)
+        return 0;
+    int error = errno;
+    if (file_seam.stat(name, &st) == 0 && S_ISDIR(st.st_mode))
+        error = EISDIR;
+    return fail_errno(error, "%s", name);
+}
+
+static bool wants_sync(const struct instance *instance, unsigned flags)
+{
+    return (flags & LARDER_SYNC) || option_bool(instance, "sync");
+}
+
+/* The file is whole: its name, and what is there then. */
+static int finish(struct instance *instance, int fd, const char *temporary, const struct target *target,
+                  unsigned flags, const char *if_match, struct answer *out)
+{
+    char version[LOCAL_VERSION_SIZE];
+    struct answer answer;
+    struct stat st;
+    bool sync = wants_sync(instance, flags);
+    keep_mode(fd, target);
+    int rc = sync ? sync_file(fd, target->name) : 0;
+    if (rc == 0)
+        rc = settle(temporary, target->name, flags, if_match);
+    if (rc == 0 && sync)
+        rc = sync_directory(target->dir);
+    if (rc < 0 || !out)
+        return rc;
+    if (file_seam.fstat(fd, &st) < 0)
+        return fail_errno(errno, "%s", target->name);
+    local_describe(&st, version, &answer);
+    return answer_copy(out, &answer);
+}
+
+int local_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                const char *if_match, struct answer *out)
+{
+    autotarget struct target target = {0};
+    autofree char *temporary = NULL;
+    int rc = target_find(path, flags, &target);
+    int fd = rc < 0 ? rc : temporary_open(target.dir, 0666, &temporary);
+    if (fd < 0)
+        return fd;
+    rc = file_write(fd, source->data, (size_t)source->size, 0);
+    rc = rc < 0 ? fail_errno(-rc, "%s", target.name)
+                : finish(instance, fd, temporary, &target, flags, if_match, out);
+    if (rc < 0)
+        file_seam.unlink(temporary);
+    file_seam.close(fd);
+    return rc;
+}
+
+/* ---- in parts ---- */
+
+static bool is_directory(const char *name)
+{
+    struct stat st;
+    return file_seam.stat(*name ? name : "/", &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int local_stage(struct instance *instance, const char *path, struct token *out)
+{
+    autotarget struct target target = {0};
+    autofree char *temporary = NULL;
+    struct stat st;
+    int rc = target_find(path, 0, &target);
+    if (rc < 0)
+        return rc;
+    while (*target.dir && !is_directory(target.dir))
+        target.dir[path_parent_size(target.dir)] = 0;
+    int fd = temporary_open(target.dir, 0666, &temporary);
+    if (fd < 0)
+        return fd;
+    rc = file_seam.fstat(fd, &st) < 0 ? fail_errno(errno, "%s", target.name) : 0;
+    out->text = rc == 0 ? mem_format("%llx %s", (unsigned long long)st.st_ino, temporary) : NULL;
+    if (rc == 0 && !out->text)
+        rc = fail_memory();
+    if (rc < 0)
+        file_seam.unlink(temporary);
+    file_seam.close(fd);
+    return rc;
+}
+
+static int read_token(const struct token *token, ino_t *inode, const char **temporary)
+{
+    char *end;
+    unsigned long long number = strtoull(token->text, &end, 16);
+    if (end == token->text || *end != ' ' || !local_is_temporary(path_name(end + 1)))
+        return fail(-EINVAL, "\"%s\" is no token of a local write", token->text);
+    *inode = (ino_t)number;
+    *temporary = end + 1;
+    return 0;
+}
+
+int local_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
+                     int64_t offset, const void *data, size_t size)
+{
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    if (rc < 0)
+        return rc;
+    int fd = file_seam.open(temporary, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_errno(errno, "%s", temporary);
+    rc = file_write(fd, data, size, offset);
+    file_seam.close(fd);
+    return rc < 0 ? fail_errno(-rc, "/%s", path) : 0;
+}
+
+/* The temporary file is gone: published before, if its inode is the target's. */
+static int published_before(const struct target *target, ino_t inode, struct answer *out)
+{
+    char version[LOCAL_VERSION_SIZE];
+    struct answer answer;
+    if (!target->exists || target->st.st_ino != inode)
+        return fail(-ENOENT, "%s: what was staged for it is gone", target->name);
+    local_describe(&target->st, version, &answer);
+    return out ? answer_copy(out, &answer) : 0;
+}
+
+int local_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                  unsigned flags, const char *if_match, struct answer *out)
+{
+    autotarget struct target target = {0};
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    if (rc == 0)
+        rc = target_find(path, flags & ~(unsigned)LARDER_CREATE, &target);
+    if (rc < 0)
+        return rc;
+    if (target.exists && target.st.st_ino == inode) { /* linked already, by a publish that was killed */
+        file_seam.unlink(temporary);
+        return published_before(&target, inode, out);
+    }
+    if (target.exists && (flags & LARDER_CREATE))
+        return fail(-EEXIST, "%s: it exists", target.name);
+    int fd = file_seam.open(temporary, O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == ENOENT ? published_before(&target, inode, out) : fail_errno(errno, "%s", temporary);
+    rc = ftruncate(fd, size) < 0 ? fail_errno(errno, "%s", target.name)
+                                 : finish(instance, fd, temporary, &target, flags, if_match, out);
+    file_seam.close(fd);
+    return rc;
+}
+
+int local_discard(struct instance *instance, const char *path, const struct token *token)
+{
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    if (rc < 0)
+        return rc;
+    return file_seam.unlink(temporary) == 0 || errno == ENOENT ? 0 : fail_errno(errno, "%s", temporary);
+}
+
+/* ---- copy and move ---- */
+
+#define COPY_SIZE ((size_t)1 << 18)
+
+static int copy_by_hand(int from, int to, int64_t at, const char *name)
+{
+    autofree char *buffer = mem_alloc(COPY_SIZE);
+    if (!buffer)
+        return fail_memory();
+    for (;;) {
+        int64_t got = file_read(from, buffer, COPY_SIZE, at);
+        int rc = got > 0 ? file_write(to, buffer, (size_t)got, at) : (int)got;
+        if (rc < 0)
+            return fail_errno(-rc, "%s", name);
+        if (got == 0)
+            return 0;
+        at += got;
+    }
+}
+
+/* By the kernel, which may share the blocks; where it cannot (another file system, an old kernel), by hand. */
+static int copy_bytes(int from, int to, const char *name)
+{
+    int64_t at = 0;
+    for (;;) {
+        off_t in = at, out = at;
+        ssize_t count = copy_file_range(from, &in, to, &out, (size_t)1 << 30, 0);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0) /* at the end, too: files of /proc say 0 at once */
+            return copy_by_hand(from, to, at, name);
+        at += count;
+    }
+}
+
+static int copy_open(struct instance *instance, int from, const struct stat *st, const struct target *target,
+                     unsigned flags)
+{
+    autofree char *temporary = NULL;
+    int fd = temporary_open(target->dir, st->st_mode & 0777, &temporary); /* as cp: less the umask */
+    if (fd < 0)
+        return fd;
+    int rc = copy_bytes(from, fd, target->name);
+    if (rc == 0)
+        rc = finish(instance, fd, temporary, target, flags, NULL, NULL);
+    if (rc < 0)
+        file_seam.unlink(temporary);
+    file_seam.close(fd);
+    return rc;
+}
+
+int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+{
+    autotarget struct target target = {0};
+    autofree char *name = NULL;
+    struct stat st;
+    int rc = local_name(from, &name);
+    if (rc < 0)
+        return rc;
+    int fd = file_seam.open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fail_errno(errno, "%s", name);
+    if (file_seam.fstat(fd, &st) < 0)
+        rc = fail_errno(errno, "%s", name);
+    else if (!S_ISREG(st.st_mode))
+        rc = S_ISDIR(st.st_mode) ? fail(-EISDIR, "%s: a directory", name)
+                                 : fail(-ENOTSUP, "%s: not a regular file", name);
+    if (rc == 0)
+        rc = target_find(to, flags, &target);
+    if (rc == 0 && target.exists && target.st.st_ino == st.st_ino && target.st.st_dev == st.st_dev)
+        rc = 0; /* onto itself: there is nothing to do */
+    else if (rc == 0)
+        rc = copy_open(instance, fd, &st, &target, flags);
+    file_seam.close(fd);
+    return rc;
+}
+
+int local_move(struct instance *instance, const char *from, const char *to, unsigned flags)
+{
+    autofree char *name = NULL, *target = NULL, *dir = NULL;
+    struct stat st;
+    int rc = local_name(from, &name);
+    if (rc == 0)
+        rc = local_name(to, &target);
+    if (rc < 0)
+        return rc;
+    if (file_seam.lstat(name, &st) < 0)
+        return fail_errno(errno, "%s", name);
+    bool keep = (flags & LARDER_CREATE) || S_ISDIR(st.st_mode);
+    rc =
+        keep ? renameat2(AT_FDCWD, name, AT_FDCWD, target, RENAME_NOREPLACE) : file_seam.rename(name, target);
+    if (rc < 0 && errno == EINVAL && path_within(name, target))
+        return fail(-EINVAL, "%s: it cannot move into itself", name);
+    if (rc < 0 && errno == EINVAL)
+        return fail(-EXDEV, "%s: this file system cannot move it", name);
+    if (rc < 0)
+        return fail_errno(errno, "%s to %s", name, target);
+    if (!wants_sync(instance, flags))
+        return 0;
+    dir = mem_dup_n(target, path_parent_size(target));
+    return dir ? sync_directory(dir) : fail_memory();
+}
+
+int local_touch(struct instance *instance, const char *path)
+{
+    autofree char *name = NULL;
+    int rc = local_name(path, &name);
+    if (rc < 0)
+        return rc;
+    return utimensat(AT_FDCWD, name, NULL, 0) < 0 ? fail_errno(errno, "%s", name) : 0;
+}
+
+/* ---- removing, and directories ---- */
+
+static int remove_one(const char *path)
+{
+    autofree char *name = NULL;
+    int rc = local_name(path, &name);
+    if (rc < 0)
+        return rc;
+    if (file_seam.unlink(name) == 0)
+        return 0;
+    struct stat st; /* POSIX allows EPERM for a directory, Linux says EISDIR */
+    int error = errno;
+    if (error == EPERM && file_seam.stat(name, &st) == 0 && S_ISDIR(st.st_mode))
+        error = EISDIR;
+    return fail_errno(error, "%s", name);
+}
+
+int local_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
+{
+    for (size_t i = 0; i < count; i++)
+        status[i] = remove_one(paths[i]);
+    return 0;
+}
+
+int local_mkdir(struct instance *instance, const char *path)
+{
+    autofree char *name = NULL;
+    int rc = local_name(path, &name);
+    if (rc < 0)
+        return rc;
+    return file_seam.mkdir(name, 0777) < 0 ? fail_errno(errno, "%s", name) : 0;
+}
+
+/* Temporary files of writers that were killed must not keep a directory that looks empty from being removed. */
+static void sweep(const char *dir)
+{
+    DIR *entries = file_seam.opendir(dir);
+    struct dirent *entry;
+    while (entries && (entry = file_seam.readdir(entries))) {
+        if (!local_is_temporary(entry->d_name))
+            continue;
+        autofree char *name = mem_format("%s/%s", dir, entry->d_name);
+        if (name)
+            file_seam.unlink(name);
+    }
+    if (entries)
+        file_seam.closedir(entries);
+}
+
+static bool only_temporaries(const char *dir)
+{
+    DIR *entries = file_seam.opendir(dir);
+    struct dirent *entry;
+    bool only = entries;
+    while (only && (entry = file_seam.readdir(entries)))
+        only = local_is_hidden(entry->d_name);
+    if (entries)
+        file_seam.closedir(entries);
+    return only;
+}
+
+int local_rmdir(struct instance *instance, const char *path)
+{
+    autofree char *name = NULL;
+    int rc = local_name(path, &name);
+    if (rc < 0)
+        return rc;
+    if (file_seam.rmdir(name) == 0)
+        return 0;
+    if ((errno == ENOTEMPTY || errno == EEXIST) && only_temporaries(name)) {
+        sweep(name);
+        if (file_seam.rmdir(name) == 0)
+            return 0;
+    }
+    return fail_errno(errno == EEXIST ? ENOTEMPTY : errno, "%s", name);
+}
