@@ -65,16 +65,20 @@ static bool run_serves(const struct reading *r, const struct run *run, const str
     return run->state == RUN_ASKING ? run_will_serve(r, run) : run_has_served(r, run);
 }
 
-static struct run *find_run(struct reading *r)
+/* STEP_ON: what a run brought came into the store since that was looked at. */
+static int find_run(struct reading *r, struct run **out)
 {
     struct larder_loop *loop = task_loop(task_current());
     struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
     struct seen seen;
+    *out = NULL;
     if (!run || r->alone || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
-        return NULL;
+        return STEP_DONE;
     while (run && !run_serves(r, run, &seen))
         run = flight_next(loop, r->view, r->store, r->path, run);
-    return run ? run_ref(run) : NULL;
+    if (run)
+        *out = run_ref(run);
+    return run || !reading_is_behind(r, &seen) ? STEP_DONE : STEP_ON;
 }
 
 /* Bytes of its memory. */
@@ -259,7 +263,10 @@ static int CO_FN step(struct reading *r)
         return learn_size(r);
     if (r->alone || ++r->idle > IDLE_MAX)
         return go_past(r);
-    struct run *run = find_run(r);
+    struct run *run;
+    rc = find_run(r, &run);
+    if (rc == STEP_ON)
+        return rc;
     bool ours = !run;
     if (run) {
         run_unref(r->joined);

@@ -28,6 +28,7 @@ struct reading { /* in its task's frame */
     bool known_absent;
     bool known_whole; /* all that is wanted is there: it is worth while to ask whether it is still right */
 
+    struct seen looked; /* what was there when the store was last compared with a flight */
     uint64_t valid_id;  /* of the record that the place said is still right */
     bool ignore_store;  /* it was damaged, or the place has another version */
     bool stale_ok;      /* the place could not be asked, and stale is better than nothing */
@@ -62,6 +63,9 @@ int CO_FN reading_begin(struct reading *r); /* the sink, once */
 /* Take note of a record that is not to be used without asking. `reader` NULL: its bytes do not matter. */
 int reading_know(struct reading *r, struct reader *reader, const struct record *record);
 bool reading_may_use(struct reading *r, const struct record *record);
+/* No run serves, and the store is not as it was: it is to be looked at again before anybody is asked, for a run's bytes
+ * may have come into it between the look and the search. */
+bool reading_is_behind(struct reading *r, const struct seen *now);
 bool reading_run_is_fresh(const struct reading *r, const struct run *run);
 /* As much as the store has in a row. */
 int CO_FN reading_give_stored(struct reading *r);

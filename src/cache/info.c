@@ -29,21 +29,25 @@ static int info_of_record(struct reading *r, struct answer *out)
     return rc;
 }
 
-static struct run *find_info(struct reading *r)
+/* As find_run of a read. */
+static int find_info(struct reading *r, struct run **out)
 {
     struct larder_loop *loop = task_loop(task_current());
     struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
     struct seen seen;
+    *out = NULL;
     if (!run || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
-        return NULL;
+        return STEP_DONE;
     for (; run; run = flight_next(loop, r->view, r->store, r->path, run)) {
         bool same = run->kind == RUN_INFO && run->seen.id == seen.id && run->seen.epoch == seen.epoch;
         bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms < 0 && run->known_id == r->known_id
                                                : reading_run_is_fresh(r, run) && run->status != UNCHANGED;
-        if (same && useful)
-            return run_ref(run);
+        if (same && useful) {
+            *out = run_ref(run);
+            return STEP_DONE;
+        }
     }
-    return NULL;
+    return reading_is_behind(r, &seen) ? STEP_ON : STEP_DONE;
 }
 
 static int CO_FN request_info(struct reading *r)
@@ -65,7 +69,10 @@ static int CO_FN info_step(struct reading *r, struct answer *out)
         error_set_text(r->failure_text);
         return r->failure;
     }
-    struct run *run = find_info(r);
+    struct run *run;
+    rc = find_info(r, &run);
+    if (rc == STEP_ON)
+        return rc;
     bool ours = !run;
     run_unref(r->joined);
     r->joined = run;

@@ -239,6 +239,13 @@ int CO_FN reading_give_stored(struct reading *r)
 
 /* ---- what a run's outcome means ---- */
 
+bool reading_is_behind(struct reading *r, const struct seen *now)
+{
+    bool behind = r->looked.id != now->id || r->looked.epoch != now->epoch;
+    r->looked = *now;
+    return behind;
+}
+
 bool reading_run_is_fresh(const struct reading *r, const struct run *run)
 {
     int64_t age = (wall_ns() - run->answered_ns) / 1000000;

@@ -124,6 +124,21 @@ static void a_second_read_asks_nobody(void **state)
     }
 }
 
+/* The second read begins while the first one's bytes are on their way from memory to the disk. */
+static void a_read_that_meets_the_commit_asks_nobody(void **state)
+{
+    for (unsigned i = 0; i < 300; i++) {
+        fake_put("f", 1, i);
+        assert_ok(larder_cache_clear(cache, NULL, ""));
+        unsigned before = fake_asked();
+        assert_ok(read_all(fs, "f", 1, i));
+        usleep(i * 2);
+        for (int again = 0; again < 20; again++)
+            assert_ok(read_all(fs, "f", 1, i));
+        assert_int_equal(fake_asked() - before, 1);
+    }
+}
+
 static void what_was_fetched_is_there_after_reopening(void **state)
 {
     char option[256];
@@ -829,6 +844,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_second_read_asks_nobody),
+        TEST(a_read_that_meets_the_commit_asks_nobody),
         TEST(what_was_fetched_is_there_after_reopening),
         TEST(parts_are_kept_block_by_block),
         TEST(bounds_from_the_end_are_kept_too),
