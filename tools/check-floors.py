@@ -15,6 +15,7 @@ LIBRARIES = {  # the beginning of a system include: the floors that may have it
     'curl/': ['net'],
     'libxml/': ['net', 'backends'],
     'lmdb.h': ['cache', 'txn'],
+    'openssl/': ['base'],
 }
 CALLS = {  # functions behind a seam: the one file that may call them
     'base/alloc.c': 'malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf posix_memalign '
