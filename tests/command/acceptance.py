@@ -5,20 +5,14 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 
+from server import Server
+
 LARDER = os.environ["LARDER_COMMAND"]
-ROOT = os.environ["LARDER_SOURCE_ROOT"]
 DIRS, FILES, SIZE = 20, 500, 4096
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def content(key):
@@ -39,20 +33,18 @@ class Check:
 
 def main():
     state = tempfile.mkdtemp(prefix="larder-test-")
-    port = free_port()
+    server = Server("nginx")
     keys = [f"d{d:02}/f{f:03}" for d in range(DIRS) for f in range(FILES)]
     for d in range(DIRS):
-        os.makedirs(f"{state}/www/tree/d{d:02}")
+        os.makedirs(f"{server.www}/tree/d{d:02}")
     for key in keys:
-        with open(f"{state}/www/tree/{key}", "wb") as f:
+        with open(f"{server.www}/tree/{key}", "wb") as f:
             f.write(content(key))
     whole = b"".join(content(key) for key in keys)
     names = "".join(key + "\n" for key in keys).encode()
     check = Check(state)
-    url = f"http://127.0.0.1:{port}/tree"
-    up = [f"{ROOT}/tests/servers/nginx-up.sh", state, str(port), str(free_port())]
-    down = [f"{ROOT}/tests/servers/nginx-down.sh", state]
-    subprocess.run(up, check=True, capture_output=True)
+    url = f"{server.url}/tree"
+    server.start()
     try:
         listed = check.run("map", "keys", url).stdout
         assert sorted(listed.decode().split()) == keys, "map keys"
@@ -64,15 +56,16 @@ def main():
         find = check.run("find", url).stdout
         ls = check.run("ls", "-l", url + "/d07").stdout
     finally:
-        subprocess.run(down, check=True, capture_output=True)
+        server.stop()
     got = check.run("--offline", "map", "get", url, "-", stdin=names).stdout
     assert got == whole, "offline map get of all keys"
     assert check.run("--offline", "find", url).stdout == find, "offline find"
     assert check.run("--offline", "ls", "-l", url + "/d07").stdout == ls, "offline ls"
     check.run("--offline", "map", "get", url, "d00/none", expect=3)
-    check.run("--offline", "cat", f"http://127.0.0.1:{port}/other/key", expect=4)
-    failed = check.run("cat", f"http://127.0.0.1:{port}/other/key", expect=1)
+    check.run("--offline", "cat", f"{server.url}/other/key", expect=4)
+    failed = check.run("cat", f"{server.url}/other/key", expect=1)
     assert b"larder: " in failed.stderr and b"connect" in failed.stderr.lower(), failed.stderr
+    server.remove()
     shutil.rmtree(state)
     print(f"{len(keys)} keys read, mirrored, and read offline")
 

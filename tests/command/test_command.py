@@ -15,28 +15,13 @@ import tempfile
 import time
 import unittest
 
+from server import Server, free_ports
+
 COMMAND = os.environ.get('LARDER_COMMAND', 'larder')
 ROOT = pathlib.Path(os.environ.get('LARDER_SOURCE_ROOT', pathlib.Path(__file__).parents[2]))
 ODD_NAMES = ['a b', '%41', 'hash#tag', 'what?', '[1]', '*', 'é', '-dash', '..dots', "quote'\"", 'semi;&=+,:@$']
 RFC3339 = re.compile(r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$')
 BIG = 300 << 20
-
-
-def free_port(count):
-    """The first of `count` free ports in a row."""
-    for port in range(20000 + os.getpid() % 20000, 60000, 7):
-        sockets = []
-        try:
-            for i in range(count):
-                sockets.append(socket.socket())
-                sockets[-1].bind(('127.0.0.1', port + i))
-            return port
-        except OSError:
-            continue
-        finally:
-            for s in sockets:
-                s.close()
-    raise RuntimeError('no free ports')
 
 
 class Case(unittest.TestCase):
@@ -412,39 +397,19 @@ class Local(Case):
         self.assertEqual((done.returncode, done.stderr), (1, b''))
 
 
-class Server:
-    """nginx on loopback, on the same port whenever it is started."""
-
-    def __init__(self):
-        self.state = tempfile.mkdtemp(prefix='larder-nginx-')
-        self.www = pathlib.Path(self.state) / 'www'
-        self.port = free_port(2)
-        self.url = f'http://127.0.0.1:{self.port}'
-        self.start()
-
-    def start(self):
-        subprocess.run([ROOT / 'tests/servers/nginx-up.sh', self.state, str(self.port), str(self.port + 1)], check=True)
-
-    def stop(self):
-        subprocess.run([ROOT / 'tests/servers/nginx-down.sh', self.state], check=True)
-
-    def remove(self):
-        self.stop()
-        shutil.rmtree(self.state)
-
-
-@unittest.skipUnless(shutil.which('nginx') or os.path.exists('/usr/sbin/nginx'), 'NGINX IS MISSING: nothing of HTTP was tested')
+@unittest.skipUnless(shutil.which('nginx') or os.path.exists('/usr/sbin/nginx') or os.environ.get('CI'), 'NGINX IS MISSING: nothing of HTTP was tested')
 class Http(Case):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server()
+        cls.server = Server('nginx')
         cls.addClassCleanup(cls.server.remove)
+        cls.server.start()
 
     def setUp(self):
         super().setUp()
         self.www = self.server.www / self._testMethodName
         self.url = f'{self.server.url}/{self._testMethodName}'
-        self.www.mkdir()
+        self.www.mkdir(parents=True)
 
     def serve(self, files):
         for name, data in files.items():
@@ -502,7 +467,7 @@ class Http(Case):
         self.larder('find', f'{self.url}/none', code=3)
         for command in ('cat', 'stat', 'exists'):
             self.larder(command, f'{self.server.url}/status/403', code=1)
-        dead = f'http://127.0.0.1:{free_port(1)}/x'
+        dead = f'http://127.0.0.1:{free_ports(1)[0]}/x'
         for command in ('cat', 'stat', 'exists', 'ls', 'find'):
             self.larder(command, dead, code=1)
         self.serve({'a': b'A'})
@@ -609,7 +574,7 @@ class Http(Case):
         self.assertEqual((stats['files'], stats['bytes_fetched'], stats['failed']), (3, 2, 1))
         self.assertIn('larder: sub/gone: ', self.stderr)
         self.larder('mirror', f'{self.url}/none', code=3)
-        self.larder('mirror', f'http://127.0.0.1:{free_port(1)}/x', code=1)
+        self.larder('mirror', f'http://127.0.0.1:{free_ports(1)[0]}/x', code=1)
         self.larder('--offline', 'mirror', f'{self.server.url}/elsewhere', code=4)
 
     def limited(self, *args):

@@ -12,8 +12,8 @@
 
 #include "larder.h"
 
-#include "nginx.h"
 #include "scenario.h"
+#include "server.h"
 #include "tmpdir.h"
 #include "tree.h"
 
@@ -24,7 +24,7 @@
 static struct place places[PLACES_MAX];
 static size_t place_count;
 static char *scratch;
-static struct nginx *nginx;
+static struct server *nginx;
 static char verdicts[PLACES_MAX][64][2][8];
 
 /* ---- putting things there ---- */
@@ -155,10 +155,10 @@ static int setup(void **state)
     char *local = tmpdir_path(scratch, "local");
     add_place("memory", "memory://contract", NULL, (struct larder_capabilities)ALL_OF_IT);
     add_place("local", local, NULL, (struct larder_capabilities)ALL_OF_IT);
-    nginx = nginx_start();
+    nginx = server_start("nginx", NULL);
     if (nginx) {
-        char *url, *disk = tmpdir_path(nginx_root(nginx), "contract");
-        assert_true(asprintf(&url, "%s/contract", nginx_url(nginx)) > 0);
+        char *url, *disk = tmpdir_path(server_root(nginx), "contract");
+        assert_true(asprintf(&url, "%s/contract", server_url(nginx)) > 0);
         tree_write(disk, ".keep", "", 0);
         add_place("http", url, disk, (struct larder_capabilities)LIST_ONLY);
     }
@@ -186,7 +186,7 @@ static void print_table(void)
 static int teardown(void **state)
 {
     print_table();
-    nginx_stop(nginx);
+    server_stop(nginx);
     for (size_t p = 0; p < place_count; p++)
         if (places[p].options)
             free((char *)places[p].options[0]);

@@ -1,8 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# nginx-up.sh DIR PORT TLS_PORT: nginx for tests, on http://127.0.0.1:PORT and https://127.0.0.1:TLS_PORT (HTTP/2, a
-# self-signed certificate in DIR/cert.pem). The document root is DIR/www, the access log DIR/access.log: connection,
-# method, URI, status, Range.
+# nginx, with an access log in DIR/access.log: connection, request line, status, Range.
 #   /               autoindex as HTML          /json/ /xml/  the same tree, listed otherwise
 #   /gzip/          encodes when asked to      /encoded/     encodes, asked or not
 #   /noetag/        neither ETag nor           /lastmod/     Last-Modified alone
@@ -13,40 +11,48 @@
 #   /cached/        Cache-Control: max-age=60  /nohead/      405 to HEAD
 #   /hop/X          302 to the TLS port's /X   /loop/        302 to itself
 #   /echo           what credentials came, as text
-# nginx runs in the background, with its pid in DIR/nginx.pid. Exit 1: it does not start (a port is taken).
-set -eu
-[ $# -eq 3 ] || { echo "usage: ${0##*/} DIR PORT TLS_PORT" >&2; exit 2; }
-dir=$1 port=$2 tls=$3
-mkdir -p "$dir/www" "$dir/tmp"
-[ -s "$dir/cert.pem" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
-	-subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
-	-keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+#   /dav/           WebDAV, PROPFIND and locks by dav-ext; no If-Match, no Depth: infinity
+# shellcheck source=tests/servers/serve.sh
+. "${0%/*}/serve.sh"
+need nginx openssl
+certificate cert
 printf 'test:%s\n' "$(openssl passwd -apr1 test)" >"$dir/htpasswd"
 user=
 [ "$(id -u)" != 0 ] || user="user $(id -un) $(id -gn);"
+ext=/usr/lib/nginx/modules/ngx_http_dav_ext_module.so
+load='' ext_zone='' ext_methods=''
+if [ -e $ext ]; then
+	load="load_module $ext;"
+	ext_zone="dav_ext_lock_zone zone=locks:1m;"
+	ext_methods="dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK; dav_ext_lock zone=locks;"
+fi
 cat >"$dir/nginx.conf" <<CONF
+$load
 $user
-worker_processes 1;
+daemon off;
+master_process off;
 pid $dir/nginx.pid;
 error_log $dir/error.log info;
 events { worker_connections 1024; }
 http {
 	include /etc/nginx/mime.types;
 	default_type application/octet-stream;
-	log_format brief '\$connection \$request_method \$request_uri \$status \$http_range';
+	log_format brief '\$connection \$request \$status \$http_range';
 	access_log $dir/access.log brief;
 	client_body_temp_path $dir/tmp/body;
 	proxy_temp_path $dir/tmp/proxy;
 	fastcgi_temp_path $dir/tmp/fastcgi;
 	uwsgi_temp_path $dir/tmp/uwsgi;
 	scgi_temp_path $dir/tmp/scgi;
+	client_max_body_size 0;
 	keepalive_timeout 30;
 	keepalive_requests 1000000;
+	$ext_zone
 	server {
 		listen 127.0.0.1:$port;
 		listen 127.0.0.1:$tls ssl http2;
 		ssl_certificate $dir/cert.pem;
-		ssl_certificate_key $dir/key.pem;
+		ssl_certificate_key $dir/cert-key.pem;
 		root $dir/www;
 		autoindex on;
 		location /json/ { alias $dir/www/; autoindex_format json; }
@@ -62,6 +68,13 @@ http {
 		location /basic/ { alias $dir/www/; auth_basic test; auth_basic_user_file $dir/htpasswd; }
 		location /slow/ { alias $dir/www/; limit_rate 100k; limit_rate_after 64k; }
 		location /drop/ { return 444; }
+		location /dav/ {
+			root $dir;
+			dav_methods PUT DELETE MKCOL COPY MOVE;
+			create_full_put_path on;
+			dav_access user:rw group:r all:r;
+			$ext_methods
+		}
 		location = /echo { default_type text/plain; return 200 "[\$http_authorization][\$http_x_key]"; }
 		location ~ ^/redirect/(?<rest>.*)\$ { return 302 /\$rest; }
 		location ~ ^/hop/(?<rest>.*)\$ { return 302 https://127.0.0.1:$tls/\$rest; }
@@ -79,10 +92,4 @@ http {
 	}
 }
 CONF
-nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf" || { cat "$dir/error.log" >&2; exit 1; }
-tries=0
-until [ -s "$dir/nginx.pid" ]; do
-	tries=$((tries + 1))
-	[ $tries -lt 100 ] || exit 1
-	sleep 0.05
-done
+serve nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf"

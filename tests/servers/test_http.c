@@ -15,33 +15,33 @@
 #include "base/path.h"
 #include "fs/fs.h"
 #include "fs/layer.h"
-#include "nginx.h"
+#include "server.h"
 #include "tmpdir.h"
 #include "tree.h"
 
 #define SEED 7
 #define SIZE 10000
 
-static struct nginx *nginx;
+static struct server *nginx;
 static const char ODD_NAME[] = "a b%20#?[é]&+;=.txt";
 
 static int setup(void **state)
 {
     backend_register(&http_backend);
-    nginx = nginx_start();
+    nginx = server_start("nginx", NULL);
     if (!nginx)
         return 0;
-    tree_write_content(nginx_root(nginx), "file.bin", SIZE, SEED);
-    tree_write(nginx_root(nginx), "empty", "", 0);
-    tree_write(nginx_root(nginx), "dir/one", "1", 1);
-    tree_write(nginx_root(nginx), "dir/sub/two", "22", 2);
-    tree_write(nginx_root(nginx), "dir/odd/a b%20#?[é]&+;=.txt", "odd", 3);
+    tree_write_content(server_root(nginx), "file.bin", SIZE, SEED);
+    tree_write(server_root(nginx), "empty", "", 0);
+    tree_write(server_root(nginx), "dir/one", "1", 1);
+    tree_write(server_root(nginx), "dir/sub/two", "22", 2);
+    tree_write(server_root(nginx), "dir/odd/a b%20#?[é]&+;=.txt", "odd", 3);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    nginx_stop(nginx);
+    server_stop(nginx);
     return 0;
 }
 
@@ -59,7 +59,7 @@ static struct larder_fs *open_plain(const char *path)
 {
     if (!nginx)
         skip();
-    return open_url(nginx_url(nginx), path, NULL);
+    return open_url(server_url(nginx), path, NULL);
 }
 
 /* The range is what Python would slice. */
@@ -377,13 +377,13 @@ static void what_is_unchanged_is_not_sent_again(void **state)
 static void requests_share_a_connection(void **state)
 {
     struct larder_fs *fs = open_plain("");
-    nginx_log_clear(nginx);
+    server_log_clear(nginx);
     for (int i = 0; i < 20; i++)
         assert_whole(fs, "file.bin");
     assert_fails(-ENOENT, fs, "nothing", "404");
     assert_fails(-EISDIR, fs, "dir", "directory"); /* two: the redirect's page is read to its end */
     assert_whole(fs, "file.bin");
-    assert_int_equal(nginx_log_connections(nginx, 24), 1);
+    assert_int_equal(server_log_connections(nginx, 24), 1);
     larder_fs_free(fs);
 }
 
@@ -404,10 +404,10 @@ static void many_at_once_wait_for_their_turn_at_a_few_connections(void **state)
 {
     struct larder_fs *fs = open_plain("");
     larder_fs_free(fs);
-    fs = open_url(nginx_url(nginx), "", (const char *const[]){"max_connections=3", NULL});
-    nginx_log_clear(nginx);
+    fs = open_url(server_url(nginx), "", (const char *const[]){"max_connections=3", NULL});
+    server_log_clear(nginx);
     assert_batch(fs, 200);
-    assert_in_range(nginx_log_connections(nginx, 200), 1, 3);
+    assert_in_range(server_log_connections(nginx, 200), 1, 3);
     larder_fs_free(fs);
 }
 
@@ -416,14 +416,14 @@ static void over_tls_one_connection_carries_many_at_once(void **state)
     if (!nginx)
         skip();
     char *ca;
-    assert_true(asprintf(&ca, "ca_file=%s", nginx_certificate(nginx)) > 0);
-    struct larder_fs *fs = open_url(nginx_tls_url(nginx), "", (const char *const[]){ca, NULL});
+    assert_true(asprintf(&ca, "ca_file=%s", server_certificate(nginx)) > 0);
+    struct larder_fs *fs = open_url(server_tls_url(nginx), "", (const char *const[]){ca, NULL});
     assert_ranges(fs, "file.bin");
-    nginx_log_clear(nginx);
+    server_log_clear(nginx);
     assert_batch(fs, 200);
-    assert_int_equal(nginx_log_connections(nginx, 200), 1);
+    assert_int_equal(server_log_connections(nginx, 200), 1);
     larder_fs_free(fs);
-    fs = open_url(nginx_tls_url(nginx), "", (const char *const[]){ca, "http2=no", NULL});
+    fs = open_url(server_tls_url(nginx), "", (const char *const[]){ca, "http2=no", NULL});
     assert_ranges(fs, "file.bin");
     larder_fs_free(fs);
     free(ca);
@@ -433,10 +433,10 @@ static void a_certificate_that_nobody_vouches_for_is_refused(void **state)
 {
     if (!nginx)
         skip();
-    struct larder_fs *fs = open_url(nginx_tls_url(nginx), "", NULL);
+    struct larder_fs *fs = open_url(server_tls_url(nginx), "", NULL);
     assert_fails(-EACCES, fs, "file.bin", "certificate");
     larder_fs_free(fs);
-    fs = open_url(nginx_tls_url(nginx), "", (const char *const[]){"insecure=true", NULL});
+    fs = open_url(server_tls_url(nginx), "", (const char *const[]){"insecure=true", NULL});
     assert_whole(fs, "file.bin");
     larder_fs_free(fs);
 }
@@ -446,14 +446,14 @@ static void credentials_come_from_the_url_or_from_options(void **state)
     struct larder_fs *fs = open_plain("/basic");
     assert_fails(-EACCES, fs, "file.bin", "401");
     larder_fs_free(fs);
-    fs = open_url(nginx_url(nginx), "/basic", (const char *const[]){"user=test", "password=test", NULL});
+    fs = open_url(server_url(nginx), "/basic", (const char *const[]){"user=test", "password=test", NULL});
     assert_whole(fs, "file.bin");
     larder_fs_free(fs);
-    fs = open_url(nginx_url(nginx), "/basic", (const char *const[]){"user=test", "password=wrong", NULL});
+    fs = open_url(server_url(nginx), "/basic", (const char *const[]){"user=test", "password=wrong", NULL});
     assert_fails(-EACCES, fs, "file.bin", "401");
     larder_fs_free(fs);
     char *base, *shown;
-    assert_true(asprintf(&base, "http://te%%73t:test@%s", nginx_url(nginx) + 7) > 0);
+    assert_true(asprintf(&base, "http://te%%73t:test@%s", server_url(nginx) + 7) > 0);
     fs = open_url(base, "/basic", NULL);
     assert_whole(fs, "file.bin");
     assert_fails(-ENOENT, fs, "nothing", "/basic/nothing");
@@ -478,7 +478,7 @@ static void credentials_do_not_follow_a_redirect_to_another_origin(void **state)
     if (!nginx)
         skip();
     static const char *const options[] = {"bearer=hush", "headers=X-Key: hush", "insecure=true", NULL};
-    struct larder_fs *fs = open_url(nginx_url(nginx), "", options);
+    struct larder_fs *fs = open_url(server_url(nginx), "", options);
     assert_text(fs, "echo", "[Bearer hush][hush]");
     assert_text(fs, "redirect/echo", "[Bearer hush][hush]");
     assert_text(fs, "hop/echo", "[][]");
@@ -565,7 +565,7 @@ static void no_server_is_not_a_missing_file(void **state)
 static void a_big_file_streams_through_little_memory(void **state)
 {
     struct larder_fs *fs = open_plain("");
-    char *path = tmpdir_path(nginx_root(nginx), "big"), *out = tmpdir_path(nginx_root(nginx), "copy");
+    char *path = tmpdir_path(server_root(nginx), "big"), *out = tmpdir_path(server_root(nginx), "copy");
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(ftruncate(fileno(file), BIG_SIZE), 0);
@@ -616,7 +616,7 @@ static void assert_cancels(struct larder_fs *fs, const char *path, unsigned afte
 static void a_transfer_that_is_cancelled_ends_at_once_and_harms_no_other(void **state)
 {
     struct larder_fs *fs = open_plain("/slow");
-    char *path = tmpdir_path(nginx_root(nginx), "long");
+    char *path = tmpdir_path(server_root(nginx), "long");
     FILE *file = fopen(path, "w");
     assert_int_equal(ftruncate(fileno(file), 64 << 20), 0); /* eleven minutes */
     fclose(file);
@@ -638,8 +638,8 @@ static void a_call_that_waits_for_its_turn_can_be_cancelled(void **state)
     struct larder_fs *plain = open_plain("/slow");
     larder_fs_free(plain);
     struct larder_fs *fs =
-        open_url(nginx_url(nginx), "/slow", (const char *const[]){"max_connections=1", NULL});
-    tree_write_content(nginx_root(nginx), "slow.bin", 1 << 20, SEED);
+        open_url(server_url(nginx), "/slow", (const char *const[]){"max_connections=1", NULL});
+    tree_write_content(server_root(nginx), "slow.bin", 1 << 20, SEED);
     struct slow slow = {fs, "slow.bin"};
     struct larder_task *first, *second;
     assert_ok(larder_spawn(NULL, read_slow, &slow, NULL, NULL, &first));
@@ -660,7 +660,7 @@ static void a_loop_closes_with_its_connections(void **state)
     struct larder_loop *loop;
     char *url;
     assert_ok(larder_loop_new(&loop));
-    assert_true(asprintf(&url, "%s/file.bin", nginx_url(nginx)) > 0);
+    assert_true(asprintf(&url, "%s/file.bin", server_url(nginx)) > 0);
     assert_ok(fs_open(loop, url, NULL, &fs, NULL));
     assert_whole(fs, "");
     assert_ok(larder_loop_close(loop, NULL, NULL));
@@ -677,8 +677,8 @@ static void a_forks_child_goes_on_with_its_handles(void **state)
     larder_fs_free(fs);
     if (UNDER_TSAN || UNDER_ASAN) /* whose own locks a fork may find held */
         skip();
-    narrow = open_url(nginx_url(nginx), "/slow", (const char *const[]){"max_connections=1", NULL});
-    tree_write_content(nginx_root(nginx), "slow.bin", 1 << 20, SEED);
+    narrow = open_url(server_url(nginx), "/slow", (const char *const[]){"max_connections=1", NULL});
+    tree_write_content(server_root(nginx), "slow.bin", 1 << 20, SEED);
     assert_ok(larder_spawn(NULL, read_slow, &(struct slow){narrow, "slow.bin"}, NULL, NULL, &task));
     usleep(50000);
     pid_t child = fork();

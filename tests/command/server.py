@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real server on loopback for tests of the command: tests/servers/NAME-up.sh says what each serves."""
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(os.environ['LARDER_SOURCE_ROOT'])
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(('127.0.0.1', 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class Server:
+    """On the same port whenever it is started. It ends with this process, however that ends."""
+
+    def __init__(self, name='nginx'):
+        self.script = ROOT / f'tests/servers/{name}-up.sh'
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'larder-{name}-'))
+        self.www = self.dir / 'www'
+        self.ports = free_ports(2)
+        self.url = f'http://127.0.0.1:{self.ports[0]}'
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen([self.script, self.dir, *map(str, self.ports)], stdin=subprocess.PIPE,
+                                        start_new_session=True)
+        while not (self.dir / 'up').exists():
+            if self.process.poll() is not None:
+                raise RuntimeError(f'{self.script} ended with {self.process.returncode}')
+            time.sleep(0.01)
+
+    def stop(self):
+        if self.process:
+            self.process.stdin.close()
+            self.process.wait()
+            self.process = None
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.dir)
