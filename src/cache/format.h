@@ -10,6 +10,7 @@
  *   'L' place(8) path                 record of a listing; its pages are the bytes (listing.h)
  *   'B' version(8) number(8)          block: BLOCK_SIZE bytes of a version of a file, the last one shorter
  *   'S' version(8)                    a version whose blocks no record names yet, or no longer; since when
+ *   'P' place(8) path                 record of a pin: the tree below the path is never evicted
  *   'M' name                          of the store: "format", "epoch", "counters"
  *
  * `place` is a hash of whose files these are; the record has that text and the whole path, and both are
@@ -30,7 +31,14 @@
 #define KEY_HEAD_SIZE \
     (KEY_SIZE_MAX - KEY_PATH_AT - KEY_HASH_SIZE) /* of a path too long, what is left of it */
 
-enum key_type { KEY_RECORD = 'R', KEY_LISTING = 'L', KEY_BLOCK = 'B', KEY_STAGED = 'S', KEY_META = 'M' };
+enum key_type {
+    KEY_RECORD = 'R',
+    KEY_LISTING = 'L',
+    KEY_PIN = 'P',
+    KEY_BLOCK = 'B',
+    KEY_STAGED = 'S',
+    KEY_META = 'M'
+};
 struct key {
     size_t size;
     unsigned char data[KEY_SIZE_MAX];

@@ -115,7 +115,7 @@ int reader_get(struct store *store, struct reader *reader, const struct key *key
     return 0;
 }
 
-static void found_damage(struct store *store, const struct key *key)
+void reader_found_damage(struct store *store, const struct key *key)
 {
     store_say(store, SAID_DAMAGE, "a value is damaged: it is removed, and fetched again");
     edit_remove_damaged(store, key);
@@ -144,7 +144,7 @@ int reader_find(struct store *store, enum key_type type, const struct place *pla
     }
     reader_end(store, begun);
     if (rc == -EBADMSG)
-        found_damage(store, &key);
+        reader_found_damage(store, &key);
     return -ENOENT;
 }
 
@@ -283,7 +283,7 @@ int reader_put(struct store *store, struct reader *reader, const struct record *
         key_block(&key, record->head.version, (uint64_t)block);
         int rc = put_block(store, reader, &key, (size_t)there, (size_t)from, (size_t)piece, sink);
         if (rc == -EBADMSG)
-            found_damage(store, &key);
+            reader_found_damage(store, &key);
         if (rc < 0)
             return rc;
         start += piece;

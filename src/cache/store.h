@@ -81,6 +81,9 @@ int reader_put(struct store *store, struct reader *reader, const struct record *
 int64_t reader_extent(struct store *store, struct reader *reader, const struct record *record, int64_t start,
                       int64_t count);
 
+/* It is said once, and the value is removed. */
+void reader_found_damage(struct store *store, const struct key *key);
+
 /* Is there a record of something that exists, whose key begins with `prefix`? */
 bool reader_has_below(struct store *store, struct reader *reader, const struct key *prefix);
 

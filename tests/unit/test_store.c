@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "cache/edit.h"
+#include "cache/pin.h"
+#include "cache/scan.h"
 #include "cache/store.h"
 #include "tmpdir.h"
 
@@ -553,6 +555,94 @@ static void readers_and_the_writer_do_not_meet(void **state)
     }
 }
 
+/* ---- pins, scans ---- */
+
+static void a_pin_covers_its_tree(void **state)
+{
+    struct place elsewhere = place_of("fake://elsewhere");
+    put("a/b/c", "v1", 100, 1);
+    assert_ok(pin_set(store, &place, "a/b", true));
+    assert_ok(pin_set(store, &place, "a/b", true));
+    flush();
+    reopen();
+    assert_true(pin_is_set(store, &place, "a/b"));
+    assert_false(pin_is_set(store, &place, "a/b/c"));
+    assert_true(pin_covers(store, &place, "a/b"));
+    assert_true(pin_covers(store, &place, "a/b/c"));
+    assert_false(pin_covers(store, &place, "a/bc"));
+    assert_false(pin_covers(store, &place, "a"));
+    assert_false(pin_covers(store, &elsewhere, "a/b"));
+    store_changed(store, &place, "", true, false); /* clearing */
+    flush();
+    assert_true(pin_covers(store, &place, "a/b/c"));
+    assert_ok(pin_set(store, &place, "a/b", false));
+    assert_ok(pin_set(store, &place, "never/pinned", false));
+    flush();
+    assert_false(pin_covers(store, &place, "a/b/c"));
+    assert_ok(pin_set(store, &place, "", true));
+    flush();
+    assert_true(pin_covers(store, &place, "a/b/c"));
+    assert_true(pin_covers(store, &place, ""));
+}
+
+struct told {
+    char text[256];
+    uint64_t bytes;
+    int stop_after;
+};
+
+static int tell(void *arg, const struct stored *stored)
+{
+    struct told *told = arg;
+    strcat(strcat(told->text, stored->path), " ");
+    told->bytes += stored->bytes;
+    assert_non_null(strstr(stored->identity, "fake://"));
+    return told->stop_after && --told->stop_after == 0 ? 7 : 0;
+}
+
+static void a_scan_tells_of_what_is_below(void **state)
+{
+    static const struct {
+        const char *path, *expected;
+    } scans[] = {
+        {"", " a a-b a/x a/y/z "}, {"a", "a a/x a/y/z "}, {"a/y", "a/y/z "}, {"a/x", "a/x "}, {"b", ""}};
+    struct told told = {.stop_after = 2};
+    put("", "v1", 10, 1);
+    put("a", "v1", 10, 1);
+    put("a-b", "v1", 10, 1);
+    put("a/x", "v1", 10, 1);
+    put("a/y/z", "v1", 200000, 1);
+    flush();
+    for (size_t i = 0; i < sizeof scans / sizeof scans[0]; i++) {
+        struct told all = {0};
+        assert_ok(scan_records(store, KEY_RECORD, &place, scans[i].path, tell, &all));
+        assert_string_equal(all.text, scans[i].expected);
+        assert_int_equal(all.bytes > 2000, strstr(scans[i].expected, "z") != NULL);
+    }
+    assert_int_equal(scan_records(store, KEY_RECORD, NULL, NULL, tell, &told), 7);
+    assert_string_equal(told.text, " a ");
+    assert_ok(scan_records(store, KEY_LISTING, NULL, NULL, tell, &told));
+}
+
+static int count_one(void *arg, const struct stored *stored)
+{
+    ++*(size_t *)arg;
+    return 0;
+}
+
+static void a_scan_survives_more_than_one_snapshot(void **state)
+{
+    char path[16];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(path, sizeof path, "f%d", i);
+        put(path, NULL, 10, 1);
+    }
+    flush();
+    size_t count = 0;
+    assert_ok(scan_records(store, KEY_RECORD, NULL, NULL, count_one, &count));
+    assert_int_equal(count, 3000);
+}
+
 static void counters_outlive_the_process(void **state)
 {
     struct key key;
@@ -595,6 +685,9 @@ int main(void)
         TEST(a_directory_has_one_store_in_a_process),
         TEST(more_readers_than_the_pool_holds),
         TEST(readers_and_the_writer_do_not_meet),
+        TEST(a_pin_covers_its_tree),
+        TEST(a_scan_tells_of_what_is_below),
+        TEST(a_scan_survives_more_than_one_snapshot),
         TEST(counters_outlive_the_process),
     };
     real_wall_ns = world_seam.wall_ns;
