@@ -9,12 +9,28 @@
  * directory at once. What is damaged is fetched again, never returned. A directory that cannot be used - no disk left,
  * read-only, a network file system - is logged once, and reads go on without it.
  *
- * How long an answer is fresh: `ttl` if given (0 asks again at every read), else what the place said of it (HTTP:
- * Cache-Control, Expires), else until asked again. After that a conditional read makes it fresh with one small request.
+ * How long an answer is fresh, the nearest word counts:
+ *
+ *     of a file       the ttl that larder_fs_at was given; the first of ttl_rules that matches its path; ttl; what the
+ *                     place said (HTTP: Cache-Control, Expires)
+ *     of a listing    the same, with listing_ttl in place of the rules; and of what else is known of a directory
+ *     of an absence   the same, with absent_ttl; of a place's failure nothing is remembered
+ *
+ * When nobody says anything it is asked for again at each read. What is fresh no longer is asked for with its validator,
+ * and one small answer makes the whole file fresh. What was changed through Larder is forgotten at once, whatever its
+ * lifetime, with the listings and absences above it. A time is "5" (seconds), "10m", "2h", "7d" or "forever".
  *
  *     option of the layer "cache"     meaning
  *     dir                             the directory
- *     ttl                             how long an answer is fresh; per handle
+ *     ttl                             how long an answer is fresh; 0: it is asked for at each read; per handle
+ *     ttl_rules                       PATTERN=TIME,PATTERN=TIME: the same for files that match, such as
+ *                                     "*.json=60,c/[0-9]*=forever". A pattern of a name, or of several with slashes
+ *                                     between, may stand anywhere in the tree; with a slash in front it begins at the
+ *                                     root of the place. As of larder_glob, but without a comma (a "?" matches one)
+ *     listing_ttl, absent_ttl         the same for listings, and for what is missing
+ *     max_age                         no answer older than this is given, in whatever mode; 0: the place is asked; per
+ *                                     handle. Where ttl says how long nobody need ask, this says what may not be used
+ *                                     even if nobody can: -ENONET, or why the place could not be asked
  *     mode                            online; stale-if-error: a stale answer when the place cannot be asked;
  *                                     offline: nothing is ever asked, what is not there is -ENONET
  *     compress                        the zstd level for blocks that shrink; 0: none

@@ -249,6 +249,14 @@ static bool component_matches(const struct component *component, const char *nam
 
 /* ---- paths ---- */
 
+/*
+ * Places of a path as it is followed: struct glob's own for a walk, or somebody's on the stack. They swap roles at
+ * every name.
+ */
+struct places {
+    bool *here, *next;
+};
+
 static void reach(const struct glob *glob, bool *places)
 {
     for (size_t i = 0; i < glob->count; i++)
@@ -257,44 +265,76 @@ static void reach(const struct glob *glob, bool *places)
 }
 
 /* From `here` to `next`, by one name. */
-static void step(struct glob *glob, const char *name, size_t size)
+static void step(const struct glob *glob, const struct places *places, const char *name, size_t size)
 {
-    memset(glob->next, 0, glob->count + 1);
+    memset(places->next, 0, glob->count + 1);
     for (size_t i = 0; i < glob->count; i++) {
-        if (!glob->here[i])
+        if (!places->here[i])
             continue;
         if (glob->components[i].stars)
-            glob->next[i] = true;
+            places->next[i] = true;
         else if (component_matches(&glob->components[i], name, size))
-            glob->next[i + 1] = true;
+            places->next[i + 1] = true;
     }
-    reach(glob, glob->next);
+    reach(glob, places->next);
+}
+
+/* From the start through the directories of `dir`, which has `size` bytes. */
+static void follow(const struct glob *glob, struct places *places, const char *dir, size_t size)
+{
+    const char *end = dir + size;
+    memset(places->here, 0, glob->count + 1);
+    places->here[0] = true;
+    reach(glob, places->here);
+    while (dir < end) {
+        const char *slash = memchr(dir, '/', (size_t)(end - dir));
+        size_t name_size = (size_t)((slash ? slash : end) - dir);
+        step(glob, places, dir, name_size);
+        *places = (struct places){places->next, places->here};
+        dir += name_size + (slash != NULL);
+    }
+}
+
+/* Did the last step come to the end? Nothing is below a file, not even the nothing that a "**" there may stand for. */
+static bool arrived(const struct glob *glob, const struct places *places, bool directory)
+{
+    size_t last = glob->count - 1;
+    if (directory)
+        return places->next[glob->count];
+    return !glob->directories &&
+           (glob->components[last].stars ? places->here[last] : places->next[glob->count]);
 }
 
 void glob_enter(struct glob *glob, const char *dir)
 {
-    memset(glob->here, 0, glob->count + 1);
-    glob->here[0] = true;
-    reach(glob, glob->here);
-    while (*dir) {
-        size_t size = strcspn(dir, "/");
-        step(glob, dir, size);
-        bool *left = glob->here;
-        glob->here = glob->next;
-        glob->next = left;
-        dir += size + (dir[size] == '/');
-    }
+    struct places places = {glob->here, glob->next};
+    follow(glob, &places, dir, strlen(dir));
+    glob->here = places.here;
+    glob->next = places.next;
 }
 
-/* Nothing is below a file, not even the nothing that a "**" at the end may stand for. */
 bool glob_match_name(struct glob *glob, const char *name, bool directory, bool *deeper)
 {
-    size_t last = glob->count - 1;
-    step(glob, name, strlen(name));
-    *deeper = directory && memchr(glob->next, true, glob->count);
-    if (directory)
-        return glob->next[glob->count];
-    return !glob->directories && (glob->components[last].stars ? glob->here[last] : glob->next[glob->count]);
+    struct places places = {glob->here, glob->next};
+    step(glob, &places, name, strlen(name));
+    *deeper = directory && memchr(places.next, true, glob->count);
+    return arrived(glob, &places, directory);
+}
+
+bool glob_match_path(const struct glob *glob, const char *path, size_t size, bool directory)
+{
+    bool here[GLOB_COMPONENTS_MAX + 1], next[GLOB_COMPONENTS_MAX + 1];
+    struct places places = {here, next};
+    const char *slash = memrchr(path, '/', size), *name = slash ? slash + 1 : path;
+    assert(glob->count <= GLOB_COMPONENTS_MAX);
+    follow(glob, &places, path, slash ? (size_t)(slash - path) : 0);
+    step(glob, &places, name, (size_t)(path + size - name));
+    return arrived(glob, &places, directory);
+}
+
+size_t glob_component_count(const struct glob *glob)
+{
+    return glob->count;
 }
 
 size_t glob_stem_size(const struct glob *glob)

@@ -43,4 +43,9 @@ void glob_enter(struct glob *glob, const char *dir);
 /* Does the entry match? `*deeper`: is it a directory that something below it could match? */
 bool glob_match_name(struct glob *glob, const char *name, bool directory, bool *deeper);
 
+/* The same for a whole path of `size` bytes, by any number of callers at once. For patterns of up to so many components. */
+#define GLOB_COMPONENTS_MAX 64
+bool glob_match_path(const struct glob *glob, const char *path, size_t size, bool directory);
+size_t glob_component_count(const struct glob *glob);
+
 #endif

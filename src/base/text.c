@@ -125,6 +125,14 @@ int parse_duration(const char *text, int64_t *out)
     return -EINVAL;
 }
 
+int parse_lifetime(const char *text, int64_t *out)
+{
+    if (!text_equal(text, "forever"))
+        return parse_duration(text, out);
+    *out = INT64_MAX;
+    return 0;
+}
+
 int parse_bool(const char *text, bool *out)
 {
     static const char *const words[][2] = {{"false", "true"}, {"no", "yes"}, {"off", "on"}, {"0", "1"}};

@@ -65,15 +65,15 @@ static void take_unchanged(struct run *run, int rc, struct answer *said)
     }
 }
 
-static bool is_worth_writing(const struct reading *r, int64_t fresh_ms)
+static bool is_worth_writing(const struct reading *r, enum fact fact, int64_t fresh_ms)
 {
-    int64_t lifetime = r->terms->ttl_ms >= 0 ? r->terms->ttl_ms : fresh_ms;
+    int64_t lifetime = lifetime_of(&r->view->lifetimes, r->terms, r->path, fact, fresh_ms);
     return lifetime > 0 || r->known_age_ms < 0 || r->known_age_ms > KNOWN_LONG_MS;
 }
 
 static void finish_absent(struct reading *r, struct run *run)
 {
-    bool keep = run->seen_known && (!r->known_absent || is_worth_writing(r, -1));
+    bool keep = run->seen_known && (!r->known_absent || is_worth_writing(r, FACT_ABSENT, -1));
     run->answer.fresh_ms = run->answer.stale_if_error_ms = -1;
     run->answered_ns = wall_ns();
     run_finish(run, -ENOENT, keep ? &run_put(run, r->view, RECORD_ABSENT)->op : NULL);
@@ -91,7 +91,8 @@ static void finish_unchanged(struct reading *r, struct run *run, int status)
                                     .answered_ns = run->answered_ns,
                                     .fresh_ms = run->answer.fresh_ms,
                                     .stale_if_error_ms = run->answer.stale_if_error_ms};
-    bool keep = run->known_id && is_worth_writing(r, run->answer.fresh_ms);
+    enum fact fact = r->known.info.type == LARDER_DIRECTORY ? FACT_DIRECTORY : FACT_FILE;
+    bool keep = run->known_id && is_worth_writing(r, fact, run->answer.fresh_ms);
     run_finish(run, status, keep ? &run->freshen.op : NULL);
 }
 

@@ -16,8 +16,9 @@
 
 struct larder_cache {
     char *dir;
-    char **options;      /* "cache.key=value", NULL-ended: what every view of it is opened with */
-    struct store *store; /* NULL: it cannot be used, which was logged */
+    char **options;             /* "cache.key=value", NULL-ended: what every view of it is opened with */
+    struct lifetimes lifetimes; /* out of them */
+    struct store *store;        /* NULL: it cannot be used, which was logged */
 };
 
 /* ---- work that blocks: on the calling thread, from a task on a worker ---- */
@@ -89,15 +90,19 @@ static int open_store(void *arg)
     return 0;
 }
 
-/* The directory that the options name; they are checked on the way. */
-static int resolve(const char *const options[], char **dir)
+/* What the options say of the cache itself; they are checked on the way. */
+static int take_options(struct larder_cache *cache, const char *const options[])
 {
-    char **values = options_new(&cache_backend);
+    struct view view = {.instance = {.backend = &cache_backend}};
+    char **values = view.instance.option_values = options_new(&cache_backend);
     if (!values)
         return fail_memory();
     int rc = options_take(&cache_backend, options, true, values);
     if (rc == 0)
-        rc = cache_directory(values[0], dir); /* "dir" is the first option */
+        rc = view_take_options(&view);
+    cache->lifetimes = view.lifetimes;
+    if (rc == 0)
+        rc = cache_directory(option_text(&view.instance, "dir"), &cache->dir);
     options_free(&cache_backend, values);
     return rc;
 }
@@ -108,7 +113,7 @@ int larder_cache_open(const char *const options[], struct larder_cache **out)
     error_clear();
     if (!cache)
         return fail_memory();
-    int rc = resolve(options, &cache->dir);
+    int rc = take_options(cache, options);
     if (rc == 0) {
         cache->options = options_keep(options, cache->dir);
         rc = cache->options ? blocking(open_store, cache, cache->dir) : fail_memory();
@@ -127,6 +132,7 @@ void larder_cache_free(struct larder_cache *cache)
         return;
     store_unref(cache->store);
     options_drop(cache->options);
+    lifetimes_fini(&cache->lifetimes);
     mem_free(cache->dir);
     mem_free(cache);
 }

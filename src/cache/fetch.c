@@ -56,7 +56,7 @@ static bool run_has_served(const struct reading *r, const struct run *run)
 
 static bool run_serves(const struct reading *r, const struct run *run, const struct seen *seen)
 {
-    bool conditions = r->terms->if_match || r->terms->if_none_match || r->terms->age_max_ms >= 0;
+    bool conditions = r->terms->if_match || r->terms->if_none_match || r->terms->age_max_ms == 0;
     if (run->kind != RUN_DATA || !run->seen_known || run->seen.id != seen->id ||
         run->seen.epoch != seen->epoch)
         return false;
@@ -304,7 +304,7 @@ static int CO_FN read_all(struct reading *r)
 static int why_not(struct reading *r)
 {
     struct answer answer = {0};
-    int rc = offline_info(r->view, r->store, r->path, &answer);
+    int rc = offline_info(r->view, r->store, r->path, r->terms, &answer);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s: a directory", r->path);
     else if (rc == 0)

@@ -17,18 +17,36 @@ static int64_t age_ms(const struct record *record)
     return (wall_ns() - record->head.answered_ns) / 1000000;
 }
 
-bool hit_is_fresh(const struct view *view, const struct record *record, const struct terms *terms)
+bool hit_is_young(int64_t answered_ns, const struct terms *terms)
 {
-    if (view->mode == MODE_OFFLINE)
-        return true;
-    int64_t age = age_ms(record), lifetime = terms->ttl_ms >= 0 ? terms->ttl_ms : record->head.fresh_ms;
-    bool young = terms->age_max_ms < 0 || age < terms->age_max_ms;
-    return age >= 0 && age < lifetime && young;
+    int64_t age = (wall_ns() - answered_ns) / 1000000;
+    return terms->age_max_ms < 0 || (age >= 0 && age < terms->age_max_ms);
 }
 
-bool hit_may_be_stale(const struct view *view, const struct record *record)
+static enum fact fact_of(const struct record *record)
+{
+    if (record->head.state == RECORD_ABSENT)
+        return FACT_ABSENT;
+    return record->head.type == LARDER_DIRECTORY ? FACT_DIRECTORY : FACT_FILE;
+}
+
+bool hit_is_fresh(const struct view *view, const char *path, const struct record *record,
+                  const struct terms *terms)
+{
+    if (!hit_is_young(record->head.answered_ns, terms))
+        return false;
+    if (view->mode == MODE_OFFLINE)
+        return true;
+    int64_t age = age_ms(record);
+    return age >= 0 &&
+           age < lifetime_of(&view->lifetimes, terms, path, fact_of(record), record->head.fresh_ms);
+}
+
+bool hit_may_be_stale(const struct view *view, const struct record *record, const struct terms *terms)
 {
     const struct record_head *head = &record->head;
+    if (!hit_is_young(head->answered_ns, terms))
+        return false;
     if ((head->flags & ANSWER_MUST_REVALIDATE) || head->state == RECORD_ABSENT)
         return false; /* that it was missing once is no answer from a place that cannot be asked */
     if (view->mode == MODE_STALE_IF_ERROR)
@@ -97,7 +115,7 @@ int hit_read(struct view *view, struct store *store, const char *path, const str
     if (rc < 0)
         return -EAGAIN;
     task_no_suspend_begin();
-    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, &record, terms))
+    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, path, &record, terms))
         rc = -EAGAIN;
     else if (record.head.state == RECORD_ABSENT)
         rc = is_absent(path);
@@ -123,7 +141,7 @@ int hit_info(struct view *view, struct store *store, const char *path, const str
     int rc = reader_find(store, KEY_RECORD, &view->place, path, &reader, &record);
     if (rc < 0)
         return -EAGAIN;
-    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, &record, terms))
+    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, path, &record, terms))
         rc = -EAGAIN;
     else if (record.head.state == RECORD_ABSENT)
         rc = is_absent(path);
@@ -136,6 +154,17 @@ int hit_info(struct view *view, struct store *store, const char *path, const str
     if (rc != -EAGAIN)
         store_count(store, COUNT_HITS, 1);
     return rc;
+}
+
+bool hit_is_absent(struct view *view, struct store *store, const char *path, const struct terms *terms)
+{
+    struct reader *reader;
+    struct record record;
+    if (reader_find(store, KEY_RECORD, &view->place, path, &reader, &record) < 0)
+        return false;
+    bool absent = record.head.state == RECORD_ABSENT && hit_is_fresh(view, path, &record, terms);
+    reader_end(store, reader);
+    return absent;
 }
 
 /* ---- offline ---- */
@@ -162,7 +191,8 @@ static int give_directory(struct answer *out)
 
 /* The nearest directory above whose listing is there decides what it can: it has no such name, or this very
  * entry. */
-static int ask_listings(struct view *view, struct store *store, const char *path, struct answer *out)
+static int ask_listings(struct view *view, struct store *store, const char *path, const struct terms *terms,
+                        struct answer *out)
 {
     autofree char *dir = mem_dup(path);
     if (!dir)
@@ -171,6 +201,8 @@ static int ask_listings(struct view *view, struct store *store, const char *path
         size_t size = strlen(dir), parent = path_parent_size(dir);
         const char *name = path + (parent ? parent + 1 : 0);
         dir[parent] = 0;
+        if (!listing_is_there(store, &view->place, dir, terms))
+            continue;
         int rc = listing_find(store, &view->place, dir, name, size - (size_t)(name - path), out);
         if (rc == -ENOENT)
             return fail(-ENOENT, "%s: no such file (as the cache knows)", path);
@@ -184,14 +216,17 @@ static int ask_listings(struct view *view, struct store *store, const char *path
     return -ENONET;
 }
 
-int offline_info(struct view *view, struct store *store, const char *path, struct answer *out)
+int offline_info(struct view *view, struct store *store, const char *path, const struct terms *terms,
+                 struct answer *out)
 {
     struct answer found = {0};
-    if (listing_is_there(store, &view->place, path) || has_below(view, store, path))
+    bool any_age = terms->age_max_ms < 0; /* of what lies below, nobody knows how old it is */
+    if (listing_is_there(store, &view->place, path, terms) || (any_age && has_below(view, store, path)))
         return give_directory(out);
-    int rc = ask_listings(view, store, path, &found);
+    int rc = ask_listings(view, store, path, terms, &found);
     if (rc == -ENONET)
-        return fail(rc, "%s: offline, and not in the cache", path_shown(path));
+        return fail(rc, "%s: offline, and not in the cache%s", path_shown(path),
+                    any_age ? "" : ", or older than max_age");
     if (rc == 0)
         *out = found;
     return rc;

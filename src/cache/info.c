@@ -40,7 +40,7 @@ static int find_info(struct reading *r, struct run **out)
         return STEP_DONE;
     for (; run; run = flight_next(loop, r->view, r->store, r->path, run)) {
         bool same = run->kind == RUN_INFO && run->seen.id == seen.id && run->seen.epoch == seen.epoch;
-        bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms < 0 && run->known_id == r->known_id
+        bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms != 0 && run->known_id == r->known_id
                                                : reading_run_is_fresh(r, run) && run->status != UNCHANGED;
         if (same && useful) {
             *out = run_ref(run);
@@ -102,7 +102,7 @@ int fetch_info(struct instance *instance, const char *path, const struct terms *
     if (rc != -EAGAIN)
         return rc;
     if (view->mode == MODE_OFFLINE)
-        return offline_info(view, store, path, out);
+        return offline_info(view, store, path, terms, out);
     do
         rc = info_step(&r, &answer);
     while (rc == STEP_ON);

@@ -168,8 +168,8 @@ static int find(struct view *view, struct store *store, const char *path, const 
     if (rc == 0)
         rc = answer_copy(&out->answer, &answer);
     out->answer.info.size = 0;
-    out->fresh = hit_is_fresh(view, &record, terms);
-    out->stale_ok = hit_may_be_stale(view, &record);
+    out->fresh = hit_is_fresh(view, path, &record, terms);
+    out->stale_ok = hit_may_be_stale(view, &record, terms);
     out->id = record.head.id;
     reader_end(store, reader);
     return rc;
@@ -284,12 +284,13 @@ static int CO_FN next_page(struct view *view, const char *path, struct listing_c
 
 /* ---- the first page ---- */
 
-static int CO_FN offline_list(struct view *view, struct store *store, const char *path)
+static int CO_FN offline_list(struct view *view, struct store *store, const char *path,
+                              const struct terms *terms)
 {
     struct answer answer = {0};
-    int rc = hit_info(view, store, path, &TERMS_NONE, &answer);
+    int rc = hit_info(view, store, path, terms, &answer);
     if (rc == -EAGAIN)
-        rc = offline_info(view, store, path, &answer);
+        rc = offline_info(view, store, path, terms, &answer);
     bool file = rc == 0 && answer.info.type == LARDER_FILE;
     answer_free(&answer);
     if (rc < 0)
@@ -352,8 +353,12 @@ static int CO_FN first_page(struct view *view, struct store *store, const char *
             return rc;
         }
     }
+    if (rc == -EAGAIN && hit_is_absent(view, store, path, terms)) {
+        store_count(store, COUNT_HITS, 1);
+        return fail(-ENOENT, "%s: no such directory (as the cache knows)", path_shown(path));
+    }
     if (rc == 0 || rc == -EAGAIN)
-        rc = view->mode == MODE_OFFLINE ? offline_list(view, store, path)
+        rc = view->mode == MODE_OFFLINE ? offline_list(view, store, path, terms)
                                         : ask(view, store, path, terms, at, &found, cursor, page, out);
     answer_free(&found.answer);
     return rc;

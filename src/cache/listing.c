@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "cache/edit.h"
+#include "cache/view.h"
 
 struct page_head {
     uint32_t packed_size, raw_size, count;
@@ -205,14 +206,15 @@ static int find_in_page(const struct page_head *head, const char *at, const char
 
 /* ---- stored ones ---- */
 
-bool listing_is_there(struct store *store, const struct place *place, const char *path)
+bool listing_is_there(struct store *store, const struct place *place, const char *path,
+                      const struct terms *terms)
 {
     struct reader *reader;
     struct record record;
     if (reader_find(store, KEY_LISTING, place, path, &reader, &record) < 0)
         return false;
     reader_end(store, reader);
-    return record.head.state == RECORD_KNOWN;
+    return record.head.state == RECORD_KNOWN && hit_is_young(record.head.answered_ns, terms);
 }
 
 int listing_load(struct store *store, const struct place *place, const char *path, struct listing *out)

@@ -23,7 +23,9 @@ int listing_add(struct listing *listing, const struct larder_entries *page, int 
 int listing_page(const struct listing *listing, size_t *offset, struct larder_entries *page);
 void listing_free(struct listing *listing); /* zeroes it */
 
-bool listing_is_there(struct store *store, const struct place *place, const char *path);
+/* And no older than `terms` allow. */
+bool listing_is_there(struct store *store, const struct place *place, const char *path,
+                      const struct terms *terms);
 /* The entry `name` of the stored listing of `dir`. -ENOENT: it has none; -EAGAIN: it is not stored. */
 int listing_find(struct store *store, const struct place *place, const char *dir, const char *name,
                  size_t name_size, struct answer *out);

@@ -193,7 +193,7 @@ static bool is_present(struct mirror *mirror, const struct file *file, int64_t *
     *size = record.head.size;
     bool listed = file->version && record_is_strong(&record) && strcmp(file->version, record.version) == 0;
     bool there = record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE && *size >= 0 &&
-                 (listed || hit_is_fresh(mirror->view, &record, &mirror->terms)) &&
+                 (listed || hit_is_fresh(mirror->view, file->path, &record, &mirror->terms)) &&
                  (record.head.body_there || record.head.version || *size == 0) &&
                  reader_has(mirror->store, reader, &record, 0, *size) == 0;
     reader_end(mirror->store, reader);

@@ -79,8 +79,9 @@ int reading_know(struct reading *r, struct reader *reader, const struct record *
 
 bool reading_may_use(struct reading *r, const struct record *record)
 {
-    return (r->valid_id && record->head.id == r->valid_id) || hit_is_fresh(r->view, record, r->terms) ||
-           (r->stale_ok && hit_may_be_stale(r->view, record));
+    return (r->valid_id && record->head.id == r->valid_id) ||
+           hit_is_fresh(r->view, r->path, record, r->terms) ||
+           (r->stale_ok && hit_may_be_stale(r->view, record, r->terms));
 }
 
 bool reading_is_pinned(const struct reading *r, const struct record *record)
@@ -249,8 +250,11 @@ bool reading_is_behind(struct reading *r, const struct seen *now)
 bool reading_run_is_fresh(const struct reading *r, const struct run *run)
 {
     int64_t age = (wall_ns() - run->answered_ns) / 1000000;
-    int64_t lifetime = r->terms->ttl_ms >= 0 ? r->terms->ttl_ms : run->answer.fresh_ms;
-    return age >= 0 && age < lifetime && (r->terms->age_max_ms < 0 || age < r->terms->age_max_ms);
+    enum fact fact = run->status == -ENOENT                      ? FACT_ABSENT
+                     : run->answer.info.type == LARDER_DIRECTORY ? FACT_DIRECTORY
+                                                                 : FACT_FILE;
+    return age >= 0 && hit_is_young(run->answered_ns, r->terms) &&
+           age < lifetime_of(&r->view->lifetimes, r->terms, r->path, fact, run->answer.fresh_ms);
 }
 
 bool is_failure_to_ask(int status)

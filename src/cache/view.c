@@ -67,22 +67,35 @@ static int parse_mode(const char *text, enum mode *out)
     return fail(-EINVAL, "option cache.mode: \"%s\" is not online, stale-if-error or offline", text);
 }
 
+int view_take_options(struct view *view)
+{
+    int64_t level = option_number(&view->instance, "compress");
+    if (level > 19)
+        return fail(-EINVAL, "option cache.compress: zstd's levels are 1 to 19");
+    view->level = (int)level;
+    int rc = parse_mode(option_text(&view->instance, "mode"), &view->mode);
+    if (rc == 0)
+        rc = lifetimes_init(&view->lifetimes, &view->instance);
+    if (rc < 0)
+        lifetimes_fini(&view->lifetimes);
+    return rc;
+}
+
 static int view_open(struct instance *instance, const char *url, char **path)
 {
     struct view *view = container_of(instance, struct view, instance);
     for (struct instance *below = view_next(view); below; below = below->next ? below->next->instance : NULL)
         if (below->backend == &cache_backend)
             return fail(-EINVAL, "a second cache in the chain");
-    int64_t level = option_number(instance, "compress");
-    if (level > 19)
-        return fail(-EINVAL, "option cache.compress: zstd's levels are 1 to 19");
-    view->level = (int)level;
     view->place = place_of(instance->identity);
-    int rc = parse_mode(option_text(instance, "mode"), &view->mode);
-    if (rc == 0)
-        rc = cache_directory(option_text(instance, "dir"), &view->dir);
+    int rc = view_take_options(view);
+    if (rc < 0)
+        return rc;
+    rc = cache_directory(option_text(instance, "dir"), &view->dir);
     if (rc == 0)
         view_store(view); /* what is wrong with it is logged here, and now */
+    else
+        lifetimes_fini(&view->lifetimes);
     return rc;
 }
 
@@ -90,6 +103,7 @@ static void view_close(struct instance *instance)
 {
     struct view *view = container_of(instance, struct view, instance);
     store_unref(atomic_load(&view->store));
+    lifetimes_fini(&view->lifetimes);
     mem_free(view->dir);
 }
 
@@ -103,7 +117,7 @@ static int look_info(struct instance *instance, const char *path, const struct t
     int rc = store ? hit_info(view, store, path, terms, out) : -EAGAIN;
     if (rc != -EAGAIN || view->mode != MODE_OFFLINE)
         return rc;
-    return store ? offline_info(view, store, path, out)
+    return store ? offline_info(view, store, path, terms, out)
                  : fail(-ENONET, "%s: offline, and there is no cache", path_shown(path));
 }
 
@@ -128,8 +142,13 @@ static void changed(struct instance *instance, const char *path, bool tree, cons
 
 static const struct option options[] = {
     {"dir", OPTION_TEXT, NULL, 0, "the directory that holds the cache"},
-    {"ttl", OPTION_DURATION, NULL, OPTION_PER_HANDLE,
+    {"ttl", OPTION_LIFETIME, NULL, OPTION_PER_HANDLE,
      "how long an answer is fresh, whatever it says; 0: never"},
+    {"ttl_rules", OPTION_TEXT, NULL, 0, "the same for files that match: *.json=60,chunks/**=forever"},
+    {"listing_ttl", OPTION_LIFETIME, NULL, 0, "the same for listings"},
+    {"absent_ttl", OPTION_LIFETIME, NULL, 0, "the same for what is missing"},
+    {"max_age", OPTION_LIFETIME, NULL, OPTION_PER_HANDLE,
+     "no answer older than this, in no mode; 0: the place is asked"},
     {"mode", OPTION_TEXT, "online", 0, "online, stale-if-error or offline"},
     {"compress", OPTION_COUNT, "3", 0, "the zstd level for blocks that shrink; 0: none"},
     {0},

@@ -16,6 +16,7 @@
  *       given.
  *   V3  Bytes are kept only after the read that brought them returned 0, with the size that was promised.
  */
+#include "cache/lifetime.h"
 #include "cache/store.h"
 #include "fs/fs.h"
 #include "fs/layer.h"
@@ -28,12 +29,15 @@ struct view {
     char *dir;
     int level; /* zstd; 0: none */
     enum mode mode;
+    struct lifetimes lifetimes;
     struct place place;
     /* any thread; of a fork's parent until view_store finds that out */
     struct store *_Atomic store;
     atomic_uint_least32_t tried; /* the generation, plus one, in which opening the store was tried */
 };
 
+/* What its instance's options say, but for the directory: -EINVAL if they are wrong. */
+int view_take_options(struct view *view);
 /* NULL: there is none, which was logged; reads go on without. */
 struct store *view_store(struct view *view);
 static inline struct instance *view_next(const struct view *view)
@@ -47,18 +51,24 @@ static inline const char *path_shown(const char *path)
     return *path ? path : "the root";
 }
 
-/* Is it still right, as far as terms and record say? */
-bool hit_is_fresh(const struct view *view, const struct record *record, const struct terms *terms);
+/* Is it still right, as far as options, terms and record say? Offline everything is. */
+bool hit_is_fresh(const struct view *view, const char *path, const struct record *record,
+                  const struct terms *terms);
 /* May it be used although the place cannot be asked? */
-bool hit_may_be_stale(const struct view *view, const struct record *record);
+bool hit_may_be_stale(const struct view *view, const struct record *record, const struct terms *terms);
+/* Is an answer of that time no older than `terms` allow? */
+bool hit_is_young(int64_t answered_ns, const struct terms *terms);
 
 /* As the looks of the table; hits of more than `size_max` bytes are -EAGAIN. `sink` is instant. */
 int hit_read(struct view *view, struct store *store, const char *path, const struct larder_range *range,
              const struct terms *terms, struct sink *sink, struct answer *out, int64_t size_max);
 int hit_info(struct view *view, struct store *store, const char *path, const struct terms *terms,
              struct answer *out);
+/* Is it known, and still believed, that nothing is there? */
+bool hit_is_absent(struct view *view, struct store *store, const char *path, const struct terms *terms);
 /* Offline, and the record is not there: what listings say. 0: *out is set (owned); -ENOENT; -ENONET. */
-int offline_info(struct view *view, struct store *store, const char *path, struct answer *out);
+int offline_info(struct view *view, struct store *store, const char *path, const struct terms *terms,
+                 struct answer *out);
 
 /* fetch.c, list.c: as the table's. */
 int CO_FN fetch_read(struct instance *instance, const char *path, const struct larder_range *range,

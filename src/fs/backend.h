@@ -24,7 +24,7 @@
 struct instance;
 
 /* ---- options, declared once a backend ---- */
-enum option_type { OPTION_TEXT, OPTION_BOOL, OPTION_COUNT, OPTION_SIZE, OPTION_DURATION };
+enum option_type { OPTION_TEXT, OPTION_BOOL, OPTION_COUNT, OPTION_SIZE, OPTION_DURATION, OPTION_LIFETIME };
 enum option_flags {
     OPTION_IDENTITY = 1, /* changes the bytes that are read: part of the cache's key (secrets only hashed) */
     OPTION_SECRET = 2,   /* never in a text, a log, a URL */
@@ -50,7 +50,7 @@ struct terms {
     const char
         *if_none_match; /* this validator is known: if it still holds, answer UNCHANGED and send no bytes */
     int64_t ttl_ms;     /* an answer is fresh for so long, whatever it says; <0: as it says */
-    int64_t age_max_ms; /* no answer older than this; 0: ask the origin; <0: as the layer thinks */
+    int64_t age_max_ms; /* no answer older than this, come what may; 0: ask the origin; <0: any */
     bool no_follow;     /* info: of a link itself, which is LARDER_OTHER, not of what it leads to */
 };
 #define TERMS_NONE ((struct terms){.ttl_ms = -1, .age_max_ms = -1})

@@ -7,7 +7,7 @@
 struct larder_fs {             /* const after it was made */
     struct instance *instance; /* a reference */
     char *root;                /* clean; mem */
-    struct terms terms;        /* of every read: ttl */
+    struct terms terms;        /* of every read: ttl, the greatest age */
     int64_t timeout_ms;        /* of every call; 0: none */
     atomic_uint references;
 };

@@ -115,7 +115,10 @@ int instance_open(const struct backend *backend, struct larder_loop *loop, const
 
 /* ---- handles ---- */
 
-/* Options "per handle" mean the same at every layer that declares them. */
+/*
+ * Options "per handle" mean the same at every layer that declares them. But a ttl is a handle's own only where that was
+ * given one: with what a cache was opened with it has to weigh its rules.
+ */
 static void apply_per_handle(struct larder_fs *fs, const struct backend *backend, char **values,
                              bool defaults)
 {
@@ -124,8 +127,10 @@ static void apply_per_handle(struct larder_fs *fs, const struct backend *backend
         const char *value = values[i] ? values[i] : defaults ? option->fallback : NULL;
         if (!(option->flags & OPTION_PER_HANDLE) || !value)
             continue;
-        if (strcmp(option->name, "ttl") == 0)
+        if (strcmp(option->name, "ttl") == 0 && !defaults)
             fs->terms.ttl_ms = option_value_number(option, value);
+        else if (strcmp(option->name, "max_age") == 0)
+            fs->terms.age_max_ms = option_value_number(option, value);
         else if (strcmp(option->name, "timeout") == 0)
             fs->timeout_ms = option_value_number(option, value);
     }

@@ -71,6 +71,8 @@ static int check_value(const struct option *option, const char *value)
         return parse_size(value, &size);
     case OPTION_DURATION:
         return parse_duration(value, &number);
+    case OPTION_LIFETIME:
+        return parse_lifetime(value, &number);
     }
     return -EINVAL;
 }
@@ -83,6 +85,7 @@ static const char *type_name(enum option_type type)
         [OPTION_COUNT] = "a count",
         [OPTION_SIZE] = "a size, such as 512 or 64M",
         [OPTION_DURATION] = "a time, such as 5, 0.5 or 10m",
+        [OPTION_LIFETIME] = "a time, such as 5, 0.5, 10m or forever",
     };
     return names[type];
 }
@@ -229,6 +232,8 @@ int64_t option_value_number(const struct option *option, const char *value)
         return parse_size(value, &size) < 0 || size > INT64_MAX ? -1 : (int64_t)size;
     if (option->type == OPTION_DURATION)
         return parse_duration(value, &number) < 0 ? -1 : number;
+    if (option->type == OPTION_LIFETIME)
+        return parse_lifetime(value, &number) < 0 ? -1 : number;
     return parse_i64(value, &number) < 0 ? -1 : number;
 }
 

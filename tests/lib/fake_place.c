@@ -54,7 +54,7 @@ struct fake_file *fake_put(const char *path, size_t size, unsigned seed)
     if (!file) {
         assert(fake.count < sizeof fake.files / sizeof fake.files[0] && strlen(path) < sizeof file->path);
         file = &fake.files[fake.count++];
-        *file = (struct fake_file){.fresh_ms = -1};
+        *file = (struct fake_file){.fresh_ms = -1, .stale_if_error_ms = -1};
         snprintf(file->path, sizeof file->path, "%s", path);
     }
     file->data = realloc(file->data, size + 1);
@@ -113,7 +113,7 @@ static void say(const struct fake_file *file, struct said *said)
                  .version = file->no_validator || weak ? NULL : said->version},
         .validator = file->no_validator ? NULL : said->version,
         .fresh_ms = file->fresh_ms,
-        .stale_if_error_ms = -1,
+        .stale_if_error_ms = file->stale_if_error_ms,
         .flags = file->flags,
     };
 }

@@ -17,7 +17,7 @@ struct fake_file {
     size_t size;
     unsigned version; /* its validator is "v<version>" */
     unsigned flags;   /* of the answer */
-    int64_t fresh_ms;
+    int64_t fresh_ms, stale_if_error_ms;
     bool no_validator;
     bool size_unknown; /* until it was read whole */
 };

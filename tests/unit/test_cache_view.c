@@ -16,91 +16,11 @@
 #include "base/seams.h"
 #include "cache/cache.h"
 #include "cache/store.h"
-#include "fake_place.h"
+#include "cached_place.h"
 #include "fs/fs.h"
 #include "tmpdir.h"
 
 #define MIB (1 << 20)
-
-static char *dir;
-static atomic_llong clock_ahead_ms; /* of the wall clock that the cache sees */
-static struct larder_cache *cache;
-static struct larder_fs *fs;
-
-static int64_t (*real_wall_ns)(void);
-static int64_t moved_wall_ns(void)
-{
-    return real_wall_ns() + clock_ahead_ms * 1000000;
-}
-
-static struct larder_fs *open_mode(const char *const options[])
-{
-    struct larder_fs *plain, *cached;
-    assert_ok(fs_open(NULL, "fake://", NULL, &plain, NULL));
-    assert_ok(larder_cache_fs(cache, plain, options, &cached));
-    larder_fs_free(plain);
-    return cached;
-}
-
-static struct larder_fs *open_with(const char *option)
-{
-    const char *options[] = {option, NULL};
-    return open_mode(options);
-}
-
-static int begin(void **state)
-{
-    char option[256];
-    const char *options[] = {option, NULL};
-    fake_reset();
-    clock_ahead_ms = 0;
-    dir = tmpdir_make();
-    snprintf(option, sizeof option, "dir=%s/cache", dir);
-    assert_ok(larder_cache_open(options, &cache));
-    fs = open_with("ttl=60");
-    return 0;
-}
-
-static int end(void **state)
-{
-    larder_fs_free(fs);
-    larder_cache_free(cache);
-    tmpdir_remove(dir);
-    return 0;
-}
-
-/* The status; wrong bytes end the test. `size` is of the whole file. */
-static int read_range(struct larder_fs *from, const char *path, const struct larder_range *range, size_t size,
-                      unsigned seed)
-{
-    struct larder_bytes bytes;
-    int64_t start, count;
-    int rc = larder_cat_file(from, path, range, &bytes);
-    if (rc < 0)
-        return rc;
-    range_resolve(range, (int64_t)size, &start, &count);
-    assert_int_equal(bytes.size, count);
-    assert_true(fake_is(bytes.data, bytes.size, seed, (size_t)start));
-    larder_bytes_free(&bytes);
-    return 0;
-}
-
-static int read_all(struct larder_fs *from, const char *path, size_t size, unsigned seed)
-{
-    return read_range(from, path, NULL, size, seed);
-}
-
-static int read_part(struct larder_fs *from, const char *path, int64_t start, int64_t stop, size_t size,
-                     unsigned seed)
-{
-    struct larder_range range = {start, stop};
-    return read_range(from, path, &range, size, seed);
-}
-
-static void flush(void)
-{
-    assert_ok(larder_cache_flush(cache));
-}
 
 /* ---- hits ---- */
 
@@ -113,7 +33,7 @@ static void a_second_read_asks_nobody(void **state)
         unsigned before = fake_asked();
         assert_ok(read_all(fs, "f", sizes[i], 7));
         assert_ok(read_all(fs, "f", sizes[i], 7)); /* perhaps out of the flight's memory */
-        flush();
+        flush_cache();
         assert_ok(read_all(fs, "f", sizes[i], 7));
         assert_ok(read_part(fs, "f", 10, 200000, sizes[i], 7));
         assert_ok(read_part(fs, "f", -10, LARDER_TO_END, sizes[i], 7));
@@ -151,7 +71,7 @@ static void what_was_fetched_is_there_after_reopening(void **state)
     assert_ok(larder_cache_open(options, &cache));
     fs = open_with("ttl=60");
     assert_ok(read_all(fs, "a/f", 100000, 3));
-    flush();
+    flush_cache();
     assert_ok(read_all(fs, "a/f", 100000, 3));
     assert_int_equal(fake.reads, 1);
 }
@@ -161,17 +81,17 @@ static void parts_are_kept_block_by_block(void **state)
     size_t size = 1000000;
     fake_put("f", size, 5);
     assert_ok(read_part(fs, "f", 100000, 100010, size, 5));
-    flush();
+    flush_cache();
     assert_true(fake.bytes <= 2 * 65504);
     assert_ok(read_part(fs, "f", 70000, 130000, size, 5)); /* the same block */
     assert_int_equal(fake.reads, 1);
     assert_ok(read_part(fs, "f", 0, 400000, size, 5)); /* what lies on either side */
     assert_int_equal(fake.reads, 3);
-    flush();
+    flush_cache();
     assert_ok(read_part(fs, "f", 0, 390000, size, 5));
     assert_int_equal(fake.reads, 3);
     assert_ok(read_all(fs, "f", size, 5));
-    flush();
+    flush_cache();
     unsigned before = fake_asked();
     assert_ok(read_all(fs, "f", size, 5));
     assert_int_equal(fake_asked(), before);
@@ -184,7 +104,7 @@ static void bounds_from_the_end_are_kept_too(void **state)
     fake_put("f", size, 5);
     assert_ok(read_part(fs, "f", -100, LARDER_TO_END, size, 5));
     assert_int_equal(fake_asked(), 1);
-    flush();
+    flush_cache();
     assert_ok(read_part(fs, "f", -100, LARDER_TO_END, size, 5));
     assert_ok(read_part(fs, "f", -50, -20, size, 5));
     assert_ok(read_part(fs, "f", (int64_t)size - 60, -1, size, 5));
@@ -202,7 +122,7 @@ static void a_large_file_is_kept_in_one_request(void **state)
     fake_put("f", size, 9);
     assert_ok(read_all(fs, "f", size, 9));
     assert_int_equal(fake.reads, 1);
-    flush();
+    flush_cache();
     assert_ok(read_all(fs, "f", size, 9));
     assert_ok(read_part(fs, "f", 9 * MIB, 9 * MIB + 5, size, 9));
     assert_int_equal(fake.reads, 1);
@@ -215,7 +135,7 @@ static void a_large_range_comes_in_several_requests_of_one_version(void **state)
     assert_ok(read_part(fs, "f", 5, 19 * MIB, size, 9));
     unsigned before = fake.reads;
     assert_in_range(before, 2, 5);
-    flush();
+    flush_cache();
     assert_ok(read_part(fs, "f", 5, 19 * MIB, size, 9));
     assert_int_equal(fake.reads, before);
 }
@@ -224,7 +144,7 @@ static void an_unknown_size_is_learned_from_the_bytes(void **state)
 {
     fake_put("f", 200000, 4)->size_unknown = true;
     assert_ok(read_all(fs, "f", 200000, 4));
-    flush();
+    flush_cache();
     assert_ok(read_part(fs, "f", -5, LARDER_TO_END, 200000, 4));
     assert_int_equal(fake.reads, 1);
 }
@@ -334,11 +254,11 @@ static void a_cut_transfer_leaves_nothing_in_the_cache(void **state)
         fake.cut_at = (long long)sizes[i] - 10000;
         assert_int_equal(read_all(fs, "f", sizes[i], 2), -EPROTO);
         assert_int_equal(read_part(fs, "f", (int64_t)sizes[i] - 20000, LARDER_TO_END, sizes[i], 2), -EPROTO);
-        flush();
+        flush_cache();
         assert_int_equal(read_part(offline, "f", 0, 10, sizes[i], 2), -ENONET);
         fake.cut_at = -1;
         assert_ok(read_all(fs, "f", sizes[i], 2));
-        flush();
+        flush_cache();
         assert_ok(read_all(offline, "f", sizes[i], 2));
         assert_ok(larder_cache_clear(cache, fs, ""));
     }
@@ -352,10 +272,10 @@ static void a_weak_version_is_kept_only_whole(void **state)
     struct larder_fs *offline = open_with("mode=offline");
     assert_ok(read_part(fs, "f", 0, 100, size, 2));
     assert_ok(read_part(fs, "f", 100000, 100100, size, 2));
-    flush();
+    flush_cache();
     assert_int_equal(read_part(offline, "f", 0, 100, size, 2), -ENONET);
     assert_ok(read_all(fs, "f", size, 2));
-    flush();
+    flush_cache();
     unsigned before = fake_asked();
     assert_ok(read_part(fs, "f", 100000, 100100, size, 2));
     assert_ok(read_all(fs, "f", size, 2));
@@ -374,7 +294,7 @@ static void what_must_not_be_stored_is_not(void **state)
     assert_ok(read_all(fs, "f", 1000, 2));
     assert_ok(read_part(fs, "f", 10, 20, 1000, 2));
     assert_int_equal(larder_exists(fs, "f"), 1);
-    flush();
+    flush_cache();
     assert_int_equal(read_all(offline, "f", 1000, 2), -ENONET);
     larder_fs_free(offline);
 }
@@ -387,18 +307,18 @@ static void two_versions_never_mix(void **state)
     assert_int_equal(read_part(fs, "f", 5, 19 * MIB, size, 2), -ESTALE);
     fake.change_after = 0;
     assert_ok(read_part(fs, "f", 5, 19 * MIB, size, 2));
-    flush();
+    flush_cache();
     fake_put("f", size, 3);
     clock_ahead_ms = 100000;
     assert_ok(read_part(fs, "f", 5, 19 * MIB, size, 3));
-    flush();
+    flush_cache();
     /* Some of the old in the store, which is still fresh; the rest is only there in the new version. */
     fake_put("g", 400000, 4);
     assert_ok(read_part(fs, "g", 0, 60000, 400000, 4));
-    flush();
+    flush_cache();
     fake_put("g", 400000, 5);
     assert_ok(read_part(fs, "g", 0, 300000, 400000, 5));
-    flush();
+    flush_cache();
     assert_ok(read_all(fs, "g", 400000, 5));
 }
 
@@ -409,7 +329,7 @@ static void damage_is_fetched_again(void **state)
     fake_put("large", 300000, 3);
     assert_ok(read_all(fs, "small", 3000, 2));
     assert_ok(read_all(fs, "large", 300000, 3));
-    flush();
+    flush_cache();
     snprintf(path, sizeof path, "%s/cache/cache-1.mdb", dir);
     FILE *file = fopen(path, "r+");
     assert_non_null(file);
@@ -436,7 +356,7 @@ static void damage_is_fetched_again(void **state)
     assert_ok(read_all(fs, "small", 3000, 2));
     assert_ok(read_all(fs, "large", 300000, 3));
     assert_true(fake.reads >= before + 2);
-    flush();
+    flush_cache();
     before = fake.reads;
     assert_ok(read_all(fs, "small", 3000, 2));
     assert_ok(read_all(fs, "large", 300000, 3));
@@ -452,7 +372,7 @@ static void an_answer_says_itself_how_long_it_is_fresh(void **state)
     fake_put("g", 1000, 3);
     assert_ok(read_all(plain, "f", 1000, 2));
     assert_ok(read_all(plain, "g", 1000, 3));
-    flush();
+    flush_cache();
     assert_ok(read_all(plain, "f", 1000, 2));
     assert_int_equal(fake.reads, 2);
     assert_ok(read_all(plain, "g", 1000, 3)); /* nothing was said: asked again */
@@ -461,7 +381,7 @@ static void an_answer_says_itself_how_long_it_is_fresh(void **state)
     clock_ahead_ms = 6000;
     assert_ok(read_all(plain, "f", 1000, 2));
     assert_int_equal(fake.unchanged, 2);
-    flush();
+    flush_cache();
     assert_ok(read_all(plain, "f", 1000, 2));
     assert_int_equal(fake.reads, 4);
     clock_ahead_ms = -1000000; /* set back: nothing is known of its age */
@@ -475,12 +395,12 @@ static void unchanged_freshens_every_block_with_one_request(void **state)
     size_t size = 1000000;
     fake_put("f", size, 2);
     assert_ok(read_all(fs, "f", size, 2));
-    flush();
+    flush_cache();
     clock_ahead_ms = 100000;
     unsigned long long before = fake.bytes;
     assert_ok(read_part(fs, "f", 10, 20, size, 2));
     assert_int_equal(fake.reads, 2);
-    flush();
+    flush_cache();
     for (int64_t at = 0; at + 50 < (int64_t)size; at += 60000)
         assert_ok(read_part(fs, "f", at, at + 50, size, 2));
     assert_ok(read_all(fs, "f", size, 2));
@@ -494,7 +414,7 @@ static void ttl_0_asks_every_time(void **state)
     fake_put("f", 1000, 2)->fresh_ms = 1000000;
     for (int i = 0; i < 3; i++) {
         assert_ok(read_all(asking, "f", 1000, 2));
-        flush();
+        flush_cache();
     }
     assert_int_equal(fake.reads, 3);
     assert_int_equal(fake.unchanged, 2);
@@ -510,7 +430,7 @@ static void missing_is_remembered_for_the_ttl_and_failures_never(void **state)
     assert_int_equal(larder_exists(fs, "f"), -EIO);
     fake.fail = 0;
     assert_int_equal(read_all(fs, "f", 0, 0), -ENOENT);
-    flush();
+    flush_cache();
     unsigned before = fake_asked();
     assert_int_equal(read_all(fs, "f", 0, 0), -ENOENT);
     assert_int_equal(larder_exists(fs, "f"), 0);
@@ -520,7 +440,7 @@ static void missing_is_remembered_for_the_ttl_and_failures_never(void **state)
     assert_ok(read_all(fs, "f", 10, 1));
     struct larder_fs *plain = open_mode(NULL);
     assert_int_equal(larder_exists(plain, "g"), 0);
-    flush();
+    flush_cache();
     fake_put("g", 10, 1);
     assert_ok(read_all(plain, "g", 10, 1)); /* without a ttl it is asked each time */
     larder_fs_free(plain);
@@ -531,10 +451,10 @@ static void an_info_that_says_less_keeps_the_bytes(void **state)
     struct larder_fs *plain = open_mode(NULL);
     struct fake_file *file = fake_put("f", 100000, 2);
     assert_ok(read_all(plain, "f", 100000, 2));
-    flush();
+    flush_cache();
     file->no_validator = true;
     assert_int_equal(larder_exists(plain, "f"), 1);
-    flush();
+    flush_cache();
     file->no_validator = false;
     unsigned long long before = fake.bytes;
     assert_ok(read_all(plain, "f", 100000, 2));
@@ -559,7 +479,7 @@ static void offline_answers_from_what_is_there(void **state)
     assert_ok(read_all(fs, "a/f", 100, 1));
     assert_ok(read_all(fs, "c/i", 100, 4));
     assert_int_equal(larder_exists(fs, "x"), 0);
-    flush();
+    flush_cache();
     clock_ahead_ms = 1000000000;
     fake.fail = -EIO;
     unsigned before = fake_asked();
@@ -595,7 +515,7 @@ static void online_a_listing_does_not_say_what_is_missing(void **state)
     fake_put("a/f", 100, 1);
     assert_ok(larder_ls(fs, "a", &entries));
     larder_entries_free(&entries);
-    flush();
+    flush_cache();
     fake_put("a/g", 100, 2);
     assert_int_equal(larder_exists(fs, "a/g"), 1);
     assert_ok(larder_ls(fs, "a", &entries));
@@ -615,7 +535,7 @@ static void stale_is_better_than_an_error_if_one_says_so(void **state)
     assert_ok(read_all(stale, "d/strict", 100, 2));
     assert_ok(larder_ls(stale, "d", &entries));
     larder_entries_free(&entries);
-    flush();
+    flush_cache();
     fake.fail = -ECONNREFUSED;
     assert_ok(read_all(stale, "d/f", 100000, 1));
     assert_ok(read_part(stale, "d/f", 5, 10, 100000, 1));
@@ -646,13 +566,13 @@ static void a_write_is_seen_at_once(void **state)
         assert_ok(larder_pipe_file(fs, "d/f", text, 3, 0));
         assert_ok(read_all(fs, "d/f", 1000, seed));
         if (seed % 3 == 0)
-            flush();
+            flush_cache();
         assert_ok(read_all(fs, "d/f", 1000, seed));
     }
     assert_ok(larder_ls(fs, "d", &entries));
     larder_entries_free(&entries);
     assert_int_equal(larder_exists(fs, "d/new"), 0);
-    flush();
+    flush_cache();
     assert_ok(larder_pipe_file(fs, "d/new", "5", 2, 0));
     assert_ok(read_all(fs, "d/new", 100, 5));
     assert_ok(larder_ls(fs, "d", &entries));
@@ -660,7 +580,7 @@ static void a_write_is_seen_at_once(void **state)
     larder_entries_free(&entries);
     assert_ok(larder_rm_file(fs, "d/new"));
     assert_int_equal(larder_exists(fs, "d/new"), 0);
-    flush();
+    flush_cache();
     assert_int_equal(larder_exists(fs, "d/new"), 0);
     assert_ok(larder_ls(fs, "d", &entries));
     assert_int_equal(entries.count, 1);
@@ -678,7 +598,7 @@ static void a_read_begun_before_a_write_does_not_revive_the_old(void **state)
         assert_ok(larder_cache_clear(cache, fs, ""));
         if (stored[i / 2]) {
             assert_ok(read_all(fs, "f", 1000, 8));
-            flush();
+            flush_cache();
             clock_ahead_ms += 100000;
             fake_put("f", 1000, 8); /* another version: the bytes come again */
         }
@@ -696,7 +616,7 @@ static void a_read_begun_before_a_write_does_not_revive_the_old(void **state)
         fake.hold = false;
         assert_ok(larder_join(task));
         fake_put("f", 1000, 9);
-        flush();
+        flush_cache();
         assert_ok(larder_cat_file(fs, "f", NULL, &bytes));
         assert_true(fake_is(bytes.data, bytes.size, 9, 0));
         larder_bytes_free(&bytes);
@@ -822,7 +742,7 @@ static void a_fork_has_a_store_of_its_own(void **state)
 {
     fake_put("f", 100000, 1);
     assert_ok(read_all(fs, "f", 100000, 1));
-    flush();
+    flush_cache();
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
@@ -838,7 +758,7 @@ static void a_fork_has_a_store_of_its_own(void **state)
     assert_int_equal(fake.reads, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cached_place_begin, cached_place_end)
 
 int main(void)
 {
@@ -875,9 +795,6 @@ int main(void)
         TEST(a_directory_that_cannot_be_used_costs_only_the_cache),
         TEST(a_fork_has_a_store_of_its_own),
     };
-    backend_register(&fake_backend);
-    backend_register(&cache_backend);
-    real_wall_ns = world_seam.wall_ns;
-    world_seam.wall_ns = moved_wall_ns;
+    cached_place_know();
     return cmocka_run_group_tests_name("cache_view", tests, NULL, NULL);
 }

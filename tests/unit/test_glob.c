@@ -11,6 +11,7 @@
 
 #include "backends/backends.h"
 #include "base/glob.h"
+#include "base/pattern.h"
 #include "fs/fs.h"
 
 #include "alloc_fault.h"
@@ -335,6 +336,60 @@ static void memory_that_runs_out_leaks_nothing(void **state)
     assert_true(alloc_fault_run(glob_all, NULL) > 0);
 }
 
+/* ---- patterns that choose among paths ---- */
+
+static void a_pattern_may_begin_anywhere(void **state)
+{
+    static const struct {
+        const char *pattern, *path;
+        bool file, directory, holds; /* holds the file of that path */
+    } cases[] = {
+        {"*.json", "a.json", true, true, true},
+        {"*.json", "x/y/a.json", true, true, true},
+        {"*.json", "a.json/x", false, false, true},
+        {"c/?", "c/0", true, true, true},
+        {"c/?", "x/c/0", true, true, true},
+        {"c/?", "x/c/0/1", false, false, true},
+        {"c/?", "xc/0", false, false, false},
+        {"/c/?", "c/0", true, true, true},
+        {"/c/?", "x/c/0", false, false, false},
+        {"/c/**", "c/0/1/2", true, true, true},
+        {"/c/**", "c", false, true, false},
+        {"tmp/", "a/tmp", false, true, false},
+        {"tmp/", "a/tmp/f", false, false, true},
+        {"a/**/b", "x/a/b", true, true, true},
+        {"a/**/b", "x/a/y/z/b", true, true, true},
+        {"**", "a", true, true, true},
+        {"?", "", false, false, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct glob *glob;
+        const char *path = cases[i].path;
+        assert_ok(pattern_new(cases[i].pattern, strlen(cases[i].pattern), &glob));
+        if (pattern_matches(glob, path, false) != cases[i].file ||
+            pattern_matches(glob, path, true) != cases[i].directory ||
+            pattern_holds(glob, path, false) != cases[i].holds)
+            fail_msg("%s, %s", cases[i].pattern, path);
+        glob_free(glob);
+    }
+}
+
+static void a_pattern_of_a_path_has_bounds(void **state)
+{
+    char text[256] = "a";
+    struct glob *glob;
+    for (int i = 1; i < GLOB_COMPONENTS_MAX - 1; i++)
+        strcat(text, "/a");
+    assert_ok(pattern_new(text, strlen(text), &glob));
+    assert_true(pattern_matches(glob, text, false));
+    glob_free(glob);
+    strcat(text, "/a");
+    assert_status(-EINVAL, pattern_new(text, strlen(text), &glob));
+    static const char *const wrong[] = {"", "/", "//", "a//b", "a/../b", "./a", "a**"};
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        assert_status(-EINVAL, pattern_new(wrong[i], strlen(wrong[i]), &glob));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +403,8 @@ int main(void)
         cmocka_unit_test(what_fsspec_finds_is_found),
         cmocka_unit_test(wrong_patterns_are_refused),
         cmocka_unit_test(memory_that_runs_out_leaks_nothing),
+        cmocka_unit_test(a_pattern_may_begin_anywhere),
+        cmocka_unit_test(a_pattern_of_a_path_has_bounds),
     };
     return cmocka_run_group_tests(tests, plant, fell);
 }

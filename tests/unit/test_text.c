@@ -160,8 +160,15 @@ static void durations_are_milliseconds_and_never_vanish(void **state)
     for (size_t i = 0; i < COUNT(bad); i++) {
         int64_t ms = 99;
         assert_status(-EINVAL, parse_duration(bad[i], &ms));
+        assert_status(-EINVAL, parse_lifetime(bad[i], &ms));
         assert_true(ms == 99);
     }
+    int64_t ms;
+    assert_ok(parse_lifetime("1.5m", &ms));
+    assert_true(ms == 90000);
+    assert_ok(parse_lifetime("Forever", &ms));
+    assert_true(ms == INT64_MAX);
+    assert_status(-EINVAL, parse_lifetime("foreverr", &ms));
 }
 
 static void yes_and_no_have_many_names(void **state)

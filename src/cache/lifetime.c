@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/lifetime.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/glob.h"
+#include "base/pattern.h"
+#include "base/seams.h"
+#include "base/text.h"
+
+/* ---- rules: "PATTERN=TTL,PATTERN=TTL" ---- */
+
+/* A pattern may have a "=" in it, a time has none. */
+static int parse_rule(const char *text, size_t size, struct ttl_rule *out)
+{
+    const char *equals = memrchr(text, '=', size);
+    if (!equals || equals == text)
+        return fail(-EINVAL, "option cache.ttl_rules: \"%.*s\" is not of the form PATTERN=TIME", (int)size,
+                    text);
+    size_t pattern_size = (size_t)(equals - text);
+    autofree char *time = mem_dup_n(equals + 1, size - pattern_size - 1);
+    out->text = mem_dup_n(text, pattern_size);
+    if (!time || !out->text)
+        return fail_memory();
+    if (parse_lifetime(time, &out->ttl_ms) < 0)
+        return fail(-EINVAL, "option cache.ttl_rules: \"%s\" is not a time, such as 5, 0.5, 10m or forever",
+                    time);
+    int rc = pattern_new(text, pattern_size, &out->pattern);
+    return rc < 0 ? fail_more(rc, "option cache.ttl_rules") : 0;
+}
+
+static int parse_rules(struct lifetimes *lifetimes, const char *text)
+{
+    size_t count = 1;
+    for (const char *comma = text; (comma = strchr(comma, ',')); comma++)
+        count++;
+    lifetimes->rules = mem_array(count, sizeof *lifetimes->rules);
+    if (!lifetimes->rules)
+        return fail_memory();
+    lifetimes->rule_count = count;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strcspn(text, ",");
+        int rc = parse_rule(text, size, &lifetimes->rules[i]);
+        if (rc < 0)
+            return rc;
+        text += size + 1;
+    }
+    return 0;
+}
+
+int lifetimes_init(struct lifetimes *lifetimes, const struct instance *instance)
+{
+    const char *rules = option_text(instance, "ttl_rules");
+    lifetimes->ttl_ms = option_number(instance, "ttl");
+    lifetimes->listing_ttl_ms = option_number(instance, "listing_ttl");
+    lifetimes->absent_ttl_ms = option_number(instance, "absent_ttl");
+    return rules && *rules ? parse_rules(lifetimes, rules) : 0;
+}
+
+void lifetimes_fini(struct lifetimes *lifetimes)
+{
+    for (size_t i = 0; i < lifetimes->rule_count; i++) {
+        glob_free(lifetimes->rules[i].pattern);
+        mem_free(lifetimes->rules[i].text);
+    }
+    mem_free(lifetimes->rules);
+    *lifetimes = (struct lifetimes){0};
+}
+
+/* ---- asking them ---- */
+
+const struct ttl_rule *lifetimes_rule(const struct lifetimes *lifetimes, const char *path)
+{
+    for (size_t i = 0; i < lifetimes->rule_count; i++)
+        if (pattern_matches(lifetimes->rules[i].pattern, path, false))
+            return &lifetimes->rules[i];
+    return NULL;
+}
+
+int64_t lifetime_of(const struct lifetimes *lifetimes, const struct terms *terms, const char *path,
+                    enum fact fact, int64_t said_ms)
+{
+    int64_t own_ms = -1;
+    if (terms->ttl_ms >= 0)
+        return terms->ttl_ms;
+    if (fact == FACT_FILE && lifetimes->rule_count) {
+        const struct ttl_rule *rule = lifetimes_rule(lifetimes, path);
+        own_ms = rule ? rule->ttl_ms : -1;
+    } else if (fact != FACT_FILE) {
+        own_ms = fact == FACT_DIRECTORY ? lifetimes->listing_ttl_ms : lifetimes->absent_ttl_ms;
+    }
+    if (own_ms < 0)
+        own_ms = lifetimes->ttl_ms;
+    return own_ms >= 0 || fact == FACT_ABSENT ? own_ms : said_ms;
+}
