@@ -24,6 +24,7 @@
 #define RECEIVE_SIZE     (256 << 10) /* of curl's buffer; 64 KiB: large bodies 13 to 17 % slower */
 #define DISCARD_SIZE_MAX (64 << 10)  /* cheaper to read than a new connection */
 #define HEADER_TEXT_MAX  (64 << 10)
+#define EXPECT_SIZE_MIN  (1 << 20) /* a round trip is small against what may travel in vain */
 
 /* ---- one attempt ---- */
 
@@ -44,6 +45,7 @@ static void set_up_site(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_SIZE);
+    send_set_up(transfer);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)site->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((site->stall_timeout_ms + 999) / 1000));
@@ -93,6 +95,11 @@ static int make_headers(struct http_transfer *transfer, const struct http_reques
         rc = add_header(list, "If-Modified-Since", request->if_modified_since);
     if (rc == 0)
         rc = add_header(list, "Accept", request->accept);
+    for (const char *const *line = request->headers; rc == 0 && line && *line; line++)
+        rc = header_list_add(list, *line);
+    /* curl would ask before every PUT. */
+    if (rc == 0 && request->body && request->body->size >= 0 && request->body->size <= EXPECT_SIZE_MIN)
+        rc = header_list_add(list, "Expect:");
     if (rc == 0 && *list && !transfer->foreign)
         for (struct curl_slist *line = transfer->site->headers; rc == 0 && line; line = line->next)
             rc = header_list_add(list, line->data);
@@ -121,6 +128,9 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
         return rc;
     set_up_site(transfer);
     set_up_credentials(transfer);
+    rc = send_begin(transfer, request);
+    if (rc < 0)
+        return rc;
     /* Only over TLS is HTTP/2 agreed upon; and only there is it worth while to wait whether streams can be shared. */
     bool http2 = !transfer->site->http1 && strncasecmp(transfer->url, "https:", 6) == 0;
     struct curl_slist *headers = transfer->headers   ? transfer->headers
@@ -129,7 +139,6 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      (long)(http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, http2 ? 1L : 0L);
-    curl_easy_setopt(easy, request->method == HTTP_HEAD ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
     curl_easy_setopt(easy, CURLOPT_RANGE, request->range);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     if (curl_easy_setopt(easy, CURLOPT_URL, transfer->url) != CURLE_OK)
@@ -140,8 +149,8 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     transfer->curl_text[0] = 0;
     receive_begin(transfer);
     rc = client_start(exchange);
-    if (rc == 0 && !transfer->headers_done && !exchange->done)
-        rc = client_wait(exchange);
+    if (rc == 0)
+        rc = send_until_answered(transfer);
     if (rc < 0)
         return rc;
     if (!transfer->headers_done || (exchange->done && exchange->result != CURLE_OK))
@@ -158,14 +167,16 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
  *   the server hung up on it just then. curl sees that and asks again by itself, but in 7.88 only five times in the life
  *   of an easy handle, which is a long one here;
  *   an earlier answer was longer than announced, and the rest of it came in the place of ours.
- * Nothing of an answer was taken, and GET and HEAD are safe to repeat.
+ * Nothing of an answer was taken.
  */
 static bool connection_was_stale(const struct http_transfer *transfer)
 {
     const struct exchange *exchange = &transfer->exchange;
     long connections = 1;
-    if (!exchange->done || transfer->response.status != 0)
+    if (!exchange->done || transfer->response.status != 0 || transfer->once)
         return false;
+    if (exchange->result == CURLE_SEND_FAIL_REWIND) /* curl tried again, but only we can rewind the body */
+        return true;
     curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connections);
     if (connections > 0)
         return false;
@@ -181,14 +192,23 @@ static bool connection_was_stale(const struct http_transfer *transfer)
     }
 }
 
+static void note_doubt(const struct http_transfer *transfer, const struct http_request *request, int rc)
+{
+    bool doubtful = transfer->headers_done ? transfer->response.status >= 500 : rc < 0;
+    if (request->maybe_done && (transfer->sent > 1 || (transfer->sent > 0 && doubtful)))
+        *request->maybe_done = true;
+}
+
 static int CO_FN attempt_cleanly(struct http_transfer *transfer, const struct http_request *request)
 {
     int rc = attempt(transfer, request);
+    note_doubt(transfer, request, rc);
     if (rc == 0 || !connection_was_stale(transfer))
         return rc;
     client_stop(&transfer->exchange);
     curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 1L);
     rc = attempt(transfer, request);
+    note_doubt(transfer, request, rc);
     curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 0L);
     return rc;
 }
@@ -207,6 +227,14 @@ static bool is_redirect(const struct http_response *response)
     default:
         return false;
     }
+}
+
+/* What changes something goes elsewhere only where it is told to go unchanged. */
+static bool is_followed(const struct http_request *request, const struct http_response *response)
+{
+    bool unchanged = response->status == 307 || response->status == 308;
+    return send_only_asks(request->method) ||
+           (unchanged && !response->slash_added && http_is_repeatable(request));
 }
 
 static bool is_slash_added(const char *from, const char *to)
@@ -245,24 +273,27 @@ static int CO_FN discard_rest(struct http_transfer *transfer)
     return 0;
 }
 
-static int CO_FN redirect(struct http_transfer *transfer, const char *first_url)
+/* 1: to be asked again, at another URL. 0: this is the answer. */
+static int CO_FN redirect(struct http_transfer *transfer, const struct http_request *request)
 {
     struct uri parts;
     autofree char *url = uri_resolve(transfer->url, transfer->response.header[HTTP_LOCATION]);
     if (!url)
         return fail_memory();
+    transfer->response.slash_added = is_slash_added(transfer->url, url);
+    if (!is_followed(request, &transfer->response))
+        return 0;
     if (uri_split_http(url, &parts) < 0)
         return http_fail(transfer, -EPROTO, "a redirect to something that is no http or https URL");
-    int rc = is_other_origin(first_url, url, &transfer->foreign);
+    int rc = is_other_origin(request->url, url, &transfer->foreign);
     if (rc == 0)
         rc = discard_rest(transfer);
     if (rc < 0)
         return rc;
     client_stop(&transfer->exchange);
-    transfer->response.slash_added = is_slash_added(transfer->url, url);
     mem_free(transfer->url);
     transfer->url = take(url);
-    return 0;
+    return 1;
 }
 
 static int CO_FN follow(struct http_transfer *transfer, const struct http_request *request)
@@ -274,8 +305,8 @@ static int CO_FN follow(struct http_transfer *transfer, const struct http_reques
             return rc;
         if (hops == REDIRECTS_MAX)
             return http_fail(transfer, -ELOOP, "more than %d redirects", REDIRECTS_MAX);
-        rc = redirect(transfer, request->url);
-        if (rc < 0)
+        rc = redirect(transfer, request);
+        if (rc <= 0)
             return rc;
     }
 }
@@ -330,6 +361,9 @@ void http_close(struct http_transfer *transfer)
     curl_slist_free_all(take(transfer->headers));
     mem_free(take(transfer->url));
     mem_free(take(transfer->range));
+    mem_free(take(transfer->piece));
+    transfer->body = NULL;
+    transfer->body_begun = false;
     if (transfer->text.status < 0 || transfer->held.status < 0) {
         buffer_free(&transfer->text);
         buffer_free(&transfer->held);
@@ -345,6 +379,8 @@ void http_close(struct http_transfer *transfer)
 int CO_FN http_open(struct http_site *site, const struct http_request *request, struct http_transfer **out)
 {
     struct http_transfer *transfer = NULL;
+    if (request->maybe_done)
+        *request->maybe_done = false;
     int rc = site_enter(site);
     if (rc < 0)
         return rc;

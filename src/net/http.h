@@ -14,8 +14,13 @@
  * A task wakes when the headers are there, when its buffer is full, and at the end: for a small file once in all. What
  * arrives while no buffer is lent is held, up to 64 KiB; beyond that the server has to wait.
  *
- * Nothing is decoded: no Accept-Encoding is sent. Redirects are followed (10 at most) for GET and HEAD; credentials and
+ * Nothing is decoded: no Accept-Encoding is sent. Redirects are followed (10 at most) for what only asks (GET, HEAD,
+ * PROPFIND, OPTIONS), and where they say "the same again, there" (307, 308) for what may be repeated; credentials and
  * the site's own headers go to no other origin than the one that was asked first.
+ *
+ * A body is lent to curl, or read for it piece by piece in the task that asked, while http_open runs. One of more than
+ * 1 MiB, or of unknown size, asks first (Expect: 100-continue; over HTTP/1.1; a server that does not know it costs a
+ * second), so that what refuses it does so before it travels. A final answer that comes earlier ends the sending.
  */
 #include "task/task.h"
 
@@ -42,22 +47,50 @@ int http_site_new(const struct http_config *config, struct http_site **out);
 /* Any thread; no transfer is open. NULL is fine. */
 void http_site_free(struct http_site *site);
 
-enum http_method { HTTP_GET, HTTP_HEAD };
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_PROPFIND,
+    HTTP_OPTIONS,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_MKCOL,
+    HTTP_COPY,
+    HTTP_MOVE,
+    HTTP_METHODS
+};
+/* What a request sends: all `size` bytes of it by `data`; or piece by piece by `read`, which may suspend. */
+struct http_body {
+    int64_t size;     /* -1: not known before the end, so chunked over HTTP/1.1 */
+    const void *data; /* NULL: read() gives them */
+    int64_t (*read)(struct http_body *body, void *buffer, size_t size); /* 0 at the end */
+    int (*rewind)(struct http_body *body); /* start over; NULL: cannot. May suspend */
+};
 struct http_request { /* borrowed while http_open runs */
     enum http_method method;
     const char *url;
     const char *range; /* "0-1023", "512-", "-100"; NULL: everything */
     const char *if_match, *if_none_match, *if_modified_since;
     const char *accept;
+    const char *const *headers; /* more of them, lines "Name: value", NULL-ended; NULL: none */
+    struct http_body *body;     /* NULL: none */
+    /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
+    bool *maybe_done;
 };
+/* May it be sent again when its answer was lost? What only asks, a PUT without conditions whose body can be had again,
+ * and DELETE: then `maybe_done` explains a 404. A second COPY, MOVE, MKCOL, or PUT with a condition may meet what the
+ * first one did. */
+bool http_is_repeatable(const struct http_request *request);
 
 enum http_header {
     HTTP_AGE,
+    HTTP_ALLOW,
     HTTP_CACHE_CONTROL,
     HTTP_CONTENT_ENCODING,
     HTTP_CONTENT_RANGE,
     HTTP_CONTENT_TYPE,
     HTTP_DATE,
+    HTTP_DAV,
     HTTP_ETAG,
     HTTP_EXPIRES,
     HTTP_LAST_MODIFIED,
@@ -71,7 +104,9 @@ struct http_response { /* borrowed from its transfer */
     int64_t content_length;           /* -1: not said */
     const char *header[HTTP_HEADERS]; /* NULL: missing. Lines of one name are joined by ", " */
     const char *url;                  /* that answered: the last of the redirects */
-    bool slash_added; /* a redirect led to the same path with a slash behind it: a directory */
+    bool
+        slash_added; /* a redirect led to the same path with a slash behind it: a directory. Of what is no redirect to
+                       * be followed, this answer itself says so */
 };
 
 /* Returns when the headers of the answer are there, whatever its status. A failure to get an answer: see http_error.c;

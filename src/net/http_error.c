@@ -23,11 +23,6 @@
 #include "net/transfer.h"
 #include "net/uri.h"
 
-static const char *method_name(enum http_method method)
-{
-    return method == HTTP_HEAD ? "HEAD" : "GET";
-}
-
 int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
 {
     char why[512];
@@ -38,7 +33,7 @@ int http_fail(const struct http_transfer *transfer, int status, const char *form
     autofree char *shown = uri_redact(transfer->url);
     if (!shown)
         return fail_memory();
-    return fail(status, "%s %s%s%s: %s", method_name(transfer->method), shown,
+    return fail(status, "%s %s%s%s: %s", send_method_name(transfer->method), shown,
                 transfer->range ? " bytes " : "", transfer->range ? transfer->range : "", why);
 }
 
@@ -50,7 +45,7 @@ void http_log(const struct http_transfer *transfer, int status)
     if (status < 0)
         log_line(LARDER_LOG_INFO, "%s", error_text()); /* which names it */
     else if (shown)
-        log_line(LARDER_LOG_INFO, "%s %s%s%s: %d", method_name(transfer->method), shown,
+        log_line(LARDER_LOG_INFO, "%s %s%s%s: %d", send_method_name(transfer->method), shown,
                  transfer->range ? " bytes " : "", transfer->range ? transfer->range : "",
                  transfer->response.status);
 }
@@ -97,7 +92,9 @@ static int transport_status(const struct http_transfer *transfer)
     case CURLE_OPERATION_TIMEDOUT:
         return -ETIMEDOUT;
     case CURLE_GOT_NOTHING:
+    case CURLE_ABORTED_BY_CALLBACK: /* send.c: a second try that must not be */
     case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
     case CURLE_HTTP2:

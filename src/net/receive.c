@@ -15,11 +15,13 @@ static const struct {
 } header_names[HTTP_HEADERS] = {
 #define NAME(name) {name, sizeof(name) - 1}
     [HTTP_AGE] = NAME("age"),
+    [HTTP_ALLOW] = NAME("allow"),
     [HTTP_CACHE_CONTROL] = NAME("cache-control"),
     [HTTP_CONTENT_ENCODING] = NAME("content-encoding"),
     [HTTP_CONTENT_RANGE] = NAME("content-range"),
     [HTTP_CONTENT_TYPE] = NAME("content-type"),
     [HTTP_DATE] = NAME("date"),
+    [HTTP_DAV] = NAME("dav"),
     [HTTP_ETAG] = NAME("etag"),
     [HTTP_EXPIRES] = NAME("expires"),
     [HTTP_LAST_MODIFIED] = NAME("last-modified"),

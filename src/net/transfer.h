@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef NET_TRANSFER_H
 #define NET_TRANSFER_H
-/* The inside of a transfer: for http.c, site.c, receive.c and http_error.c. */
+/* The inside of a transfer: for http.c, send.c, receive.c, site.c and http_error.c. */
 #include "base/buffer.h"
 #include "net/client.h"
 #include "net/http.h"
@@ -30,6 +30,18 @@ struct http_transfer {
     struct curl_slist *headers; /* the site's and the request's, when the request has its own */
     bool foreign;               /* redirected to another origin: no credentials */
 
+    /* the request's body, while it is sent */
+    struct http_body *body;
+    const char *given; /* what curl has yet to take */
+    size_t given_size;
+    int64_t unread;  /* bytes of the body that were not given yet; -1: not known */
+    bool given_all;  /* nothing comes behind `given` */
+    bool wanted;     /* curl waits for more */
+    bool body_begun; /* some of it was read */
+    bool once;       /* not repeatable: curl must not send it a second time by itself */
+    unsigned sent;   /* times that curl began to send it, in this attempt */
+    char *piece;     /* of a body that is read; SEND_PIECE_SIZE; mem */
+
     /* the answer */
     bool headers_done;
     bool discard;                  /* nobody wants the body */
@@ -51,6 +63,14 @@ struct http_transfer {
 int CO_FN site_enter(struct http_site *site);
 void site_leave(struct http_site *site);
 int header_list_add(struct curl_slist **list, const char *line);
+
+/* Set the easy handle up: for all requests; for this one's method and its body, from the body's start. */
+void send_set_up(struct http_transfer *transfer);
+int CO_FN send_begin(struct http_transfer *transfer, const struct http_request *request);
+/* Until the headers of the final answer are there, or the exchange is over: read and give what curl asks for. */
+int CO_FN send_until_answered(struct http_transfer *transfer);
+bool send_only_asks(enum http_method method);
+const char *send_method_name(enum http_method method);
 
 /* Forget the answer so far; then curl's callbacks, whose `arg` is the transfer. */
 void receive_begin(struct http_transfer *transfer);

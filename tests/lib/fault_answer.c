@@ -175,6 +175,8 @@ static void plain_status(struct fault_answer *answer, int status)
     char text[64];
     int size = snprintf(text, sizeof(text), "status %d\n", status);
     answer->status = status;
+    if (status == 204)
+        return;
     fault_answer_body(answer, text, (size_t)size);
     fault_answer_header(answer, "Content-Type", "text/plain");
     fault_answer_header(answer, "Content-Length", "%d", size);
@@ -336,14 +338,52 @@ static bool is_directory(const struct fault_tree *tree, const char *path)
     return false;
 }
 
-void fault_answer_make(struct fault_answer *answer, const struct fault_tree *tree,
+/* ---- changes ---- */
+
+/* The status that a change's preconditions ask for; 0: go on. */
+static int check_change(const struct fault_request *request, const struct fault_entry *entry)
+{
+    const char *match = fault_request_header(request, "If-Match");
+    const char *none_match = fault_request_header(request, "If-None-Match");
+    if (match && (!entry || (strcmp(match, "*") != 0 && !etag_listed(match, entry->etag, false))))
+        return 412;
+    if (none_match && entry && (strcmp(none_match, "*") == 0 || etag_listed(none_match, entry->etag, true)))
+        return 412;
+    return 0;
+}
+
+static void answer_change(struct fault_answer *answer, struct fault_tree *tree,
+                          const struct fault_request *request, unsigned flags)
+{
+    const struct fault_entry *entry = find_entry(tree, request->path);
+    int condition = flags & FAULT_NO_CONDITIONS ? 0 : check_change(request, entry);
+    bool existed = entry;
+    if (condition) {
+        plain_status(answer, condition);
+    } else if (strcmp(request->method, "PUT") == 0) {
+        fault_tree_set(tree, request->path,
+                       &(struct fault_file){.data = request->body, .size = request->body_size});
+        plain_status(answer, existed ? 204 : 201);
+        fault_answer_header(answer, "ETag", "%s", find_entry(tree, request->path)->etag);
+    } else if (existed) {
+        fault_tree_remove(tree, request->path);
+        plain_status(answer, 204);
+    } else {
+        plain_status(answer, 404);
+    }
+}
+
+void fault_answer_make(struct fault_answer *answer, struct fault_tree *tree,
                        const struct fault_request *request, unsigned flags)
 {
     *answer = (struct fault_answer){0};
     date_header(answer, "Date", time(NULL));
     const char *path = request->path;
     const struct fault_entry *entry = find_entry(tree, path);
-    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
+    bool change = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "DELETE") == 0;
+    if (change && tree->writable) {
+        answer_change(answer, tree, request, flags);
+    } else if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
         plain_status(answer, 405);
         fault_answer_header(answer, "Allow", "GET, HEAD");
     } else if (entry) {

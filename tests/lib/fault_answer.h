@@ -16,6 +16,7 @@ struct fault_entry {
 struct fault_tree {
     struct fault_entry *entries;
     enum fault_index index;
+    bool writable;
 };
 void fault_tree_set(struct fault_tree *tree, const char *path, const struct fault_file *file);
 void fault_tree_remove(struct fault_tree *tree, const char *path);
@@ -28,8 +29,9 @@ struct fault_answer {
     char *body;
     size_t size;
 };
-/* The answer of the tree; `flags` of enum fault_flags that concern it. A copy: the tree may change afterwards. */
-void fault_answer_make(struct fault_answer *answer, const struct fault_tree *tree,
+/* The answer of the tree, which a PUT or DELETE changes; `flags` of enum fault_flags that concern it. A copy: the tree
+ * may change afterwards. */
+void fault_answer_make(struct fault_answer *answer, struct fault_tree *tree,
                        const struct fault_request *request, unsigned flags);
 /* Set or replace one header; an empty value takes it out. */
 void fault_answer_header(struct fault_answer *answer, const char *name, const char *format, ...)

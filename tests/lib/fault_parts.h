@@ -23,7 +23,7 @@ struct rule {
 
 struct record {
     struct fault_request request; /* its strings point into `text` */
-    char *text, *path;
+    char *text, *path, *body;
 };
 
 struct connection {

@@ -11,6 +11,7 @@
 
 #define PIECE_SIZE    65536
 #define STALL_LOOK_MS 10
+#define END_EARLY     (FAULT_NO_ANSWER | FAULT_UNANSWERED)
 #define HEADERS_MAX   (sizeof(((struct fault_request *)0)->headers) / sizeof(struct fault_header))
 
 /* ---- requests ---- */
@@ -69,6 +70,7 @@ void fault_record_free(struct record *record)
 {
     free(record->text);
     free(record->path);
+    free(record->body);
     free(record);
 }
 
@@ -102,7 +104,18 @@ static void use_input(struct connection *connection, size_t size)
     connection->input[connection->size] = '\0';
 }
 
-/* The next request of a connection, with its body passed over. NULL: the connection has ended. */
+static bool send_all(int fd, const void *data, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = send(fd, (const char *)data + done, size - done, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return false;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+/* The next request of a connection, without its body. NULL: the connection has ended. */
 static struct record *read_request(struct connection *connection)
 {
     char *end;
@@ -112,19 +125,63 @@ static struct record *read_request(struct connection *connection)
     size_t head = (size_t)(end - connection->input) + 4;
     struct record *record = parse_request(fault_copy(connection->input, head - 2), connection->number);
     use_input(connection, head);
-    if (!record)
-        return NULL;
-    const char *length = fault_request_header(&record->request, "Content-Length");
-    for (size_t left = length ? strtoull(length, NULL, 10) : 0; left > 0;) {
-        if (connection->size == 0 && !fill_input(connection)) {
-            fault_record_free(record);
-            return NULL;
-        }
-        size_t part = left < connection->size ? left : connection->size;
-        use_input(connection, part);
-        left -= part;
-    }
     return record;
+}
+
+/* `size` bytes of the body, or of what stands between its chunks. */
+static bool read_bytes(struct connection *connection, size_t size, FILE *out)
+{
+    while (size > 0) {
+        if (connection->size == 0 && !fill_input(connection))
+            return false;
+        size_t part = size < connection->size ? size : connection->size;
+        if (out)
+            fwrite(connection->input, 1, part, out);
+        use_input(connection, part);
+        size -= part;
+    }
+    return true;
+}
+
+static bool read_chunks(struct connection *connection, FILE *out)
+{
+    for (size_t size = 1; size > 0;) {
+        char *end;
+        while (!(end = strstr(connection->input, "\r\n")))
+            if (!fill_input(connection))
+                return false;
+        size = strtoull(connection->input, NULL, 16);
+        use_input(connection, (size_t)(end - connection->input) + 2);
+        if (!read_bytes(connection, size, out) || !read_bytes(connection, 2, NULL))
+            return false;
+    }
+    return true;
+}
+
+/* False: it did not come whole. */
+static bool read_body(struct connection *connection, struct record *record)
+{
+    struct fault_request *request = &record->request;
+    const char *length = fault_request_header(request, "Content-Length");
+    const char *expect = fault_request_header(request, "Expect");
+    bool chunked = fault_request_header(request, "Transfer-Encoding") != NULL;
+    char *body = NULL;
+    size_t size = 0;
+    if (!length && !chunked)
+        return true;
+    FILE *out = open_memstream(&body, &size);
+    if (!out)
+        fault_give_up("open_memstream");
+    if (expect && strcasecmp(expect, "100-continue") == 0)
+        send_all(connection->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    bool whole =
+        chunked ? read_chunks(connection, out) : read_bytes(connection, strtoull(length, NULL, 10), out);
+    fclose(out);
+    pthread_mutex_lock(&connection->server->lock);
+    request->body = record->body = body;
+    request->body_size = size;
+    pthread_mutex_unlock(&connection->server->lock);
+    return whole;
 }
 
 /* ---- rules ---- */
@@ -164,17 +221,6 @@ static struct fault admit(struct fault_server *server, struct record *record)
 }
 
 /* ---- answers ---- */
-
-static bool send_all(int fd, const void *data, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t n = send(fd, (const char *)data + done, size - done, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR)
-            return false;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
 
 static bool client_is_gone(int fd)
 {
@@ -291,11 +337,11 @@ static bool send_body(struct connection *connection, const struct fault_answer *
                       const struct fault *fault)
 {
     size_t first = answer->size;
-    if (fault->end != FAULT_WHOLE && !(fault->flags & FAULT_NO_ANSWER) && fault->at < first)
+    if (fault->end != FAULT_WHOLE && !(fault->flags & END_EARLY) && fault->at < first)
         first = fault->at;
     if (!send_bytes(connection->fd, answer->body, first, fault))
         return false;
-    if (!(fault->flags & FAULT_NO_ANSWER) && !meet_end(connection, fault))
+    if (!(fault->flags & END_EARLY) && !meet_end(connection, fault))
         return false;
     if (!send_bytes(connection->fd, answer->body + first, answer->size - first, fault))
         return false;
@@ -334,6 +380,8 @@ static bool serve_request(struct connection *connection, struct record *record)
 {
     const struct fault_request *request = &record->request;
     struct fault fault = admit(connection->server, record);
+    if (!(fault.flags & FAULT_UNREAD) && !read_body(connection, record))
+        return false;
     if (fault.hook)
         fault.hook(fault.arg, request);
     if (fault.flags & FAULT_NO_ANSWER && !meet_end(connection, &fault))
@@ -341,14 +389,18 @@ static bool serve_request(struct connection *connection, struct record *record)
 
     struct fault_answer answer;
     make_answer(connection->server, request, &fault, &answer);
+    if (fault.flags & FAULT_UNANSWERED && !meet_end(connection, &fault)) {
+        fault_answer_free(&answer);
+        return false;
+    }
     bool bodiless = strcmp(request->method, "HEAD") == 0 || answer.status == 204 || answer.status == 304;
     const char *wish = fault_request_header(request, "Connection");
     bool close_after = fault.flags & (FAULT_UNTIL_CLOSE | FAULT_HTTP_1_0 | FAULT_CLOSE_AFTER) ||
-                       (wish && strcasecmp(wish, "close") == 0);
+                       (wish && strcasecmp(wish, "close") == 0) || fault.flags & FAULT_UNREAD;
     /* From here on the client may have its answer, and the test may forget the request. */
     bool sent = send_head(connection->fd, &answer, &fault);
     if (sent && bodiless)
-        sent = fault.flags & FAULT_NO_ANSWER || meet_end(connection, &fault);
+        sent = fault.flags & END_EARLY || meet_end(connection, &fault);
     else if (sent)
         sent = send_body(connection, &answer, &fault);
     fault_answer_free(&answer);

@@ -174,6 +174,13 @@ void fault_file_remove(struct fault_server *server, const char *path)
     pthread_mutex_unlock(&server->lock);
 }
 
+void fault_writable(struct fault_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->tree.writable = true;
+    pthread_mutex_unlock(&server->lock);
+}
+
 void fault_index_as(struct fault_server *server, enum fault_index index)
 {
     pthread_mutex_lock(&server->lock);

@@ -2,7 +2,8 @@
 #ifndef TESTS_FAULT_SERVER_H
 #define TESTS_FAULT_SERVER_H
 /*
- * An HTTP/1.1 server inside the test: it serves files from memory as a good server would, and misbehaves as it is told.
+ * An HTTP/1.1 server inside the test: it serves files from memory as a good server would, takes them by PUT and DELETE
+ * once fault_writable was called, and misbehaves as it is told.
  *
  *     struct fault_server *server = fault_server_start();
  *     fault_file_set(server, "/a.bin", &(struct fault_file){.data = data, .size = size, .etag = "\"v1\""});
@@ -46,6 +47,9 @@ void fault_file_set(struct fault_server *server, const char *path, const struct 
 void fault_file_text(struct fault_server *server, const char *path, const char *text);
 void fault_file_remove(struct fault_server *server, const char *path);
 
+/* From now on PUT and DELETE change the tree, with If-Match and If-None-Match as RFC 9110 has them; before, 405. */
+void fault_writable(struct fault_server *server);
+
 /* How directories are listed: as nginx's autoindex does (at first), as its JSON, or 403. */
 enum fault_index { FAULT_INDEX_HTML, FAULT_INDEX_JSON, FAULT_INDEX_NONE };
 void fault_index_as(struct fault_server *server, enum fault_index index);
@@ -66,7 +70,8 @@ enum fault_end {
     FAULT_STALL, /* nothing more is sent until fault_release, or until the client goes; then all the rest */
 };
 enum fault_flags {
-    FAULT_NO_ANSWER = 1,     /* the end comes before the first byte of the answer, not after `at` */
+    FAULT_NO_ANSWER =
+        1, /* the end comes before the first byte of the answer, not after `at`; nothing is done */
     FAULT_NO_RANGES = 2,     /* 200 and the whole body to every Range */
     FAULT_NO_CONDITIONS = 4, /* If-… are not looked at */
     FAULT_CHUNKED = 8,       /* no Content-Length: in chunks … */
@@ -74,6 +79,8 @@ enum fault_flags {
     FAULT_HTTP_1_0 = 32,     /* an HTTP/1.0 answer, and the connection ends */
     FAULT_GZIP = 64,         /* Content-Encoding: gzip, whether or not it was asked for */
     FAULT_CLOSE_AFTER = 128, /* the connection ends after the answer, which did not say so */
+    FAULT_UNANSWERED = 256,  /* the same, but what was asked for is done before */
+    FAULT_UNREAD = 512,      /* the answer comes before the request's body is read, and the connection ends */
 };
 struct fault_request;
 typedef void fault_hook_fn(void *arg, const struct fault_request *request);
@@ -114,6 +121,8 @@ struct fault_request {
     struct fault_header {
         const char *name, *value;
     } headers[64];
+    const void *body; /* that came with it, whole; NULL: none */
+    size_t body_size;
 };
 /* How many requests came so far, of a method and a path (NULL: any). */
 size_t fault_count(struct fault_server *server, const char *method, const char *path);
