@@ -278,13 +278,137 @@ static int CO_EDGE fake_list(struct instance *instance, const char *path, const 
 
 /* ---- writing ---- */
 
-/* The bytes are a number: the seed of the new content, which has the old size. */
-static int fake_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
-                      const char *if_match, struct answer *out)
+static int check_write(const struct fake_file *file, const char *path, unsigned flags, const char *if_match)
+{
+    struct said said;
+    if ((flags & LARDER_CREATE) && file)
+        return fail(-EEXIST, "fake: %s: it exists", path);
+    if (if_match && !file)
+        return fail(-ESTALE, "fake: %s: it is gone", path);
+    if (!if_match)
+        return 0;
+    say(file, &said);
+    return check(&(struct terms){.if_match = if_match}, &said, NULL);
+}
+
+static void put_verbatim(const char *path, const char *data, size_t size)
+{
+    struct fake_file *file = fake_put(path, size, 0);
+    memcpy(file->data, data, size);
+}
+
+static int CO_FN write_streamed(const char *path, struct source *source)
+{
+    char *data = malloc((size_t)source->size + 1);
+    int64_t count = 1, size = 0;
+    assert(data);
+    while (count > 0) {
+        count = source_read(source, data + size, (size_t)(source->size - size) + 1);
+        size += count > 0 ? count : 0;
+    }
+    if (count == 0 && size == source->size)
+        put_verbatim(path, data, (size_t)size);
+    free(data);
+    return count < 0 ? (int)count : size == source->size ? 0 : fail(-EPROTO, "fake: %s: short", path);
+}
+
+static int CO_FN fake_write(struct instance *instance, const char *path, struct source *source,
+                            unsigned flags, const char *if_match, struct answer *out)
 {
     struct fake_file *file = find(path);
-    fake_put(path, file ? file->size : 100, (unsigned)atoi(source->data));
+    int rc = begin(path);
+    fake.writes++;
+    if (rc == 0)
+        rc = check_write(file, path, flags, if_match);
+    if (rc < 0)
+        return rc;
+    if (!source->data)
+        return write_streamed(path, source);
+    if (fake.verbatim)
+        put_verbatim(path, source->data, (size_t)source->size);
+    else
+        fake_put(path, file ? file->size : 100, (unsigned)atoi(source->data));
     return 0;
+}
+
+/* ---- in parts ---- */
+
+static struct fake_staged {
+    bool used;
+    char *data;
+    size_t size;
+} all_staged[8];
+
+static int fake_stage(struct instance *instance, const char *path, struct token *out)
+{
+    unsigned slot = 0;
+    while (all_staged[slot].used)
+        assert(++slot < sizeof all_staged / sizeof all_staged[0]);
+    out->text = mem_format("%u", slot);
+    if (!out->text)
+        return fail_memory();
+    all_staged[slot].used = true;
+    fake.staged++;
+    return 0;
+}
+
+static struct fake_staged *staged_of(const struct token *token)
+{
+    return &all_staged[atoi(token->text)];
+}
+
+static int CO_FN fake_stage_part(struct instance *instance, const char *path, const struct token *token,
+                                 uint32_t part, int64_t offset, const void *data, size_t size)
+{
+    static unsigned live;
+    struct fake_staged *staged = staged_of(token);
+    unsigned number = ++fake.parts;
+    if (++live > fake.parts_at_once)
+        fake.parts_at_once = live;
+    int rc = begin(path);
+    live--;
+    if (rc < 0)
+        return rc;
+    if (number == fake.fail_part)
+        return fail(-EIO, "fake: %s: part %u is refused", path, part);
+    if ((size_t)offset + size > staged->size) {
+        staged->size = (size_t)offset + size;
+        staged->data = realloc(staged->data, staged->size);
+        assert(staged->data);
+    }
+    memcpy(staged->data + offset, data, size);
+    return 0;
+}
+
+static void staged_free(struct fake_staged *staged)
+{
+    free(staged->data);
+    *staged = (struct fake_staged){0};
+    fake.staged--;
+}
+
+static int CO_FN fake_publish(struct instance *instance, const char *path, const struct token *token,
+                              int64_t size, unsigned flags, const char *if_match, struct answer *out)
+{
+    struct fake_staged *staged = staged_of(token);
+    fake.publishes++;
+    int rc = begin(path);
+    if (rc == 0)
+        rc = check_write(find(path), path, flags, if_match);
+    if (rc < 0)
+        return rc;
+    assert((size_t)size <= staged->size);
+    put_verbatim(path, staged->data, (size_t)size);
+    staged_free(staged);
+    return 0;
+}
+
+static int CO_FN fake_discard(struct instance *instance, const char *path, const struct token *token)
+{
+    int rc = begin(path);
+    if (rc == 0)
+        staged_free(staged_of(token));
+    return rc;
 }
 
 static int fake_remove_files(struct instance *instance, const char *const paths[], size_t count, int status[])
@@ -299,7 +423,15 @@ static int fake_remove_files(struct instance *instance, const char *const paths[
 
 static int fake_open(struct instance *instance, const char *url, char **path)
 {
-    instance->can = (struct larder_capabilities){.list = true, .write = true, .remove_count_max = 1};
+    instance->can = (struct larder_capabilities){.list = true,
+                                                 .write = true,
+                                                 .create_only = true,
+                                                 .if_match = true,
+                                                 .remove_count_max = 1,
+                                                 .stage = fake.stages,
+                                                 .part_size_min = 1000,
+                                                 .part_size_max = INT64_MAX,
+                                                 .part_count_max = 50};
     instance->identity = mem_dup("fake://");
     *path = mem_dup(url + strlen("fake://"));
     return instance->identity && *path ? 0 : fail_memory();
@@ -330,4 +462,8 @@ const struct backend fake_backend = {
     .read = fake_read,
     .write = fake_write,
     .remove = fake_remove_files,
+    .stage = fake_stage,
+    .stage_part = fake_stage_part,
+    .publish = fake_publish,
+    .discard = fake_discard,
 };

@@ -28,11 +28,16 @@ struct fake_place {
     /* what it was asked */
     atomic_uint reads, infos, lists, unchanged;
     atomic_ullong bytes;
+    atomic_uint writes, parts, publishes, staged; /* staged: and neither published nor discarded yet */
+    atomic_uint parts_at_once;                    /* at most */
     /* what it does */
     atomic_bool hold;         /* nothing is answered until it is false again */
     atomic_int fail;          /* answer with this status */
     atomic_llong cut_at;      /* >= 0: break off after so many bytes */
     atomic_uint change_after; /* reads; then each file's version changes (0: never) */
+    atomic_bool stages;       /* it takes parts, of 1000 bytes or more; asked when it is opened */
+    atomic_bool verbatim; /* what is written is the content; else it is a seed, for content of the old size */
+    atomic_uint fail_part; /* the so many-th fails with -EIO (0: none) */
 };
 extern struct fake_place fake;
 

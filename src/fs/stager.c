@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/stager.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/seams.h"
+#include "fs/enter.h"
+#include "fs/layer.h"
+#include "fs/spool.h"
+
+#define PART_SIZE       ((size_t)8 << 20)
+#define PART_SIZE_NEAR  ((size_t)1 << 20) /* memory and local: nothing is gained by more */
+#define PART_SIZE_FIRST ((size_t)64 << 10)
+
+/* Where parts go before they are published. */
+struct outlet {
+    int (*open)(struct stager *stager);
+    int (*put)(struct stager *stager, const struct stager_part *part);
+    int (*publish)(struct stager *stager, int64_t size, unsigned flags, const char *if_match,
+                   struct answer *out);
+    int (*discard)(struct stager *stager);
+};
+
+/* ---- states ---- */
+
+static void set_state(struct stager *stager, enum stager_state state)
+{
+    bool right = state == STAGER_STAGED   ? stager->state == STAGER_EMPTY
+                 : state == STAGER_FAILED ? stager->state != STAGER_PUBLISHED
+                                          : stager->state != STAGER_FAILED && stager->state != state;
+    assert(right);
+    stager->state = state;
+}
+
+static int failed(struct stager *stager)
+{
+    error_set_text(stager->text);
+    return stager->status;
+}
+
+/* The first failure is the one that counts. */
+static int settle(struct stager *stager, int rc)
+{
+    if (stager->state == STAGER_FAILED)
+        return failed(stager);
+    if (rc >= 0)
+        return rc;
+    set_state(stager, STAGER_FAILED);
+    stager->status = rc;
+    stager->text = mem_dup(error_text());
+    return rc;
+}
+
+/* ---- the place's own parts ---- */
+
+static int64_t offset_of(const struct stager_part *part)
+{
+    return (int64_t)part->number * (int64_t)part->stager->part_size;
+}
+
+static int CO_FN staged_open(struct stager *stager)
+{
+    return layer_stage(stager->instance, stager->path, &stager->token);
+}
+
+static int CO_FN staged_put(struct stager *stager, const struct stager_part *part)
+{
+    return layer_stage_part(stager->instance, stager->path, &stager->token, part->number, offset_of(part),
+                            part->data, part->size);
+}
+
+static int CO_FN staged_publish(struct stager *stager, int64_t size, unsigned flags, const char *if_match,
+                                struct answer *out)
+{
+    return layer_publish(stager->instance, stager->path, &stager->token, size, flags, if_match, out);
+}
+
+/* What is to be discarded when its writer is gone. */
+struct orphan {
+    struct instance *instance;
+    char *path;
+    struct token token;
+};
+
+static void orphan_free(struct orphan *orphan)
+{
+    if (!orphan)
+        return;
+    instance_unref(orphan->instance);
+    mem_free(orphan->path);
+    mem_free(orphan->token.text);
+    mem_free(orphan);
+}
+
+static int CO_EDGE orphan_task(void *arg)
+{
+    struct orphan *orphan = arg;
+    int rc = layer_discard(orphan->instance, orphan->path, &orphan->token);
+    if (rc < 0)
+        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", orphan->path,
+               error_text());
+    orphan_free(orphan);
+    return 0;
+}
+
+/* By a task of its own, which nobody has cancelled. */
+static int discard_apart(struct stager *stager)
+{
+    struct orphan *orphan = mem_zero(sizeof *orphan);
+    if (!orphan)
+        return fail_memory();
+    orphan->instance = instance_ref(stager->instance);
+    orphan->path = mem_dup(stager->path);
+    orphan->token.text = take(stager->token.text);
+    int rc = orphan->path ? larder_spawn(task_loop(task_current()), orphan_task, orphan, NULL, NULL, NULL)
+                          : fail_memory();
+    if (rc < 0)
+        orphan_free(orphan);
+    return rc;
+}
+
+static int CO_FN staged_discard(struct stager *stager)
+{
+    if (!stager->token.text)
+        return 0;
+    int rc = layer_discard(stager->instance, stager->path, &stager->token);
+    return rc == -ECANCELED || rc == -ETIMEDOUT ? discard_apart(stager) : rc;
+}
+
+static const struct outlet place_outlet = {staged_open, staged_put, staged_publish, staged_discard};
+
+/* ---- the spool ---- */
+
+static int open_on_worker(void *arg)
+{
+    struct stager *stager = arg;
+    stager->spool = spool_open();
+    return stager->spool < 0 ? stager->spool : 0;
+}
+
+static int CO_FN spooled_open(struct stager *stager)
+{
+    return offload(open_on_worker, stager);
+}
+
+static int put_on_worker(void *arg)
+{
+    const struct stager_part *part = arg;
+    int rc = file_write(part->stager->spool, part->data, part->size, offset_of(part));
+    return rc < 0 ? fail_errno(-rc, "a temporary file") : 0;
+}
+
+static int CO_FN spooled_put(struct stager *stager, const struct stager_part *part)
+{
+    return offload(put_on_worker, (void *)part);
+}
+
+static int CO_FN spooled_publish(struct stager *stager, int64_t size, unsigned flags, const char *if_match,
+                                 struct answer *out)
+{
+    struct spool_source spool;
+    bool map = stager->instance->backend->kind != ASYNC;
+    int rc = spool_source_init(&spool, stager->spool, size, map);
+    if (rc < 0)
+        return rc;
+    rc = layer_write(stager->instance, stager->path, &spool.source, flags, if_match, out);
+    spool_source_fini(&spool);
+    return rc;
+}
+
+static int spooled_discard(struct stager *stager)
+{
+    return 0; /* it has no name */
+}
+
+static const struct outlet spool_outlet = {spooled_open, spooled_put, spooled_publish, spooled_discard};
+
+/* The marked way to use one. */
+static int CO_FN outlet_open(struct stager *stager)
+{
+    int rc = stager->outlet->open(stager);
+    if (rc == 0)
+        set_state(stager, STAGER_STAGED);
+    return rc;
+}
+
+static int CO_FN outlet_put(const struct stager_part *part)
+{
+    return part->stager->outlet->put(part->stager, part);
+}
+
+static int CO_FN outlet_publish(struct stager *stager, int64_t size, unsigned flags, const char *if_match,
+                                struct answer *out)
+{
+    return stager->outlet->publish(stager, size, flags, if_match, out);
+}
+
+static int CO_FN outlet_discard(struct stager *stager)
+{
+    return stager->outlet->discard(stager);
+}
+
+/* ---- parts ---- */
+
+static struct stager_part *find_free(struct stager *stager)
+{
+    for (unsigned i = 0; i <= stager->flight_max; i++)
+        if (!stager->parts[i].flying)
+            return &stager->parts[i];
+    return NULL;
+}
+
+/* Only a file of several parts needs all the room of one. */
+static int reserve(struct stager *stager, size_t want)
+{
+    struct stager_part *part = stager->current;
+    size_t capacity = part->capacity ? part->capacity * 2 : PART_SIZE_FIRST;
+    if (part->size < part->capacity)
+        return 0;
+    if (stager->part_count > 0 || capacity > stager->part_size)
+        capacity = stager->part_size;
+    if (capacity < part->size + want)
+        capacity = want < stager->part_size - part->size ? part->size + want : stager->part_size;
+    char *data = mem_resize(part->data, capacity);
+    if (!data)
+        return fail_memory();
+    part->data = data;
+    part->capacity = capacity;
+    return 0;
+}
+
+static bool is_full(const struct stager *stager)
+{
+    return stager->current->size == stager->part_size;
+}
+
+static int CO_EDGE part_child(void *arg)
+{
+    struct stager_part *part = arg;
+    int rc = outlet_put(part);
+    part->flying = false;
+    return rc;
+}
+
+/* Wait for all that fly. */
+static int CO_FN land(struct stager *stager)
+{
+    int rc = group_join(&stager->group);
+    group_init(&stager->group, GROUP_FIRST, stager->flight_max);
+    return rc;
+}
+
+static int CO_FN send_part(struct stager *stager)
+{
+    struct stager_part *part = stager->current;
+    uint32_t count_max = stager->instance->can.part_count_max;
+    int rc = 0;
+    part->number = stager->part_count;
+    if (stager->outlet == &place_outlet && count_max && part->number >= count_max)
+        return fail(-EFBIG, "%s: more than %u parts of %zu bytes", stager->path, count_max,
+                    stager->part_size);
+    if (stager->state == STAGER_EMPTY)
+        rc = outlet_open(stager);
+    if (rc < 0)
+        return rc;
+    if (stager->flight_max == 0)
+        return outlet_put(part);
+    part->flying = true;
+    rc = group_add(&stager->group, part_child, part);
+    if (rc < 0)
+        part->flying = false;
+    return rc;
+}
+
+int CO_FN stager_turn(struct stager *stager)
+{
+    assert(is_full(stager));
+    if (stager->state == STAGER_FAILED)
+        return failed(stager);
+    int rc = send_part(stager);
+    if (rc < 0)
+        return settle(stager, rc);
+    stager->part_count++;
+    stager->current = find_free(stager);
+    stager->current->size = 0;
+    return 0;
+}
+
+/* The part that is being filled, as far as it is. It will be sent again when more has come. */
+static int CO_FN send_rest(struct stager *stager)
+{
+    struct stager_part *part = stager->current;
+    part->number = stager->part_count;
+    return part->size ? outlet_put(part) : 0;
+}
+
+/* ---- as a sink ---- */
+
+/* Parts of a size that the place takes, few enough for `size` bytes (-1: not known). */
+static size_t fit(const struct larder_capabilities *can, uint64_t part_size, int64_t size)
+{
+    if (!can->stage)
+        return part_size;
+    if (size > 0 && can->part_count_max && part_size < (uint64_t)size / can->part_count_max + 1)
+        part_size = (uint64_t)size / can->part_count_max + 1;
+    if (part_size < can->part_size_min)
+        part_size = can->part_size_min;
+    return can->part_size_max && part_size > can->part_size_max ? can->part_size_max : part_size;
+}
+
+static int CO_FN start_over(struct stager *stager, int64_t size)
+{
+    int rc = stager->state == STAGER_FAILED ? failed(stager) : land(stager);
+    if (rc < 0)
+        return settle(stager, rc);
+    stager->part_count = 0;
+    stager->current->size = 0;
+    stager->part_size = fit(&stager->instance->can, stager->part_size, size);
+    return 0;
+}
+
+static int CO_EDGE sink_starts_over(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    return start_over((struct stager *)sink, size);
+}
+
+static int CO_FN lend(struct stager *stager, size_t want, void **out, size_t *size)
+{
+    int rc = is_full(stager) ? stager_turn(stager) : 0;
+    if (rc == 0)
+        rc = settle(stager, reserve(stager, want));
+    if (rc < 0)
+        return rc;
+    *out = stager->current->data + stager->current->size;
+    *size = stager->current->capacity - stager->current->size;
+    return 0;
+}
+
+static int CO_EDGE sink_lends(struct sink *sink, size_t want, void **out, size_t *size)
+{
+    return lend((struct stager *)sink, want, out, size);
+}
+
+static int sink_filled(struct sink *sink, size_t size)
+{
+    ((struct stager *)sink)->current->size += size;
+    return 0;
+}
+
+/* ---- from the caller's memory ---- */
+
+int stager_put(struct stager *stager, const void *data, size_t size, size_t *taken)
+{
+    const char *from = data;
+    *taken = 0;
+    while (*taken < size && !is_full(stager)) {
+        struct stager_part *part = stager->current;
+        int rc = settle(stager, reserve(stager, size - *taken));
+        if (rc < 0)
+            return rc;
+        size_t count = part->capacity - part->size;
+        if (count > size - *taken)
+            count = size - *taken;
+        memcpy(part->data + part->size, from + *taken, count);
+        part->size += count;
+        *taken += count;
+    }
+    return settle(stager, 0);
+}
+
+int CO_FN stager_write(struct stager *stager, const void *data, size_t size)
+{
+    return sink_pour(&stager->sink, data, size);
+}
+
+int64_t stager_size(const struct stager *stager)
+{
+    return (int64_t)stager->part_count * (int64_t)stager->part_size + (int64_t)stager->current->size;
+}
+
+/* ---- the steps ---- */
+
+static int CO_FN flush(struct stager *stager)
+{
+    int rc = stager->state == STAGER_EMPTY ? outlet_open(stager) : 0;
+    if (rc == 0)
+        rc = send_rest(stager);
+    int landed = land(stager);
+    return rc < 0 ? rc : landed;
+}
+
+int CO_FN stager_flush(struct stager *stager)
+{
+    if (stager->state == STAGER_FAILED)
+        return failed(stager);
+    return settle(stager, flush(stager));
+}
+
+static int CO_FN publish_once(struct stager *stager, unsigned flags, const char *if_match, struct answer *out)
+{
+    struct source source;
+    if (stager->state == STAGER_STAGED)
+        return outlet_publish(stager, stager_size(stager), flags, if_match, out);
+    int rc = source_of(&source, stager->path, stager->current->data, stager->current->size);
+    return rc < 0 ? rc : layer_write(stager->instance, stager->path, &source, flags, if_match, out);
+}
+
+static int CO_FN publish(struct stager *stager, unsigned flags, const char *if_match, struct answer *out)
+{
+    unsigned table_flags = flags & ~(unsigned)LARDER_PARENTS;
+    int rc = stager->state == STAGER_STAGED ? flush(stager) : 0;
+    if (rc == 0)
+        rc = publish_once(stager, table_flags, if_match, out);
+    if (rc != -ENOENT || !(flags & LARDER_PARENTS))
+        return rc;
+    rc = dirs_make_parents(stager->instance, stager->path);
+    return rc < 0 ? rc : publish_once(stager, table_flags, if_match, out);
+}
+
+int CO_FN stager_publish(struct stager *stager, unsigned flags, const char *if_match, struct answer *out)
+{
+    if (stager->state == STAGER_FAILED)
+        return failed(stager);
+    int rc = settle(stager, publish(stager, flags, if_match, out));
+    if (rc == 0)
+        set_state(stager, STAGER_PUBLISHED);
+    return rc;
+}
+
+/* ---- its life ---- */
+
+void stager_init(struct stager *stager, struct instance *instance, const char *path, size_t part_size,
+                 unsigned flight_max)
+{
+    assert(flight_max <= STAGER_FLIGHT_MAX);
+    if (!part_size)
+        part_size = instance->backend->kind == ASYNC ? PART_SIZE : PART_SIZE_NEAR;
+    *stager = (struct stager){
+        .sink = {.begin = sink_starts_over, .room = sink_lends, .fill = sink_filled},
+        .instance = instance,
+        .path = path,
+        .flight_max = flight_max,
+        .outlet = instance->can.stage ? &place_outlet : &spool_outlet,
+        .part_size = fit(&instance->can, part_size, -1),
+        .current = &stager->parts[0],
+        .spool = -1,
+    };
+    for (unsigned i = 0; i <= flight_max; i++)
+        stager->parts[i].stager = stager;
+    group_init(&stager->group, GROUP_FIRST, flight_max);
+}
+
+void stager_forget(struct stager *stager)
+{
+    for (unsigned i = 0; i <= stager->flight_max; i++)
+        mem_free(stager->parts[i].data);
+    if (stager->spool >= 0)
+        spool_close(stager->spool);
+    mem_free(stager->token.text);
+    mem_free(stager->text);
+}
+
+void CO_FN stager_fini(struct stager *stager)
+{
+    struct error_slot words = *error_slot();
+    if (stager->state != STAGER_PUBLISHED)
+        group_cancel(&stager->group);
+    group_join(&stager->group);
+    if (stager->state != STAGER_PUBLISHED && outlet_discard(stager) < 0)
+        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", stager->path,
+               error_text());
+    stager_forget(stager);
+    *error_slot() = words;
+}
