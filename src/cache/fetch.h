@@ -77,7 +77,7 @@ bool is_failure_to_ask(int status);
 int reading_fall_back(struct reading *r, int status);
 void reading_fini(struct reading *r);
 
-/* ---- ask.c ---- */
+/* ---- ask.c, whole.c ---- */
 /* The whole file: given to the sink as it comes, and kept. Its outcome is in `run`, which is finished. */
 int CO_FN ask_whole(struct reading *r, struct run *run);
 /* Its run's bytes, into the run's memory. */
@@ -88,5 +88,13 @@ int CO_FN ask_info(struct reading *r, struct run *run);
 int CO_FN ask_past(struct reading *r, struct answer *out);
 
 bool same_version(const struct answer *a, const struct answer *b); /* both strong */
+
+/* Of every kind of asking. `worth`: with what is known it is worth while to ask whether that is still right. */
+struct terms ask_terms(struct reading *r, struct run *run, bool worth);
+int ask_note_answer(struct run *run, const struct answer *answer);
+bool ask_may_keep(const struct run *run);
+void ask_take_unchanged(struct run *run, int rc, struct answer *said);
+/* An outcome that brought no bytes. */
+void ask_finish_without(struct reading *r, struct run *run, int rc);
 
 #endif
