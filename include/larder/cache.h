@@ -77,19 +77,46 @@ LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struc
 
 /*
  * Read a whole tree into the cache, so that it works offline: every listing, and every file that is not there fresh
- * already. `fs` is a handle through a cache, else -EINVAL. Goes on where an earlier one ended. on_error and jobs_max of
- * `batch` count; `completed` is called for each file (without bytes), and each directory that failed. On
- * return the store has it all on the disk.
+ * already, or as the listing names it. `fs` is a handle through a cache, else -EINVAL. It goes on where an earlier one
+ * ended, however that was. What another has changed comes anew; what is in no listing any more is asked for, and
+ * forgotten if the place says that it is gone. The tree is pinned: nothing of it is evicted before larder_cache_unpin.
+ *
+ * All listings come first, then files, so that a tree that the cache has no room for is refused before any of it comes:
+ * -ENOSPC, which names the size and the option. A directory that lists to the letter what one above it does is a link
+ * back up, and left out. Files are read as streams: the handle's timeout does not count. A tree needs one request a
+ * directory and one a file. On return the store has it all on the disk.
  */
+struct larder_mirror_options {
+    size_t size;
+    enum larder_on_error on_error;
+    unsigned jobs_max; /* files under way at once; 0: 64 */
+    /* Called for each file (without bytes), and each directory that failed, as a batch does. In a dry run for each file
+     * that would be fetched. May be NULL. */
+    larder_item_fn *completed;
+    /* In between, with the bytes that are there by now, and those of the whole tree (-1: unknown). May be NULL. */
+    larder_progress_fn *progress;
+    void *arg; /* of both */
+    /* Patterns as of the option ttl_rules, below `path`; NULL-ended, or NULL. Only files that match one, or lie in a
+     * directory that does; then, but none that match one of the others. Only what was fetched is pinned. */
+    const char *const *include, *const *exclude;
+    unsigned maxdepth; /* 1: the files of the directory itself; 0: no limit */
+    /* These files below `path` instead of what listings name; none is asked for then. NULL: all. */
+    const char *const *names;
+    size_t name_count;
+    uint64_t rate_max; /* bytes of files a second; 0: no limit */
+    bool dry_run;      /* ask for listings only, and say what would be fetched */
+};
 struct larder_mirror_stats {
     size_t size;
     uint64_t files;         /* found in the tree */
-    uint64_t bytes_fetched; /* over the network */
+    uint64_t bytes_fetched; /* over the network; in a dry run, those that would be, as far as listings tell */
     uint64_t bytes_present; /* there before, and fresh */
     uint64_t failed;        /* files and directories */
+    uint64_t vanished;      /* files that the place has no longer */
 };
 LARDER_API LARDER_WAITS int larder_mirror(struct larder_fs *fs, const char *path,
-                                          const struct larder_batch *batch, struct larder_mirror_stats *out);
+                                          const struct larder_mirror_options *options,
+                                          struct larder_mirror_stats *out);
 
 #ifdef __cplusplus
 }

@@ -110,6 +110,8 @@ void ask_finish_without(struct reading *r, struct run *run, int rc)
 struct part_sink {
     struct sink sink;
     struct run *run;
+    struct throttle *throttle;
+    size_t paid; /* to it */
     size_t size_max;
     int64_t promised; /* -1: not */
 };
@@ -132,20 +134,27 @@ static int part_begin(struct sink *base, const struct answer *answer, int64_t si
     return ask_note_answer(run, answer);
 }
 
-static int part_room(struct sink *base, size_t want, void **out, size_t *size)
+static int CO_EDGE part_room(struct sink *base, size_t want, void **out, size_t *size)
 {
-    struct run *run = container_of(base, struct part_sink, sink)->run;
+    struct part_sink *sink = container_of(base, struct part_sink, sink);
+    struct run *run = sink->run;
     if (run->size == run->capacity)
         return fail(-EPROTO, "%s: more than the %zu bytes that were asked for", run->path, run->capacity);
-    *out = run->data + run->size;
     *size = run->capacity - run->size;
-    return 0;
+    int rc = sink->throttle ? throttle_take(sink->throttle, size) : 0;
+    sink->paid = *size;
+    *out = run->data + run->size;
+    return rc;
 }
 
 static int part_fill(struct sink *base, size_t size)
 {
-    struct run *run = container_of(base, struct part_sink, sink)->run;
+    struct part_sink *sink = container_of(base, struct part_sink, sink);
+    struct run *run = sink->run;
     assert(size <= run->capacity - run->size);
+    if (sink->throttle)
+        throttle_give_back(sink->throttle, sink->paid - size);
+    sink->paid = 0;
     run->size += size;
     return 0;
 }
@@ -191,11 +200,13 @@ static int check_part(const struct run *run, const struct part_sink *sink)
 int ask_part(struct reading *r, struct run *run)
 {
     struct part_sink sink = {
-        .sink = {.instant = true, .begin = part_begin, .room = part_room, .fill = part_fill}, .run = run};
+        .sink = {.instant = !r->throttle, .begin = part_begin, .room = part_room, .fill = part_fill},
+        .run = run,
+        .throttle = r->throttle};
     struct terms terms = ask_terms(r, run, r->known_whole);
     struct larder_range range = {run->start, run->end};
     sink.size_max = (size_t)(run->start < 0 ? -run->start : run->end - run->start);
-    if (r->wait)
+    if (r->keep)
         run->cost = writer_reserve_wait(r->store, sink.size_max) < 0 ? 0 : sink.size_max;
     else
         run->cost = writer_reserve(r->store, sink.size_max) ? sink.size_max : 0;

@@ -345,29 +345,25 @@ int fetch_read(struct instance *instance, const char *path, const struct larder_
 
 /* ---- for the store only ---- */
 
-struct count_sink {
+struct drop_sink {
     struct sink sink;
-    int64_t size;
     char *room;
 };
 
-static int count_begin(struct sink *sink, const struct answer *answer, int64_t size)
+static int drop_begin(struct sink *sink, const struct answer *answer, int64_t size)
 {
-    ((struct count_sink *)sink)->size = 0;
     return 0;
 }
 
-static int count_room(struct sink *sink, size_t want, void **out, size_t *size)
+static int drop_room(struct sink *sink, size_t want, void **out, size_t *size)
 {
-    struct count_sink *into = (struct count_sink *)sink;
-    *out = into->room;
+    *out = container_of(sink, struct drop_sink, sink)->room;
     *size = SCRATCH_SIZE;
     return 0;
 }
 
-static int count_fill(struct sink *sink, size_t size)
+static int drop_fill(struct sink *sink, size_t size)
 {
-    ((struct count_sink *)sink)->size += (int64_t)size;
     return 0;
 }
 
@@ -377,13 +373,18 @@ static bool was_lost(const struct reading *r)
     return r->alone || (r->joined && r->joined->status == 0 && !r->joined->kept);
 }
 
-int fetch_keep(struct view *view, const char *path, const struct terms *terms, int64_t *size,
-               uint64_t *fetched)
+int fetch_keep(struct view *view, const char *path, const struct terms *terms, struct throttle *throttle,
+               int64_t *size, uint64_t *fetched)
 {
     struct store *store = view_store(view);
-    struct count_sink sink = {.sink = {.begin = count_begin, .room = count_room, .fill = count_fill}};
-    struct reading r = {
-        .view = view, .store = store, .path = path, .terms = terms, .sink = &sink.sink, .wait = true};
+    struct drop_sink sink = {.sink = {.begin = drop_begin, .room = drop_room, .fill = drop_fill}};
+    struct reading r = {.view = view,
+                        .store = store,
+                        .path = path,
+                        .terms = terms,
+                        .sink = &sink.sink,
+                        .keep = true,
+                        .throttle = throttle};
     sink.room = mem_alloc(SCRATCH_SIZE);
     if (!sink.room || !store) {
         mem_free(sink.room);
@@ -394,7 +395,7 @@ int fetch_keep(struct view *view, const char *path, const struct terms *terms, i
     int rc = read_all(&r);
     if (rc == 0 && was_lost(&r))
         rc = fail(-EIO, "%s: it could not be kept", path);
-    *size = sink.size;
+    *size = rc == 0 ? r.pin.info.size : 0;
     *fetched = r.fetched;
     mem_free(sink.room);
     reading_fini(&r);

@@ -3,6 +3,7 @@
 #define CACHE_FETCH_H
 /* One read or info that the store could not answer at once: fetch.c decides, ask.c asks the place. */
 #include "cache/flight.h"
+#include "cache/throttle.h"
 
 struct reading { /* in its task's frame */
     struct view *view;
@@ -11,7 +12,8 @@ struct reading { /* in its task's frame */
     const struct larder_range *range; /* NULL: all */
     const struct terms *terms;
     struct sink *sink;
-    bool wait; /* for room in the writer's queue, as long as it takes */
+    bool keep; /* for the store only: nobody reads the sink, and the writer's queue is waited for */
+    struct throttle *throttle; /* of what comes over the network; NULL: none */
 
     /* what the answer is of, once something decided it */
     bool pinned;

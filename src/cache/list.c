@@ -102,8 +102,7 @@ static void keep_listing(struct view *view, struct listing_cursor *at, const cha
     }
 }
 
-/* The place says that there is no such directory (any more). */
-static void keep_absence(struct view *view, struct store *store, const char *path)
+void absence_keep(struct view *view, struct store *store, const char *path)
 {
     struct kept_listing *kept = kept_new(view, path, RECORD_ABSENT);
     if (!kept)
@@ -154,6 +153,19 @@ struct found {
     struct answer answer;
 };
 
+/* Was it found later that nothing is there, or a file? */
+static bool is_gone(struct view *view, struct store *store, const char *path, int64_t listed_ns)
+{
+    struct reader *reader;
+    struct record record;
+    if (reader_find(store, KEY_RECORD, &view->place, path, &reader, &record) < 0)
+        return false;
+    bool other = record.head.state == RECORD_ABSENT || record.head.type == LARDER_FILE;
+    bool gone = other && record.head.answered_ns > listed_ns;
+    reader_end(store, reader);
+    return gone;
+}
+
 /* -EAGAIN: there is none. */
 static int find(struct view *view, struct store *store, const char *path, const struct terms *terms,
                 struct found *out)
@@ -171,8 +183,13 @@ static int find(struct view *view, struct store *store, const char *path, const 
     out->fresh = hit_is_fresh(view, path, &record, terms);
     out->stale_ok = hit_may_be_stale(view, &record, terms);
     out->id = record.head.id;
+    int64_t answered_ns = record.head.answered_ns;
     reader_end(store, reader);
-    return rc;
+    if (rc < 0 || !is_gone(view, store, path, answered_ns))
+        return rc;
+    out->fresh = out->stale_ok = false;
+    out->id = 0;
+    return -EAGAIN;
 }
 
 struct load {
@@ -330,7 +347,7 @@ static int CO_FN ask(struct view *view, struct store *store, const char *path, c
     if (may_fall_back(rc) && found->id && found->stale_ok && open_stored(view, store, path, at, found) == 0)
         return stored_page(at, cursor, page, out);
     if (rc == -ENOENT)
-        keep_absence(view, store, path);
+        absence_keep(view, store, path);
     if (rc == 0 && out)
         *out = answer;
     else

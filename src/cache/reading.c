@@ -190,6 +190,8 @@ static int CO_FN copy_piece(struct copy *copy)
 static int CO_FN give_piece(struct reading *r, int64_t *count)
 {
     struct copy copy = {.r = r, .sink = r->sink, .count = *count};
+    if (r->keep)
+        return 0;
     if (r->sink->instant) {
         if (copy.count > WORKER_SIZE_MAX)
             *count = copy.count = WORKER_SIZE_MAX;

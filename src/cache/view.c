@@ -52,6 +52,14 @@ int cache_directory(const char *given, char **out)
     return 0;
 }
 
+struct view *view_of(const struct larder_fs *fs)
+{
+    for (struct instance *layer = fs->instance; layer; layer = layer->next ? layer->next->instance : NULL)
+        if (layer->backend == &cache_backend)
+            return container_of(layer, struct view, instance);
+    return NULL;
+}
+
 /* ---- opening ---- */
 
 static int parse_mode(const char *text, enum mode *out)

@@ -36,6 +36,8 @@ struct view {
     atomic_uint_least32_t tried; /* the generation, plus one, in which opening the store was tried */
 };
 
+/* The one that a filesystem goes through; NULL: none. */
+struct view *view_of(const struct larder_fs *fs);
 /* What its instance's options say, but for the directory: -EINVAL if they are wrong. */
 int view_take_options(struct view *view);
 /* NULL: there is none, which was logged; reads go on without. */
@@ -82,10 +84,13 @@ int CO_FN fetch_list(struct instance *instance, const char *path, const struct t
  * For a mirror, which waits for the writer instead of keeping nothing: read the whole file, for the store
  * only; a file that could not be kept is a failure. *size: the file's; *fetched: over the network.
  */
-int CO_FN fetch_keep(struct view *view, const char *path, const struct terms *terms, int64_t *size,
-                     uint64_t *fetched);
+struct throttle;
+int CO_FN fetch_keep(struct view *view, const char *path, const struct terms *terms,
+                     struct throttle *throttle, int64_t *size, uint64_t *fetched);
 int CO_FN fetch_list_kept(struct view *view, const char *path, const struct terms *terms,
                           struct cursor *cursor, struct larder_entries *page);
+/* The place has nothing there: so what was known of it is no more. Any thread, never waits. */
+void absence_keep(struct view *view, struct store *store, const char *path);
 /* The directory that options, the environment or the user's home name. mem. */
 int cache_directory(const char *given, char **out);
 

@@ -24,7 +24,8 @@ struct tee {
     struct reading *r;
     struct run *run;
     int64_t promised, total;
-    void *lent; /* by the reader's sink */
+    void *lent;  /* by the reader's sink */
+    size_t paid; /* of it, to the throttle */
     bool keep, begun;
     char *chunk;
     size_t chunk_size, chunk_capacity;
@@ -66,7 +67,7 @@ static int CO_FN reserve(struct tee *tee, size_t size)
     struct store *store = tee->r->store;
     if (writer_reserve(store, size))
         return 0;
-    if (tee->r->wait)
+    if (tee->r->keep)
         return writer_reserve_wait(store, size);
     if (tee->patience_ms <= 0 || tee->chunk_start == 0)
         return -EAGAIN;
@@ -184,6 +185,10 @@ static int CO_EDGE tee_room(struct sink *base, size_t want, void **out, size_t *
 {
     struct tee *tee = container_of(base, struct tee, sink);
     int rc = sink_room(tee->r->sink, want, out, size);
+    if (rc == 0 && tee->r->throttle) {
+        rc = throttle_take(tee->r->throttle, size);
+        tee->paid = *size;
+    }
     tee->lent = rc < 0 ? NULL : *out;
     return rc;
 }
@@ -191,6 +196,9 @@ static int CO_EDGE tee_room(struct sink *base, size_t want, void **out, size_t *
 static int CO_EDGE tee_fill(struct sink *base, size_t size)
 {
     struct tee *tee = container_of(base, struct tee, sink);
+    if (tee->r->throttle)
+        throttle_give_back(tee->r->throttle, tee->paid - size);
+    tee->paid = 0;
     int rc = copy_aside(tee, tee->lent, size);
     tee->total += (int64_t)size;
     return rc < 0 ? rc : sink_fill(tee->r->sink, size);

@@ -40,6 +40,19 @@ void fake_reset(void)
     fake.cut_at = -1;
 }
 
+/* Through the link, as often as it is in the path. */
+static const char *follow(const char *path, char out[256])
+{
+    snprintf(out, 256, "%s", path);
+    while (*fake.link && path_within(fake.link, out)) {
+        char rest[256];
+        snprintf(rest, sizeof rest, "%s", path_below(fake.link, out));
+        int size = snprintf(out, 256, "%s%s%s", fake.target, *fake.target && *rest ? "/" : "", rest);
+        assert(size < 256);
+    }
+    return out;
+}
+
 static struct fake_file *find(const char *path)
 {
     for (unsigned i = 0; i < fake.count; i++)
@@ -129,9 +142,11 @@ static int check(const struct terms *terms, const struct said *said, struct answ
     return rc < 0 ? rc : UNCHANGED;
 }
 
-static int CO_FN info(const char *path, const struct terms *terms, struct answer *out)
+static int CO_FN info(const char *asked, const struct terms *terms, struct answer *out)
 {
     struct said said;
+    char followed[256];
+    const char *path = follow(asked, followed);
     fake.infos++;
     int rc = begin(path);
     struct fake_file *file = find(path);
@@ -179,10 +194,12 @@ static int CO_FN pour(const struct fake_file *file, int64_t start, int64_t count
     return 0;
 }
 
-static int CO_FN read_file(const char *path, const struct larder_range *range, const struct terms *terms,
+static int CO_FN read_file(const char *asked, const struct larder_range *range, const struct terms *terms,
                            struct sink *sink, struct answer *out)
 {
     struct said said;
+    char followed[256];
+    const char *path = follow(asked, followed);
     int64_t start, count;
     unsigned reads = ++fake.reads;
     int rc = begin(path);
@@ -232,7 +249,7 @@ static int add_entry(struct entries_builder *page, const char *dir, unsigned ind
     for (unsigned i = 0; i < index; i++)
         if (name_in(dir, &fake.files[i], &earlier) == size && memcmp(earlier, rest, size) == 0)
             return 0;
-    if (size == 0)
+    if (size == 0 || fake.files[index].hidden)
         return 0;
     memcpy(name, rest, size);
     name[size] = 0;
@@ -243,10 +260,20 @@ static int add_entry(struct entries_builder *page, const char *dir, unsigned ind
     return entries_add(page, &said.answer.info);
 }
 
-static int CO_FN list(const char *path, struct cursor *cursor, struct larder_entries *page,
+static int add_link(struct entries_builder *page, const char *dir)
+{
+    struct larder_info info = {.name = path_name(fake.link), .type = LARDER_DIRECTORY};
+    size_t size = path_parent_size(fake.link);
+    bool here = *fake.link && strlen(dir) == size && memcmp(dir, fake.link, size) == 0;
+    return here ? entries_add(page, &info) : 0;
+}
+
+static int CO_FN list(const char *asked, struct cursor *cursor, struct larder_entries *page,
                       struct answer *out)
 {
     struct entries_builder builder = {0};
+    char followed[256];
+    const char *path = follow(asked, followed);
     uintptr_t at = (uintptr_t)cursor->state;
     if (at == 0)
         fake.lists++;
@@ -261,6 +288,8 @@ static int CO_FN list(const char *path, struct cursor *cursor, struct larder_ent
         rc = add_entry(&builder, path, (unsigned)at++);
     cursor->state = (void *)at;
     cursor->end = at == fake.count;
+    if (rc == 0 && cursor->end)
+        rc = add_link(&builder, path);
     if (rc < 0) {
         entries_discard(&builder);
         return rc;

@@ -20,11 +20,13 @@ struct fake_file {
     int64_t fresh_ms, stale_if_error_ms;
     bool no_validator;
     bool size_unknown; /* until it was read whole */
+    bool hidden;       /* no listing names it */
 };
 
 struct fake_place {
-    struct fake_file files[64];
+    struct fake_file files[128];
     unsigned count;
+    char link[64], target[64]; /* a link to a directory, which looks like one ("": there is none) */
     /* what it was asked */
     atomic_uint reads, infos, lists, unchanged;
     atomic_ullong bytes;

@@ -648,68 +648,6 @@ static void clearing_forgets_the_subtree_only(void **state)
     larder_fs_free(offline);
 }
 
-/* ---- mirrors ---- */
-
-static int note_item(void *arg, struct larder_item *item)
-{
-    ++*(unsigned *)arg;
-    assert_ok(item->status);
-    return 0;
-}
-
-static void a_mirror_works_offline(void **state)
-{
-    struct larder_fs *offline = open_with("mode=offline");
-    struct larder_entries entries;
-    unsigned told = 0;
-    struct larder_batch batch = {.size = sizeof batch, .completed = note_item, .arg = &told};
-    struct larder_mirror_stats stats = {.size = sizeof stats};
-    char path[64];
-    for (unsigned i = 0; i < 40; i++) {
-        snprintf(path, sizeof path, "t/d%u/f%u", i / 7, i);
-        fake_put(path, i * 9000, i);
-    }
-    assert_ok(larder_mirror(fs, "t", &batch, &stats));
-    assert_int_equal(stats.files, 40);
-    assert_int_equal(told, 40);
-    assert_int_equal(stats.failed, 0);
-    assert_int_equal(stats.bytes_fetched, 9000 * 39 * 40 / 2);
-    assert_int_equal(fake.reads, 40);
-    fake.fail = -EIO;
-    for (unsigned i = 0; i < 40; i++) {
-        snprintf(path, sizeof path, "t/d%u/f%u", i / 7, i);
-        assert_ok(read_all(offline, path, i * 9000, i));
-    }
-    assert_ok(larder_find(offline, "t", NULL, &entries));
-    assert_int_equal(entries.count, 40);
-    larder_entries_free(&entries);
-    fake.fail = 0;
-    fake_put("t/d0/f0", 77, 100);
-    clock_ahead_ms = 100000;
-    assert_ok(larder_mirror(fs, "t", NULL, &stats));
-    assert_int_equal(fake.reads, 41); /* the listing names the versions */
-    assert_int_equal(stats.bytes_fetched, 77);
-    assert_int_equal(stats.bytes_present, 9000 * 39 * 40 / 2);
-    assert_ok(read_all(offline, "t/d0/f0", 77, 100));
-    assert_ok(larder_mirror(fs, "t/d0/f1", NULL, &stats));
-    assert_int_equal(stats.files, 1);
-    larder_fs_free(offline);
-}
-
-static void a_mirror_says_what_it_could_not_keep(void **state)
-{
-    struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_RETURN};
-    struct larder_mirror_stats stats = {.size = sizeof stats};
-    fake_put("t/a", 100, 1);
-    fake_put("t/b", 100, 2)->flags = ANSWER_NO_STORE;
-    fake_put("t/c", 100, 3);
-    assert_int_equal(larder_mirror(fs, "t", &batch, &stats), 1);
-    assert_int_equal(stats.failed, 1);
-    assert_int_equal(stats.files, 3);
-    assert_true(larder_mirror(fs, "t", NULL, &stats) < 0);
-    assert_int_equal(larder_mirror(fs, "missing", NULL, &stats), -ENOENT);
-}
-
 /* ---- odd circumstances ---- */
 
 static void a_directory_that_cannot_be_used_costs_only_the_cache(void **state)
@@ -790,8 +728,6 @@ int main(void)
         TEST(a_write_is_seen_at_once),
         TEST(a_read_begun_before_a_write_does_not_revive_the_old),
         TEST(clearing_forgets_the_subtree_only),
-        TEST(a_mirror_works_offline),
-        TEST(a_mirror_says_what_it_could_not_keep),
         TEST(a_directory_that_cannot_be_used_costs_only_the_cache),
         TEST(a_fork_has_a_store_of_its_own),
     };

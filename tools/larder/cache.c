@@ -40,18 +40,18 @@ int command_mirror(struct cli *cli)
     const char *url = cli->args[0];
     struct mirror mirror = {.url = url};
     struct larder_mirror_stats stats = {.size = sizeof stats};
-    struct larder_batch batch = {.size = sizeof batch,
-                                 .on_error = LARDER_RETURN,
-                                 .jobs_max = cli->jobs,
-                                 .completed = mirrored,
-                                 .arg = &mirror};
+    struct larder_mirror_options options = {.size = sizeof options,
+                                            .on_error = LARDER_RETURN,
+                                            .jobs_max = cli->jobs,
+                                            .completed = mirrored,
+                                            .arg = &mirror};
     struct larder_fs *fs;
     char *path;
     int code = cli_open(cli, url, true, &fs, &path);
     if (code != DONE)
         return code;
     progress_begin(cli, url);
-    int rc = larder_mirror(fs, path, &batch, &stats);
+    int rc = larder_mirror(fs, path, &options, &stats);
     progress_end();
     if (rc < 0)
         code = complain(url, rc);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CACHE_MIRROR_H
+#define CACHE_MIRROR_H
+/*
+ * A whole tree into the cache, in two passes over its directories:
+ *
+ *   plan     every listing is asked for, and so stored; the files in it are counted, and what of them is there
+ *   fetch    the same listings, out of the store; what is not there is read
+ *
+ * and then a look through the store for what no listing names any more (mirror_gone.c). So a tree that does not fit is
+ * refused before a byte of it comes, and the work to do is known. A pass goes in rounds: a page of each of some
+ * directories, then all the files of those pages, so that memory is bounded by pages, whatever the tree, and the files
+ * of many small directories are fetched at once. Names that are given are one round after the other, without listings.
+ *
+ *   mirror.c        the call, the passes
+ *   mirror_tree.c   directories: what is wanted of them, links that lead back up
+ *   mirror_file.c   files: what is there, what is fetched, telling the caller
+ *   mirror_gone.c   what the place has no longer
+ */
+#include "larder/cache.h"
+
+#include "base/table.h"
+#include "cache/fetch.h"
+
+struct glob;
+
+struct filter { /* patterns of paths below the mirror's root */
+    struct glob **include, **exclude;
+    size_t include_count, exclude_count;
+};
+int filter_init(struct filter *filter, const struct larder_mirror_options *options);
+void filter_fini(struct filter *filter);
+bool filter_wants(const struct filter *filter, const char *path, bool directory);
+
+struct tally { /* of files */
+    uint64_t files, bytes, bytes_there;
+    bool unknown; /* some file's size is not */
+};
+
+struct file {
+    struct list node;
+    struct mirror *mirror;
+    struct letter letter;
+    struct larder_item item;
+    char *text; /* of a failure; mem */
+    /* as the listing has it */
+    int64_t size, mtime_ns;
+    char *version;
+    int64_t done, total; /* of the mirror, as it is told */
+    char path[];         /* full */
+};
+
+struct mirror {
+    /* const */
+    struct larder_fs *fs;
+    struct view *view;
+    struct store *store;
+    const char *root;
+    struct larder_mirror_options options;
+    struct filter filter;
+    struct terms terms, list_terms, stored_terms;
+    int64_t begun_ns; /* wall clock */
+    /* the loop's */
+    bool planning;
+    bool root_is_file;
+    bool partial; /* only some of the files: each is pinned by itself */
+    struct tally plan;
+    struct table skipped;    /* directories not to go into: they failed, or lead back up */
+    struct list dirs, files; /* to do */
+    struct list round;       /* directories of this round */
+    struct throttle throttle;
+    struct larder_mirror_stats stats;
+    int status; /* of the first failure that counts */
+    char *text;
+    struct larder_loop *loop;
+    struct edge_mail mail;
+    struct group group;
+    struct waiters room;
+    struct post wake;
+    /* both sides */
+    atomic_uint letters;
+    atomic_bool wake_posted, stopped;
+    int stop; /* the caller's: what `completed` returned */
+};
+
+bool mirror_must_stop(const struct mirror *mirror);
+
+/* ---- mirror_tree.c ---- */
+#define LIST_JOBS 16
+int mirror_add_dir(struct mirror *mirror, const char *path);
+/* Move some directories into the round: how many. */
+size_t mirror_take_round(struct mirror *mirror);
+/* A page of one of them; for group_each. */
+int CO_EDGE mirror_dir_job(void *arg, size_t index);
+void mirror_free_dirs(struct mirror *mirror);
+void mirror_free_skipped(struct mirror *mirror);
+
+/* ---- mirror_file.c ---- */
+/* Of dir/info->name (either may be ""); counted in `tally`, or put on the list of files. */
+int mirror_add_file(struct mirror *mirror, const char *dir, const struct larder_info *info,
+                    struct tally *tally);
+/* One of the files; for group_each. */
+int CO_EDGE mirror_file_job(void *arg, size_t index);
+/* Something else that failed is told of like a file. The current error text is its. */
+int CO_FN mirror_settle_path(struct mirror *mirror, const char *path, int status);
+void mirror_wake(struct post *post);
+void mirror_free_files(struct mirror *mirror);
+
+/* ---- mirror_gone.c ---- */
+/* Ask for what is stored and in no listing any more; forget what the place has not. */
+int CO_FN mirror_drop_gone(struct mirror *mirror);
+
+#endif
