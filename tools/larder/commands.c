@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, and what they say of themselves. */
+#include "options.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"ls", "[-l] [-0] URL", "the entries of a directory", command_ls, 1, 1, WITH(DETAILS) | WITH(ZERO)},
+    {"find", "[--maxdepth N] [--dirs] [-0] URL", "every file below", command_find, 1, 1,
+     WITH(MAXDEPTH) | WITH(DIRS) | WITH(ZERO)},
+    {"glob", "[--maxdepth N] [-0] PATTERN-URL", "what a pattern of * ? [set] ** matches", command_glob, 1, 1,
+     WITH(MAXDEPTH) | WITH(ZERO)},
+    {"stat", "URL", "what is known of one entry", command_stat, 1, 1, 0},
+    {"exists", "URL", "exit 0 if it is there, 3 if not", command_exists, 1, 1, 0},
+    {"du", "[-a] [-0] URL", "how many bytes are below", command_du, 1, 1, WITH(ALL) | WITH(ZERO)},
+    {"cat", "[--range A-B] [--literal] URL...", "files to stdout, in this order", command_cat, 1, INT_MAX,
+     WITH(RANGE) | WITH(LITERAL)},
+    {"head", "[-c N] [--literal] URL...", "the first bytes of files", command_head, 1, INT_MAX,
+     WITH(BYTES) | WITH(LITERAL)},
+    {"tail", "[-c N] [--literal] URL...", "the last bytes of files", command_tail, 1, INT_MAX,
+     WITH(BYTES) | WITH(LITERAL)},
+    {"pipe", "[--create] URL", "stdin becomes the file", command_pipe, 1, 1, WITH(CREATE)},
+    {"get", "[--literal] URL FILE|DIRECTORY|-", "a file to a local one", command_get, 2, 2, WITH(LITERAL)},
+    {"rm", "[-r] [--literal] URL...", "remove files, or directories", command_rm, 1, INT_MAX,
+     WITH(RECURSIVE) | WITH(LITERAL)},
+    {"mkdir", "[-p] URL...", "make directories", command_mkdir, 1, INT_MAX, WITH(PARENTS)},
+    {"rmdir", "URL...", "remove empty directories", command_rmdir, 1, INT_MAX, 0},
+    {"map keys", "[-0] [PREFIX] URL", "the keys of a directory, or those below PREFIX", command_map_keys, 1,
+     2, WITH(ZERO)},
+    {"map get", "[-0] URL KEY...|-", "the values of keys, in this order (-: keys from stdin)",
+     command_map_get, 2, INT_MAX, WITH(ZERO)},
+    {"map set", "[--create] URL KEY", "stdin becomes the value", command_map_set, 2, 2, WITH(CREATE)},
+    {"map del", "URL KEY...", "delete keys", command_map_del, 2, INT_MAX, 0},
+    {"mirror", "URL", "a whole tree into the cache, for --offline", command_mirror, 1, 1, 0},
+    {"cache stat", "", "what the cache holds", command_cache_stat, 0, 0, 0},
+    {"cache clear", "[URL]", "forget what is cached, of URL or all", command_cache_clear, 0, 1, 0},
+    {"help", "[COMMAND|options]", "this text, a command's, or the options for -o", command_help, 0, 2, 0},
+    {"version", "", "the version", command_version, 0, 0, 0},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+const struct command *find_command(char **args, int count, int *words)
+{
+    for (size_t i = 0; count > 0 && i < COMMAND_COUNT; i++) {
+        const char *name = commands[i].name, *space = strchr(name, ' ');
+        size_t size = space ? (size_t)(space - name) : strlen(name);
+        if (strlen(args[0]) != size || memcmp(args[0], name, size) != 0)
+            continue;
+        if (space && (count < 2 || strcmp(args[1], space + 1) != 0))
+            continue;
+        *words = space ? 2 : 1;
+        return &commands[i];
+    }
+    return NULL;
+}
+
+static void print_option(const struct option_spec *spec)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%c%c%s%s%s%s%s", spec->letter ? '-' : ' ', spec->letter ? spec->letter : ' ',
+             spec->letter && spec->name ? ", " : "  ", spec->name ? "--" : "", spec->name ? spec->name : "",
+             spec->argument ? " " : "", spec->argument ? spec->argument : "");
+    out_format("  %-28s  %s\n", text, spec->help);
+}
+
+void print_command_help(const struct command *command)
+{
+    out_format("usage: larder %s%s%s\n%s\n", command->name, *command->usage ? " " : "", command->usage,
+               command->help);
+    if (command->options)
+        out_text("\noptions:\n");
+    for (int id = GLOBAL_COUNT; id < OPTION_COUNT; id++)
+        if (command->options & WITH(id))
+            print_option(&option_specs[id]);
+    out_text("\n`larder help` lists the options of all commands.\n");
+}
+
+static void print_help(void)
+{
+    out_text("usage: larder [OPTIONS] COMMAND [ARGUMENTS]\n\n"
+             "Files of HTTP servers, disks and memory, and a cache that keeps them at hand. A URL is\n"
+             "PROTOCOL://..., a chain such as cache::https://host/tree, or a plain path.\n\ncommands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        out_format("  %-12s  %s\n", commands[i].name, commands[i].help);
+    out_text("\noptions, before or behind the command:\n");
+    for (int id = 0; id < GLOBAL_COUNT; id++)
+        print_option(&option_specs[id]);
+    out_text("\nexit: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 offline and not cached, 5 some of many "
+             "failed\n"
+             "`man larder` says more.\n");
+}
+
+static void print_layer_options(void)
+{
+    struct larder_option option = {.size = sizeof option};
+    for (size_t i = 0; larder_option_at(i, &option) == 0; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.%s", option.layer, option.name);
+        out_format("  %-28s  %s%s%s%s\n", name, option.help, option.fallback ? " [" : "",
+                   option.fallback ? option.fallback : "", option.fallback ? "]" : "");
+    }
+}
+
+static bool in_group(const struct command *command, const char *group)
+{
+    size_t size = strlen(group);
+    return strncmp(command->name, group, size) == 0 && command->name[size] == ' ';
+}
+
+bool is_group(const char *word)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (in_group(&commands[i], word))
+            return true;
+    return false;
+}
+
+bool print_group_help(const char *group)
+{
+    bool found = false;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct command *command = &commands[i];
+        if (!in_group(command, group))
+            continue;
+        out_format("  larder %s%s%s\n      %s\n", command->name, *command->usage ? " " : "", command->usage,
+                   command->help);
+        found = true;
+    }
+    return found;
+}
+
+int command_help(struct cli *cli)
+{
+    int words = 0;
+    if (cli->arg_count == 0) {
+        print_help();
+        return DONE;
+    }
+    if (cli->arg_count == 1 && strcmp(cli->args[0], "options") == 0) {
+        print_layer_options();
+        return DONE;
+    }
+    const struct command *command = find_command(cli->args, cli->arg_count, &words);
+    if (command && words == cli->arg_count) {
+        print_command_help(command);
+        return DONE;
+    }
+    if (cli->arg_count == 1 && print_group_help(cli->args[0]))
+        return DONE;
+    return wrong_usage("help: there is no command \"%s%s%s\"", cli->args[0], cli->arg_count > 1 ? " " : "",
+                       cli->arg_count > 1 ? cli->args[1] : "");
+}
+
+int command_version(struct cli *cli)
+{
+    out_format("larder %s\n", larder_version());
+    return DONE;
+}
