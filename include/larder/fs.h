@@ -41,7 +41,7 @@ struct larder_fs;
 /* ---- handles ---- */
 
 /*
- * Open a URL or a chain; `loop` NULL is the default one. No server is asked.
+ * Open a URL or a chain; `loop` NULL is the one in use (loop.h). No server is asked.
  *   path not NULL   `*fs` is the whole place (the host, the disk), `*path` is what the URL names in it, freed with
  *                   larder_free (fsspec: url_to_fs)
  *   path NULL       the root of `*fs` is what the URL names

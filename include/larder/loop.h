@@ -36,6 +36,11 @@ typedef int larder_task_fn(void *arg);
 /* Runs on the loop's thread, outside any task: it may start things, and must not wait. */
 typedef void larder_done_fn(void *arg, int status);
 
+/*
+ * Where a loop is asked for, NULL means the one in use: what larder_loop_use said on this thread, or in this task; else
+ * the running task's own loop; else the default one.
+ */
+
 /* The process's loop, on a thread of its own with every signal blocked (but those of its own faults); made on first
  * use. NULL: no memory or no thread could be had. It is never closed by the caller: exit() cancels and joins its tasks,
  * as those of every loop with a thread; what has not ended after 2 seconds is left behind. */
@@ -62,12 +67,25 @@ LARDER_API int larder_loop_attach(struct uv_loop_s *uv, struct larder_loop **out
  */
 LARDER_API LARDER_WAITS int larder_loop_close(struct larder_loop *loop, larder_done_fn *closed, void *arg);
 
+/*
+ * Use `loop` from now on where NULL is given: on this thread, or in a task in this task alone; what was opened before
+ * stays where it is. NULL: as at first. Returns what was said before, to be said again when this is over:
+ *
+ *     struct larder_loop *before = larder_loop_use(loop);
+ *     …
+ *     larder_loop_use(before);
+ *
+ * A loop may be closed while it is in use; what is opened on it then answers -EBADF. A fork's child begins with NULL.
+ * (fsspec: loop=, fsspec_loop)
+ */
+LARDER_API struct larder_loop *larder_loop_use(struct larder_loop *loop);
+
 /* Ask every task of the loop, and every call that is blocked on it, to stop with -ECANCELED. Later calls are not
  * touched. Any thread, and async-signal-safe. */
 LARDER_API void larder_loop_cancel(struct larder_loop *loop);
 
 /*
- * Run fn(arg) as a task of `loop` (NULL: the default). Any thread. `done` (may be NULL) runs when it has ended.
+ * Run fn(arg) as a task of `loop` (NULL: the one in use). Any thread. `done` (may be NULL) runs when it has ended.
  * `out` (may be NULL) is set before the task runs, and given back with larder_join or larder_task_free. Once this has
  * returned 0, fn is run in any case (cancelled already, if the loop is closed meanwhile), unless there is no memory for
  * its stack: then `done` gets -ENOMEM. Above 4,096 live tasks new ones wait for their turn. -ECANCELED: the loop is
@@ -87,7 +105,7 @@ LARDER_API void larder_cancel(struct larder_task *task);
 /* Give a task back without waiting; it runs on. NULL is fine. */
 LARDER_API void larder_task_free(struct larder_task *task);
 
-/* Run fn(arg) as a task of `loop` (NULL: the default) and wait for its status; in a task of that loop just call it.
+/* Run fn(arg) as a task of `loop` (NULL: the one in use) and wait for its status; in a task of that loop just call it.
  * After `timeout_ms` (0: never) it is cancelled, and when it has ended the status is -ETIMEDOUT. (fsspec: sync) */
 LARDER_API LARDER_WAITS int larder_sync(struct larder_loop *loop, larder_task_fn *fn, void *arg,
                                         uint64_t timeout_ms);

@@ -157,13 +157,14 @@ int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const ch
 {
     struct larder_fs *below = NULL, *fs = NULL;
     struct instance *instance = NULL;
+    struct larder_loop *loop = larder_fs_is_async(next) ? next->instance->loop : loop_meant(NULL);
     error_clear();
     autofree const char **all = options_join(cache->options, options);
     int rc = all ? options_check_layers(options) : fail_memory();
     if (rc == 0)
         rc = fs_new(instance_ref(next->instance), "", &below);
     if (rc == 0)
-        rc = instance_open(&cache_backend, next->instance->loop, "", all, true, below, &instance, NULL);
+        rc = instance_open(&cache_backend, loop, "", all, true, below, &instance, NULL);
     larder_fs_free(below);
     if (rc == 0)
         rc = fs_new(instance, next->root, &fs);

@@ -63,17 +63,30 @@ static int CO_EDGE in_this_task(struct timed *timed)
     return run_timed(timed);
 }
 
+/* The loop that does a thread's work: the filesystem's, or if it has none the one in use. */
+static int choose_loop(const struct larder_fs *fs, struct larder_loop **out)
+{
+    struct larder_loop *loop = fs->instance->loop;
+    if (!loop && !is_async(fs))
+        return loop_choose(NULL, out);
+    if (!loop)
+        loop = larder_loop_default();
+    *out = loop ? loop_ref(loop) : NULL;
+    return loop ? 0 : fail(-ENOMEM, "no loop could be made");
+}
+
 /* A thread's or a task's; the error text is not touched. */
 static int run(struct timed *timed)
 {
-    struct larder_loop *loop = timed->fs->instance->loop;
-    if (edge_where(loop) != EDGE_THREAD)
+    struct larder_loop *loop;
+    if (edge_where(timed->fs->instance->loop) != EDGE_THREAD)
         return in_this_task(timed);
-    if (!loop)
-        loop = larder_loop_default();
-    if (!loop)
-        return fail(-ENOMEM, "%s: no loop could be made", timed->subject);
-    return edge_run(loop, timed_task, timed);
+    int rc = choose_loop(timed->fs, &loop);
+    if (rc < 0)
+        return rc;
+    rc = edge_run(loop, timed_task, timed);
+    loop_unref(loop);
+    return rc;
 }
 
 static int enter(struct timed *timed)

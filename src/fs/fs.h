@@ -15,7 +15,8 @@ struct larder_fs {             /* const after it was made */
 int fs_new(struct instance *instance, const char *root, struct larder_fs **out);
 /*
  * An instance of `backend` with its options out of `options`; `next` (views) is referenced, `url` as in the table's
- * open. *path as there; mem. Keys for other layers are passed over; `innermost` takes the bare ones.
+ * open. *path as there; mem. Keys for other layers are passed over; `innermost` takes the bare ones. `loop` NULL: the
+ * default one.
  */
 int instance_open(const struct backend *backend, struct larder_loop *loop, const char *url,
                   const char *const options[], bool innermost, struct larder_fs *next, struct instance **out,

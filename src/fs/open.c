@@ -304,6 +304,7 @@ int fs_open(struct larder_loop *loop, const char *url, const char *const options
     struct larder_fs *at = NULL;
     autofree char *named = NULL;
     int rc = url ? parse_chain(url, &chain) : fail(-EINVAL, "no URL");
+    loop = loop_meant(loop);
     if (rc == 0)
         rc = find_leaf(chain.leaf, &leaf);
     if (rc == 0)

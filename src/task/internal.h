@@ -19,8 +19,9 @@ struct here {
     struct larder_task *task; /* that runs now */
     unsigned loops;           /* that belong to this thread */
     unsigned no_suspend;
-    struct edge_call *call; /* in which this thread is blocked */
-    uint32_t generation;    /* of the process: a fork's child starts with none of the above */
+    struct edge_call *call;   /* in which this thread is blocked */
+    struct larder_loop *used; /* larder_loop_use: a reference; NULL: the default one */
+    uint32_t generation;      /* of the process: a fork's child starts with none of the above */
 };
 struct here *here(void);
 
@@ -45,9 +46,10 @@ struct larder_task {
     struct fiber *fiber;
     struct error_slot *slot; /* on its stack */
     struct deadline *deadline;
-    struct list node;    /* in the run queue, or among the pending */
-    struct list all;     /* in loop->tasks */
-    struct list sibling; /* in group->children */
+    struct larder_loop *used; /* larder_loop_use: a reference; NULL: its own */
+    struct list node;         /* in the run queue, or among the pending */
+    struct list all;          /* in loop->tasks */
+    struct list sibling;      /* in group->children */
 
     /* of a spawned one (spawn.c) */
     larder_done_fn *done;

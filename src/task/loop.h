@@ -23,7 +23,10 @@ struct uv_loop_s *loop_uv(struct larder_loop *loop);
 /* References keep the memory, not the loop's life. */
 struct larder_loop *loop_ref(struct larder_loop *loop);
 void loop_unref(struct larder_loop *loop); /* NULL is fine; any thread */
-/* NULL: the default. A loop of another process: -ECHILD. On success holds a reference. */
+/* The loop that an argument means: NULL is the one in use (larder_loop_use). NULL: the default loop, which is not made
+ * for that, and which a fork's child has anew. Borrowed. */
+struct larder_loop *loop_meant(struct larder_loop *loop);
+/* The same, made and with a reference. A loop of another process: -ECHILD. */
 int loop_choose(struct larder_loop *loop, struct larder_loop **out);
 
 /* ---- what hangs off a loop: an HTTP client, the flights of a cache ---- */

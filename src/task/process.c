@@ -128,16 +128,3 @@ struct larder_loop *larder_loop_default(void)
     pthread_mutex_unlock(&lock);
     return loop;
 }
-
-int loop_choose(struct larder_loop *loop, struct larder_loop **out)
-{
-    if (loop == NULL) {
-        loop = larder_loop_default();
-        if (loop == NULL)
-            return -ENOMEM;
-    }
-    if (loop->generation != process_generation())
-        return fail(-ECHILD, "this loop stayed with the parent of a fork");
-    *out = loop_ref(loop);
-    return 0;
-}

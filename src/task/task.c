@@ -124,6 +124,7 @@ static void finish(struct larder_task *task)
     struct larder_loop *loop = task->loop;
     struct fiber *fiber = task->fiber;
     loop_count_task(loop, task, false);
+    loop_unref(take(task->used));
     task->ended(task);
     fiber_put(&loop->fibers, fiber);
     loop_start_pending(loop);

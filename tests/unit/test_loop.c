@@ -9,6 +9,8 @@
 
 #include <uv.h>
 
+#include "task/internal.h"
+
 static CO_EDGE int sleeps(void *arg)
 {
     return task_sleep(60000);
@@ -135,6 +137,119 @@ static void closing_ends_the_calls_of_other_threads(void **state)
         assert_true(blocked.rc == -ECANCELED || blocked.rc == -EBADF);
         loop_unref(kept);
     }
+}
+
+/* ---- larder_loop_use ---- */
+
+static int which(void *arg)
+{
+    *(struct larder_loop **)arg = task_loop(task_current());
+    return 0;
+}
+
+static struct larder_loop *loop_of_null(void)
+{
+    struct larder_loop *loop = NULL;
+    assert_ok(larder_sync(NULL, which, &loop, 0));
+    return loop;
+}
+
+static void a_thread_uses_a_loop_until_it_says_otherwise(void **state)
+{
+    struct larder_loop *one = NULL, *two = NULL;
+    assert_ok(larder_loop_new(&one));
+    assert_ok(larder_loop_new(&two));
+    assert_null(larder_loop_use(one));
+    assert_ptr_equal(loop_of_null(), one);
+    assert_ptr_equal(larder_loop_use(two), one);
+    assert_ptr_equal(loop_of_null(), two);
+    assert_ptr_equal(larder_loop_use(one), two);
+    assert_ptr_equal(larder_loop_use(NULL), one);
+    assert_ptr_equal(loop_of_null(), larder_loop_default());
+    assert_null(larder_loop_use(NULL));
+    assert_ok(larder_loop_close(one, NULL, NULL));
+    assert_ok(larder_loop_close(two, NULL, NULL));
+}
+
+static void *use_one_and_end(void *arg)
+{
+    struct larder_loop *loop = NULL;
+    larder_loop_use(arg);
+    larder_sync(NULL, which, &loop, 0);
+    return loop;
+}
+
+static void what_a_thread_uses_is_its_own_and_ends_with_it(void **state)
+{
+    struct larder_loop *loop = NULL;
+    pthread_t thread;
+    void *was = NULL;
+    assert_ok(larder_loop_new(&loop));
+    struct larder_loop *kept = loop_ref(loop);
+    assert_int_equal(pthread_create(&thread, NULL, use_one_and_end, loop), 0);
+    pthread_join(thread, &was);
+    assert_ptr_equal(was, loop);
+    assert_ptr_equal(loop_of_null(), larder_loop_default());
+    assert_ok(larder_loop_close(loop, NULL, NULL));
+    assert_int_equal(atomic_load(&kept->refs), 1);
+    loop_unref(kept);
+}
+
+struct users {
+    struct larder_loop *own, *other, *before;
+};
+
+static int use_in_task(void *arg)
+{
+    struct users *users = arg;
+    struct larder_task *task = NULL;
+    struct larder_loop *spawned = NULL, *meant = NULL;
+    CHECK(loop_meant(NULL) == users->own);
+    CHECK(larder_sync(NULL, which, &meant, 0) == 0 && meant == users->own);
+    users->before = larder_loop_use(users->other);
+    CHECK(loop_meant(NULL) == users->other);
+    CHECK(larder_spawn(NULL, which, &spawned, NULL, NULL, &task) == 0);
+    while (__atomic_load_n(&spawned, __ATOMIC_ACQUIRE) == NULL)
+        usleep(100); /* a task of another loop is not joined */
+    larder_task_free(task);
+    CHECK(spawned == users->other);
+    return 0;
+}
+
+static int use_nothing_in_task(void *arg)
+{
+    struct users *users = arg;
+    CHECK(loop_meant(NULL) == users->own);
+    return 0;
+}
+
+static void a_task_uses_its_own_loop_or_another_for_itself_alone(void **state)
+{
+    struct users users = {0};
+    assert_ok(larder_loop_new(&users.own));
+    assert_ok(larder_loop_new(&users.other));
+    larder_loop_use(users.other); /* of this thread, and so of none of its tasks */
+    assert_ok(larder_sync(users.own, use_in_task, &users, 0));
+    assert_null(users.before);
+    assert_ok(larder_sync(users.own, use_nothing_in_task, &users, 0));
+    assert_ptr_equal(larder_loop_use(NULL), users.other);
+    assert_ok(larder_loop_close(users.own, NULL, NULL));
+    struct larder_loop *kept = loop_ref(users.other);
+    assert_ok(larder_loop_close(users.other, NULL, NULL));
+    assert_int_equal(atomic_load(&kept->refs), 1);
+    loop_unref(kept);
+}
+
+static void a_loop_that_was_closed_while_in_use_says_so(void **state)
+{
+    struct larder_loop *loop = NULL;
+    assert_ok(larder_loop_new(&loop));
+    larder_loop_use(loop);
+    assert_ok(larder_loop_close(loop, NULL, NULL));
+    assert_status(-EBADF, larder_sync(NULL, naps, NULL, 0));
+    assert_status(-ECANCELED, larder_spawn(NULL, naps, NULL, NULL, NULL, NULL));
+    larder_loop_use(NULL);
+    assert_ok(larder_sync(NULL, naps, NULL, 0));
 }
 
 /* ---- larder_loop_cancel ---- */
@@ -372,6 +487,10 @@ int main(void)
         cmocka_unit_test(a_closing_loop_takes_no_more_tasks),
         cmocka_unit_test(a_handle_outlives_its_loop),
         cmocka_unit_test(closing_ends_the_calls_of_other_threads),
+        cmocka_unit_test(a_thread_uses_a_loop_until_it_says_otherwise),
+        cmocka_unit_test(what_a_thread_uses_is_its_own_and_ends_with_it),
+        cmocka_unit_test(a_task_uses_its_own_loop_or_another_for_itself_alone),
+        cmocka_unit_test(a_loop_that_was_closed_while_in_use_says_so),
         cmocka_unit_test(loop_cancel_ends_what_was_asked_for_before_and_nothing_later),
         cmocka_unit_test(loop_cancel_from_a_signal_handler_ends_the_call_that_it_interrupts),
         cmocka_unit_test(loop_cancel_ends_a_call_of_another_thread),

@@ -275,6 +275,9 @@ static void use_child(int round)
     larder_cancel(parents_task);
     larder_task_free(parents_task);
     larder_loop_cancel(parents);
+    if (loop_meant(NULL) != NULL || larder_loop_use(parents) != NULL ||
+        larder_sync(NULL, nothing, NULL, 0) != -ECHILD || larder_loop_use(NULL) != parents)
+        _exit(14);
     if (round % 4 == 0)
         exit(0); /* without a loop of its own */
     if (larder_sync(NULL, nothing, NULL, 0) != 0 || edge_where(parents) != EDGE_THREAD)
@@ -293,7 +296,9 @@ static void a_forked_child_has_loops_of_its_own(void **state)
     set_to_work(parents);
     set_to_work(larder_loop_default());
     assert_ok(larder_spawn(parents, sleeps, NULL, NULL, NULL, &parents_task));
+    larder_loop_use(parents);
     assert_exits_well(use_child, ROUNDS);
+    assert_ptr_equal(larder_loop_use(NULL), parents);
     assert_ok(larder_sync(parents, nothing, NULL, 0));
     assert_ok(larder_sync(NULL, nothing, NULL, 0));
     larder_cancel(parents_task);
