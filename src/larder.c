@@ -35,6 +35,13 @@ int larder_open(struct larder_loop *loop, const char *url, const char *const opt
     return error_finish(fs_open(loop, url, options, fs, path), "larder_open");
 }
 
+int larder_fs_current(const char *protocol, struct larder_fs **out)
+{
+    know_all();
+    error_clear();
+    return error_finish(fs_current(protocol, out), protocol);
+}
+
 static const struct option *nth_option(size_t index, const struct backend **backend)
 {
     for (size_t i = 0; (*backend = backend_at(i)); i++)

@@ -58,6 +58,19 @@ LARDER_API struct larder_fs *larder_fs_ref(struct larder_fs *fs);
 /* The last free of the last handle closes the instance. NULL is fine. Does not wait. */
 LARDER_API void larder_fs_free(struct larder_fs *fs);
 
+/*
+ * What is opened alike is one instance, with one pool of connections, as long as there is a handle on it: alike are the
+ * layers, the place (https://host and http://host are two), every option, whoever gave it, and the loop. With the option
+ * skip_instance_cache=true a handle has an instance that no other is given. (fsspec: the instance cache, which keeps
+ * what nobody holds any more)
+ */
+LARDER_API bool larder_fs_is_same(const struct larder_fs *one, const struct larder_fs *other);
+/* A handle on the whole place of the instance that was opened last for a protocol, or view ("cache"), of all that are
+ * still open. -ENOENT: none is. (fsspec: current) */
+LARDER_API int larder_fs_current(const char *protocol, struct larder_fs **out);
+/* What is opened from now on is not the same as anything that was opened before. (fsspec: clear_instance_cache) */
+LARDER_API void larder_clear_instance_cache(void);
+
 /* Do this filesystem's operations run on a loop (http, every view), or where the caller is (memory, local)? */
 LARDER_API bool larder_fs_is_async(const struct larder_fs *fs);
 /* The URL of `path` under this handle, with no secret in it. Freed with larder_free. */

@@ -22,6 +22,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "base/text.h"
+#include "fs/option.h"
 #include "net/index.h"
 #include "net/uri.h"
 
@@ -238,6 +239,8 @@ static const struct option http_options[] = {
     {"user", OPTION_TEXT, NULL, OPTION_IDENTITY, "name for basic authentication; else that of the URL"},
     {"password", OPTION_TEXT, NULL, OPTION_SECRET, "its password; else that of the URL"},
     {"bearer", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET, "token for bearer authentication"},
+    {"query", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
+     "the query that each request is sent with; else that of the URL"},
     {"netrc", OPTION_BOOL, "false", 0, "take name and password from ~/.netrc"},
     {"headers", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
      "lines \"Name: value\" to send with each request to this origin"},
@@ -253,32 +256,30 @@ static const struct option http_options[] = {
 };
 
 /* The origin, and a digest of what else decides which bytes come. */
-static char *make_identity(const struct http_instance *http, const char *user)
+static char *make_identity(const struct instance *instance)
 {
-    static const char *const names[] = {"bearer", "headers", "client_cert", "unix_socket"};
+    static const char *const names[] = {"query", "user", "bearer", "headers", "client_cert", "unix_socket"};
     struct buffer said = BUFFER((size_t)16 << 20);
-    const char *texts[2 + sizeof names / sizeof names[0]] = {http->query, user};
-    bool any = http->query || user;
+    bool any = false;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        texts[2 + i] = option_text(&http->instance, names[i]);
-        any |= texts[2 + i] != NULL;
+        const char *text = option_text(instance, names[i]);
+        buffer_add(&said, text ? text : "", text ? strlen(text) + 1 : 1);
+        any |= text != NULL;
     }
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        buffer_add(&said, texts[i] ? texts[i] : "", texts[i] ? strlen(texts[i]) + 1 : 1);
     uint64_t digest = said.status == 0 ? hash_bytes(said.data, said.size) : 0;
     char *identity = said.status < 0 ? NULL
-                     : any           ? mem_format("%s#%016llx", http->origin, (unsigned long long)digest)
-                                     : mem_dup(http->origin);
+                     : any           ? mem_format("%s#%016llx", instance->place, (unsigned long long)digest)
+                                     : mem_dup(instance->place);
     buffer_free(&said);
     return identity;
 }
 
-/* "user:password" of the URL, decoded; an option that is given counts more. */
-static int take_userinfo(const struct uri *uri, char **user, char **password)
+/* "user:password", decoded. */
+static int split_userinfo(const struct uri *uri, char **user, char **password)
 {
-    if (!uri->userinfo.text)
-        return 0;
     const char *text = uri->userinfo.text;
+    if (!text)
+        return 0;
     const char *colon = memchr(text, ':', uri->userinfo.size);
     size_t size = colon ? (size_t)(colon - text) : uri->userinfo.size;
     int rc = url_decode_path(text, size, user);
@@ -288,11 +289,36 @@ static int take_userinfo(const struct uri *uri, char **user, char **password)
     return rc == -EINVAL ? fail(rc, "the user or password of a URL: broken percent-encoding") : rc;
 }
 
-static int make_site(struct http_instance *http, const char *user, const char *password)
+/* What the URL says, mem, becomes the value of an option that was not given. */
+static void say(char **values, const char *name, char *text)
+{
+    char **value = option_slot(&http_backend, values, name);
+    if (*value)
+        mem_free(text);
+    else
+        *value = text;
+}
+
+/* The password is of that user, and of nobody whom an option names. */
+static int take_secrets(const struct uri *uri, char **values)
+{
+    autofree char *user = NULL, *password = NULL;
+    int rc = split_userinfo(uri, &user, &password);
+    if (rc < 0)
+        return rc;
+    if (!*option_slot(&http_backend, values, "user"))
+        say(values, "password", take(password));
+    say(values, "user", take(user));
+    char *query = uri->query.text ? slice_dup(uri->query) : NULL;
+    if (uri->query.text && !query)
+        return fail_memory();
+    say(values, "query", query);
+    return 0;
+}
+
+static int make_site(struct http_instance *http)
 {
     struct instance *instance = &http->instance;
-    const char *given_user = option_text(instance, "user"),
-               *given_password = option_text(instance, "password");
     const struct http_config config = {
         .connect_timeout_ms = option_number(instance, "connect_timeout"),
         .stall_timeout_ms = option_number(instance, "stall_timeout"),
@@ -300,8 +326,8 @@ static int make_site(struct http_instance *http, const char *user, const char *p
         .http1 = !option_bool(instance, "http2"),
         .insecure = option_bool(instance, "insecure"),
         .netrc = option_bool(instance, "netrc"),
-        .user = given_user ? given_user : user,
-        .password = given_password ? given_password : password,
+        .user = option_text(instance, "user"),
+        .password = option_text(instance, "password"),
         .bearer = option_text(instance, "bearer"),
         .headers = option_text(instance, "headers"),
         .ca_file = option_text(instance, "ca_file"),
@@ -313,9 +339,6 @@ static int make_site(struct http_instance *http, const char *user, const char *p
     };
     if (option_number(instance, "max_connections") < 1 || option_number(instance, "max_connections") > 4096)
         return fail(-EINVAL, "option http.max_connections: from 1 to 4096");
-    http->instance.identity = make_identity(http, config.user);
-    if (!http->instance.identity)
-        return fail_memory();
     return http_site_new(&config, &http->site);
 }
 
@@ -326,42 +349,40 @@ static int make_path(const struct uri *uri, char **out)
     return rc < 0 ? rc : path_resolve("", decoded, out, NULL);
 }
 
-static void http_close_instance(struct instance *instance)
+static int http_locate(const char *url, char **values, char **place, char **path)
 {
-    struct http_instance *http = http_of(instance);
-    http_site_free(http->site);
-    mem_free(http->origin);
-    mem_free(http->query);
-}
-
-static int http_open_instance(struct instance *instance, const char *url, char **path)
-{
-    struct http_instance *http = http_of(instance);
     struct uri uri;
-    autofree char *clean = NULL, *user = NULL, *password = NULL;
+    autofree char *clean = NULL;
     int rc = uri_split_http(url, &uri);
     if (rc == 0)
         rc = make_path(&uri, &clean);
     if (rc == 0)
-        rc = take_userinfo(&uri, &user, &password);
+        rc = take_secrets(&uri, values);
     if (rc < 0)
         return rc;
-    http->origin = uri_origin(&uri);
-    http->query = uri.query.text ? slice_dup(uri.query) : NULL;
-    if (!http->origin || (uri.query.text && !http->query))
-        rc = fail_memory();
-    else
-        rc = make_site(http, user, password);
-    if (rc < 0) {
-        http_close_instance(instance);
-        return rc;
-    }
+    *place = uri_origin(&uri);
+    if (!*place)
+        return fail_memory();
+    *path = take(clean);
+    return 0;
+}
+
+static void http_close_instance(struct instance *instance)
+{
+    http_site_free(http_of(instance)->site);
+}
+
+static int http_open_instance(struct instance *instance)
+{
+    struct http_instance *http = http_of(instance);
+    http->origin = instance->place;
+    http->query = option_text(instance, "query");
     instance->can = (struct larder_capabilities){.list = true,
                                                  .real_directories = true,
                                                  .persistent = true,
                                                  .remove_count_max = 1};
-    *path = take(clean);
-    return 0;
+    instance->identity = make_identity(instance);
+    return instance->identity ? make_site(http) : fail_memory();
 }
 
 static char *http_url(struct instance *instance, const char *path)
@@ -379,6 +400,7 @@ const struct backend http_backend = {
     .kind = ASYNC,
     .size = sizeof(struct http_instance),
     .options = http_options,
+    .locate = http_locate,
     .open = http_open_instance,
     .close = http_close_instance,
     .url = http_url,

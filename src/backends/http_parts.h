@@ -8,8 +8,8 @@
 struct http_instance {
     struct instance instance;
     struct http_site *site;
-    char *origin;
-    char *query; /* without "?"; NULL: none */
+    const char *origin; /* the instance's place */
+    const char *query;  /* without "?"; NULL: none */
 };
 static inline struct http_instance *http_of(struct instance *instance)
 {

@@ -279,11 +279,18 @@ static const char *after_protocol(const char *url)
     return url;
 }
 
-static int local_open(struct instance *instance, const char *url, char **path)
+static int local_locate(const char *url, char **values, char **place, char **path)
 {
     const char *typed = after_protocol(url);
     if (typed != url && *typed != '/')
         return fail(-EINVAL, "%s: a file URL has an absolute path: file:///PATH", url);
+    autofree char *absolute = NULL;
+    int rc = absolute_path(typed, &absolute);
+    return rc < 0 ? rc : place_is_all(absolute, place, path);
+}
+
+static int local_open(struct instance *instance)
+{
     instance->can = (struct larder_capabilities){.list = true,
                                                  .write = true,
                                                  .create_only = true,
@@ -297,7 +304,7 @@ static int local_open(struct instance *instance, const char *url, char **path)
                                                  .part_size_min = 1,
                                                  .part_size_max = INT64_MAX};
     instance->identity = mem_dup("file:");
-    return instance->identity ? absolute_path(typed, path) : fail_memory();
+    return instance->identity ? 0 : fail_memory();
 }
 
 static char *local_url(struct instance *instance, const char *path)
@@ -317,6 +324,7 @@ const struct backend local_backend = {
     .kind = BLOCKING,
     .size = sizeof(struct instance),
     .options = options,
+    .locate = local_locate,
     .open = local_open,
     .url = local_url,
     .info = local_info,

@@ -463,11 +463,13 @@ static int memory_rmdir(struct instance *instance, const char *path)
 
 /* ---- the table ---- */
 
-static int memory_open(struct instance *instance, const char *url, char **path)
+static int memory_locate(const char *url, char **values, char **place, char **path)
 {
-    int rc = path_resolve("", url + strlen("memory://"), path, NULL);
-    if (rc < 0)
-        return rc;
+    return place_is_all(url + strlen("memory://"), place, path);
+}
+
+static int memory_open(struct instance *instance)
+{
     instance->can = (struct larder_capabilities){.list = true,
                                                  .write = true,
                                                  .create_only = true,
@@ -480,10 +482,7 @@ static int memory_open(struct instance *instance, const char *url, char **path)
                                                  .part_size_max = INT64_MAX};
     /* One process's memory is not another's: a cache must not mix them up. */
     instance->identity = mem_format("memory:%016llx", (unsigned long long)random_u64());
-    if (instance->identity)
-        return 0;
-    mem_free(take(*path));
-    return fail_memory();
+    return instance->identity ? 0 : fail_memory();
 }
 
 static char *memory_url(struct instance *instance, const char *path)
@@ -498,6 +497,7 @@ const struct backend memory_backend = {
     .protocols = protocols,
     .kind = INSTANT,
     .size = sizeof(struct instance),
+    .locate = memory_locate,
     .open = memory_open,
     .url = memory_url,
     .info = memory_info,

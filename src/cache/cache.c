@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "cache/edit.h"
 #include "cache/view.h"
+#include "fs/instance.h"
 #include "fs/option.h"
 #include "task/loop.h"
 
@@ -94,16 +95,14 @@ static int open_store(void *arg)
 static int take_options(struct larder_cache *cache, const char *const options[])
 {
     struct view view = {.instance = {.backend = &cache_backend}};
-    char **values = view.instance.option_values = options_new(&cache_backend);
-    if (!values)
-        return fail_memory();
-    int rc = options_take(&cache_backend, options, true, values);
-    if (rc == 0)
-        rc = view_take_options(&view);
+    int rc = options_take(&cache_backend, options, true, &view.instance.option_values);
+    if (rc < 0)
+        return rc;
+    rc = view_take_options(&view);
     cache->lifetimes = view.lifetimes;
     if (rc == 0)
         rc = cache_directory(option_text(&view.instance, "dir"), &cache->dir);
-    options_free(&cache_backend, values);
+    options_free(&cache_backend, view.instance.option_values);
     return rc;
 }
 
@@ -157,14 +156,18 @@ int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const ch
 {
     struct larder_fs *below = NULL, *fs = NULL;
     struct instance *instance = NULL;
-    struct larder_loop *loop = larder_fs_is_async(next) ? next->instance->loop : loop_meant(NULL);
+    struct opening opening = {.backend = &cache_backend};
+    opening.loop = larder_fs_is_async(next) ? next->instance->loop : loop_meant(NULL);
     error_clear();
     autofree const char **all = options_join(cache->options, options);
     int rc = all ? options_check_layers(options) : fail_memory();
     if (rc == 0)
         rc = fs_new(instance_ref(next->instance), "", &below);
     if (rc == 0)
-        rc = instance_open(&cache_backend, loop, "", all, true, below, &instance, NULL);
+        rc = options_take(&cache_backend, all, true, &opening.values);
+    opening.next = below;
+    if (rc == 0)
+        rc = instance_get(&opening, &instance);
     larder_fs_free(below);
     if (rc == 0)
         rc = fs_new(instance, next->root, &fs);

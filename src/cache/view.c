@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "cache/cache.h"
+#include "fs/option.h"
 
 /* ---- the store ---- */
 
@@ -89,21 +90,25 @@ int view_take_options(struct view *view)
     return rc;
 }
 
-static int view_open(struct instance *instance, const char *url, char **path)
+/* Which directory it is depends on the environment: it is part of what makes the view. */
+static int view_complete(char **values)
+{
+    char **dir = option_slot(&cache_backend, values, "dir");
+    autofree char *given = take(*dir);
+    return cache_directory(given, dir);
+}
+
+static int view_open(struct instance *instance)
 {
     struct view *view = container_of(instance, struct view, instance);
     for (struct instance *below = view_next(view); below; below = below->next ? below->next->instance : NULL)
         if (below->backend == &cache_backend)
             return fail(-EINVAL, "a second cache in the chain");
     view->place = place_of(instance->identity);
+    view->dir = option_text(instance, "dir");
     int rc = view_take_options(view);
-    if (rc < 0)
-        return rc;
-    rc = cache_directory(option_text(instance, "dir"), &view->dir);
     if (rc == 0)
         view_store(view); /* what is wrong with it is logged here, and now */
-    else
-        lifetimes_fini(&view->lifetimes);
     return rc;
 }
 
@@ -112,7 +117,6 @@ static void view_close(struct instance *instance)
     struct view *view = container_of(instance, struct view, instance);
     store_unref(atomic_load(&view->store));
     lifetimes_fini(&view->lifetimes);
-    mem_free(view->dir);
 }
 
 /* ---- looks ---- */
@@ -170,6 +174,7 @@ const struct backend cache_backend = {
     .kind = ASYNC,
     .size = sizeof(struct view),
     .options = options,
+    .complete = view_complete,
     .open = view_open,
     .close = view_close,
     .look_info = look_info,

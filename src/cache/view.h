@@ -26,7 +26,7 @@ enum mode { MODE_ONLINE, MODE_STALE_IF_ERROR, MODE_OFFLINE };
 struct view {
     struct instance instance;
     /* const after open */
-    char *dir;
+    const char *dir;
     int level; /* zstd; 0: none */
     enum mode mode;
     struct lifetimes lifetimes;

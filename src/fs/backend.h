@@ -19,6 +19,7 @@
 
 #include "larder/fs.h"
 
+#include "base/table.h"
 #include "task/task.h"
 
 struct instance;
@@ -188,12 +189,20 @@ struct backend {
     const struct option *options; /* ended by a NULL name */
 
     /*
-     * Set up an instance. `url` is the whole URL of a leaf ("https://host/tree"), "" for a view, whose `next` is set
-     * already. Fills can, identity, and *path with the clean full path that the URL names (leaves; mem). Must not wait
-     * for a network. `close` is called for what open returned 0 for, on any thread, and must not wait: an ASYNC one
-     * posts to its loop what must be done there.
+     * Leaves. What `url` names, the whole URL ("https://host/tree"): *place is what an instance is of ("https://host"),
+     * *path the clean full path in it; both mem, and without secrets. What else it says (a user, a query) becomes the
+     * value of an option that was not given: `values` are as the table's options, mem or NULL.
      */
-    int (*open)(struct instance *instance, const char *url, char **path);
+    int (*locate)(const char *url, char **values, char **place, char **path);
+    /* Fill in the values that nobody gave where what they are depends on the process (a directory below $HOME), so that
+     * they are part of what makes the instance. Optional. */
+    int (*complete)(char **values);
+    /*
+     * Set up an instance, whose place (leaves), next (views) and options are set. Fills can and identity; a view has its
+     * next's. Must not wait for a network. `close` is called for what open returned 0 for, on any thread, and must not
+     * wait: an ASYNC one posts to its loop what must be done there.
+     */
+    int (*open)(struct instance *instance);
     void (*close)(struct instance *instance);
     /* The URL of a full path, without secrets. Leaves only. mem. */
     char *(*url)(struct instance *instance, const char *path);
@@ -258,22 +267,35 @@ struct backend {
     void (*changed)(struct instance *instance, const char *path, bool tree, const struct answer *now);
 };
 
-/* The first field of a backend's own struct. Const after open. */
+/* The first field of a backend's own struct. Const after open, but for what instance.c keeps. */
 struct instance {
     const struct backend *backend;
     struct larder_capabilities can;
     struct larder_fs *next;   /* views: the filesystem behind, its root is "" */
     struct larder_loop *loop; /* ASYNC: a reference; NULL: the default one, which a fork's child has anew */
+    char *place;              /* leaves: what locate said; mem */
     char *identity;       /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
                                  options say, and of no secret itself. A view's is its next's. mem */
-    char **option_values; /* as the table's options: what was given, mem, or NULL */
+    char **option_values; /* as the table's options: what was given, or filled in; mem, or NULL */
+
+    /* instance.c */
     atomic_uint references;
+    char *key; /* const; mem */
+    size_t key_size;
+    struct table_entry entry; /* in the registry, under its lock, as is what follows */
+    bool listed;
+    uint32_t generation;
+    uint64_t asked; /* when it was asked for last */
 };
 struct instance *instance_ref(struct instance *instance);
 void instance_unref(struct instance *instance);
 
-/* Make a protocol known. Called by larder.c for what is built in. */
+/* For locate: the place is all that there is of its kind (""), and `rest` is the path in it. */
+int place_is_all(const char *rest, char **place, char **path);
+
+/* Make a protocol known, for good. -EEXIST: its name, or a protocol, is known already. Any thread. */
 int backend_register(const struct backend *backend);
-const struct backend *backend_find(const char *protocol, size_t size);
+const struct backend *backend_find(const char *protocol,
+                                   size_t size); /* of either case; NULL: nobody knows it */
 
 #endif

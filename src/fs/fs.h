@@ -13,18 +13,12 @@ struct larder_fs {             /* const after it was made */
 };
 /* A handle on an instance, whose reference it takes over (also when it fails). */
 int fs_new(struct instance *instance, const char *root, struct larder_fs **out);
-/*
- * An instance of `backend` with its options out of `options`; `next` (views) is referenced, `url` as in the table's
- * open. *path as there; mem. Keys for other layers are passed over; `innermost` takes the bare ones. `loop` NULL: the
- * default one.
- */
-int instance_open(const struct backend *backend, struct larder_loop *loop, const char *url,
-                  const char *const options[], bool innermost, struct larder_fs *next, struct instance **out,
-                  char **path);
-
 /* larder_open over the backends that are registered. */
 int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
             char **path);
+
+/* larder_fs_current, likewise. */
+int fs_current(const char *protocol, struct larder_fs **out);
 
 /* Put into the zeroed tuning struct at `out` what the caller's, which starts with its size, says; NULL says nothing.
  * -EINVAL: that size was not set. */

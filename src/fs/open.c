@@ -1,117 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a URL to a handle: the backends that are known, the chain's layers from the innermost out, the handle. */
+/* Handles: an instance, a root, and what holds for every call. */
 #include "fs/fs.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
+#include "fs/instance.h"
 #include "fs/option.h"
 #include "task/loop.h"
-
-/* ---- what is known ---- */
-
-/* Filled before the first larder_open returns, const from then on. */
-static const struct backend *known[32];
-static size_t known_count;
-
-int backend_register(const struct backend *backend)
-{
-    if (known_count == sizeof known / sizeof known[0])
-        return fail(-ENOSPC, "%s: too many backends", backend->name);
-    known[known_count++] = backend;
-    return 0;
-}
-
-const struct backend *backend_at(size_t index)
-{
-    return index < known_count ? known[index] : NULL;
-}
-
-static bool is_word(const char *word, const char *text, size_t size)
-{
-    return strlen(word) == size && strncasecmp(word, text, size) == 0;
-}
-
-const struct backend *backend_by_name(const char *name, size_t size)
-{
-    for (size_t i = 0; i < known_count; i++)
-        if (strlen(known[i]->name) == size && memcmp(known[i]->name, name, size) == 0)
-            return known[i];
-    return NULL;
-}
-
-const struct backend *backend_find(const char *protocol, size_t size)
-{
-    for (size_t i = 0; i < known_count; i++)
-        for (const char *const *p = known[i]->protocols; *p; p++)
-            if (is_word(*p, protocol, size))
-                return known[i];
-    return NULL;
-}
-
-/* ---- instances ---- */
-
-struct instance *instance_ref(struct instance *instance)
-{
-    atomic_fetch_add_explicit(&instance->references, 1, memory_order_relaxed);
-    return instance;
-}
-
-/* Frees what instance_open made, whether the backend's open succeeded or never ran. */
-static void instance_free(struct instance *instance)
-{
-    options_free(instance->backend, instance->option_values);
-    larder_fs_free(instance->next);
-    loop_unref(instance->loop);
-    mem_free(instance->identity);
-    mem_free(instance);
-}
-
-void instance_unref(struct instance *instance)
-{
-    if (!instance || atomic_fetch_sub_explicit(&instance->references, 1, memory_order_acq_rel) > 1)
-        return;
-    if (instance->backend->close)
-        instance->backend->close(instance);
-    instance_free(instance);
-}
-
-int instance_open(const struct backend *backend, struct larder_loop *loop, const char *url,
-                  const char *const options[], bool innermost, struct larder_fs *next, struct instance **out,
-                  char **path)
-{
-    struct instance *instance = mem_zero(backend->size);
-    if (!instance)
-        return fail_memory();
-    instance->backend = backend;
-    atomic_init(&instance->references, 1);
-    int rc = 0;
-    if (next) {
-        instance->next = larder_fs_ref(next);
-        instance->can = next->instance->can;
-        instance->identity = mem_dup(next->instance->identity);
-        rc = instance->identity ? 0 : fail_memory();
-    }
-    instance->option_values = options_new(backend);
-    if (!instance->option_values)
-        rc = fail_memory();
-    if (rc == 0)
-        rc = options_take(backend, options, innermost, instance->option_values);
-    if (rc == 0 && loop && backend->kind == ASYNC)
-        rc = loop_choose(loop, &instance->loop);
-    if (rc == 0)
-        rc = backend->open(instance, url, path);
-    if (rc < 0) {
-        instance_free(instance);
-        return rc;
-    }
-    *out = instance;
-    return 0;
-}
 
 /* ---- handles ---- */
 
@@ -184,7 +84,7 @@ static int override_layers(struct larder_fs *fs, const char *const options[])
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return options_override(&fs_layer, options, false, true, NULL); /* of which none is per handle */
 }
 
 int larder_fs_at(struct larder_fs *fs, const char *root, const char *const options[], struct larder_fs **out)
@@ -240,97 +140,54 @@ int larder_fs_url(const struct larder_fs *fs, const char *path, char **url)
     return 0;
 }
 
-/* ---- chains: no text says the URL, which may hold secrets ---- */
+/* ---- opening ---- */
 
-/* The size of the word in front of the first "::", or 0 where the text is not that of a chain. */
-static size_t chain_word(const char *text)
+/* The handle for a chain that is open: rooted at what its URL named, or with that as *path. */
+static int make_handle(struct chain *chain, struct instance *instance, struct larder_fs **fs, char **path)
 {
-    size_t size = 0;
-    while (isalnum((unsigned char)text[size]) || text[size] == '-' || text[size] == '_')
-        size++;
-    return size > 0 && text[size] == ':' && text[size + 1] == ':' ? size : 0;
-}
-
-static int find_leaf(const char *url, const struct backend **out)
-{
-    size_t size = 0;
-    while (isalnum((unsigned char)url[size]) || (url[size] && strchr("+-.", url[size])))
-        size++;
-    bool has_protocol = size > 0 && strncmp(url + size, "://", 3) == 0;
-    *out = has_protocol ? backend_find(url, size) : backend_find("file", 4);
-    if (!*out)
-        return fail(-ENOTSUP, "\"%.*s\": no backend knows this protocol", (int)size, url);
-    if ((*out)->view)
-        return fail(-EINVAL, "\"%s\" is a view: write %s::URL", (*out)->name, (*out)->name);
-    return 0;
-}
-
-#define CHAIN_MAX 8
-struct chain {
-    const struct backend *views[CHAIN_MAX]; /* outermost first */
-    size_t view_count;
-    bool dir; /* dir:: : the URL's path is the root */
-    const char *leaf;
-};
-
-static int parse_chain(const char *url, struct chain *chain)
-{
-    size_t size;
-    for (*chain = (struct chain){.leaf = url}; (size = chain_word(chain->leaf)) > 0;
-         chain->leaf += size + 2) {
-        if (is_word("dir", chain->leaf, size)) {
-            chain->dir = true;
-            continue;
-        }
-        const struct backend *view = backend_find(chain->leaf, size);
-        if (!view || !view->view)
-            return fail(-ENOTSUP, "no view is called \"%.*s\"", (int)size, chain->leaf);
-        if (chain->view_count == CHAIN_MAX)
-            return fail(-EINVAL, "more than %d layers in a chain", CHAIN_MAX);
-        for (size_t i = 0; i < chain->view_count; i++)
-            if (chain->views[i] == view)
-                return fail(-EINVAL, "\"%s\" stands twice in the chain", view->name);
-        chain->views[chain->view_count++] = view;
+    bool rooted = chain->dir || !path;
+    char *rest = path ? mem_dup(rooted ? "" : chain->path) : NULL;
+    if (path && !rest) {
+        instance_unref(instance);
+        return fail_memory();
     }
-    return *chain->leaf ? 0 : fail(-EINVAL, "\"%s\": the URL is missing", url);
+    int rc = fs_new(instance, rooted ? chain->path : "", fs);
+    if (rc < 0)
+        mem_free(rest);
+    else if (path)
+        *path = rest;
+    return rc;
 }
 
 int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
             char **path)
 {
-    struct chain chain = {0};
-    const struct backend *leaf = NULL;
+    struct chain chain;
     struct instance *instance = NULL;
-    struct larder_fs *at = NULL;
-    autofree char *named = NULL;
-    int rc = url ? parse_chain(url, &chain) : fail(-EINVAL, "no URL");
-    loop = loop_meant(loop);
+    int rc = chain_parse(url, &chain);
     if (rc == 0)
-        rc = find_leaf(chain.leaf, &leaf);
+        rc = chain_open(&chain, loop_meant(loop), options, &instance);
     if (rc == 0)
-        rc = options_check_layers(options);
-    if (rc == 0)
-        rc = instance_open(leaf, loop, chain.leaf, options, true, NULL, &instance, &named);
-    for (size_t i = chain.view_count; rc == 0 && i > 0; i--) {
-        rc = fs_new(take(instance), "", &at);
-        if (rc == 0)
-            rc = instance_open(chain.views[i - 1], loop, "", options, false, at, &instance, NULL);
-        larder_fs_free(take(at));
-    }
-    if (rc < 0)
-        return rc;
-    bool rooted = chain.dir || !path;
-    char *rest = path ? mem_dup(rooted ? "" : named) : NULL;
-    if (path && !rest) {
-        instance_unref(instance);
-        return fail_memory();
-    }
-    rc = fs_new(instance, rooted ? named : "", fs);
-    if (rc < 0) {
-        mem_free(rest);
-        return rc;
-    }
-    if (path)
-        *path = rest;
-    return 0;
+        rc = make_handle(&chain, instance, fs, path);
+    chain_fini(&chain);
+    return rc;
+}
+
+int fs_current(const char *protocol, struct larder_fs **out)
+{
+    const struct backend *backend = protocol ? backend_find(protocol, strlen(protocol)) : NULL;
+    if (!backend)
+        return fail(-ENOTSUP, "\"%s\": no backend knows this protocol", protocol ? protocol : "");
+    struct instance *instance = instance_latest(backend);
+    return instance ? fs_new(instance, "", out) : fail(-ENOENT, "%s: none is open", backend->name);
+}
+
+bool larder_fs_is_same(const struct larder_fs *one, const struct larder_fs *other)
+{
+    return one->instance == other->instance;
+}
+
+void larder_clear_instance_cache(void)
+{
+    instances_forget();
 }

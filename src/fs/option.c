@@ -136,15 +136,30 @@ static int take_environment(const struct backend *backend, size_t index, char **
     return values[index] ? 0 : fail_memory();
 }
 
-int options_take(const struct backend *backend, const char *const options[], bool innermost, char **values)
+int options_take(const struct backend *backend, const char *const options[], bool innermost, char ***values)
 {
-    size_t count = option_count(backend);
-    for (size_t i = 0; i < count; i++) {
-        int rc = take_environment(backend, i, values);
-        if (rc < 0)
-            return rc;
+    char **taken = options_new(backend);
+    int rc = taken ? 0 : fail_memory();
+    for (size_t i = 0; rc == 0 && backend->options && backend->options[i].name; i++)
+        rc = take_environment(backend, i, taken);
+    if (rc == 0)
+        rc = options_override(backend, options, innermost, false, taken);
+    if (rc < 0) {
+        options_free(backend, taken);
+        return rc;
     }
-    return options_override(backend, options, innermost, false, values);
+    *values = taken;
+    return 0;
+}
+
+/* A bare key is the handle's where that has such an option, else the innermost layer's. */
+static bool is_for(const struct parsed *parsed, const struct backend *backend, bool innermost)
+{
+    if (parsed->layer)
+        return strlen(backend->name) == parsed->layer_size &&
+               memcmp(backend->name, parsed->layer, parsed->layer_size) == 0;
+    bool is_fs = option_index(&fs_layer, parsed->key, parsed->key_size) < option_count(&fs_layer);
+    return is_fs ? backend == &fs_layer : innermost;
 }
 
 int options_override(const struct backend *backend, const char *const options[], bool innermost,
@@ -153,12 +168,7 @@ int options_override(const struct backend *backend, const char *const options[],
     for (size_t i = 0; options && options[i]; i++) {
         struct parsed parsed;
         int rc = parse(options[i], &parsed);
-        if (rc < 0)
-            return rc;
-        bool ours = parsed.layer ? strlen(backend->name) == parsed.layer_size &&
-                                       memcmp(backend->name, parsed.layer, parsed.layer_size) == 0
-                                 : innermost;
-        if (ours)
+        if (rc == 0 && is_for(&parsed, backend, innermost))
             rc = take_option(backend, &parsed, per_handle, values);
         if (rc < 0)
             return rc;
@@ -194,6 +204,13 @@ void options_free(const struct backend *backend, char **values)
     mem_free(values);
 }
 
+char **option_slot(const struct backend *backend, char **values, const char *name)
+{
+    size_t index = option_index(backend, name, strlen(name));
+    assert(index < option_count(backend));
+    return &values[index];
+}
+
 /* ---- reading them ---- */
 
 static const struct option *find_option(const struct instance *instance, const char *name, const char **value)
@@ -212,14 +229,19 @@ const char *option_text(const struct instance *instance, const char *name)
     return value;
 }
 
-bool option_bool(const struct instance *instance, const char *name)
+bool option_value_bool(const char *value)
 {
-    const char *value;
     bool truth = false;
-    find_option(instance, name, &value);
     if (value)
         parse_bool(value, &truth);
     return truth;
+}
+
+bool option_bool(const struct instance *instance, const char *name)
+{
+    const char *value;
+    find_option(instance, name, &value);
+    return option_value_bool(value);
 }
 
 int64_t option_value_number(const struct option *option, const char *value)

@@ -450,7 +450,12 @@ static int fake_remove_files(struct instance *instance, const char *const paths[
     return 0;
 }
 
-static int fake_open(struct instance *instance, const char *url, char **path)
+static int fake_locate(const char *url, char **values, char **place, char **path)
+{
+    return place_is_all(url + strlen("fake://"), place, path);
+}
+
+static int fake_open(struct instance *instance)
 {
     instance->can = (struct larder_capabilities){.list = true,
                                                  .write = true,
@@ -462,8 +467,7 @@ static int fake_open(struct instance *instance, const char *url, char **path)
                                                  .part_size_max = INT64_MAX,
                                                  .part_count_max = 50};
     instance->identity = mem_dup("fake://");
-    *path = mem_dup(url + strlen("fake://"));
-    return instance->identity && *path ? 0 : fail_memory();
+    return instance->identity ? 0 : fail_memory();
 }
 
 static void fake_close(struct instance *instance)
@@ -483,6 +487,7 @@ const struct backend fake_backend = {
     .kind = ASYNC,
     .size = sizeof(struct instance),
     .options = options,
+    .locate = fake_locate,
     .open = fake_open,
     .close = fake_close,
     .url = fake_url,

@@ -201,10 +201,14 @@ static int CO_EDGE slow_read(struct instance *instance, const char *path, const 
     return slow_bytes(path, sink);
 }
 
-static int slow_open(struct instance *instance, const char *url, char **path)
+static int slow_locate(const char *url, char **values, char **place, char **path)
+{
+    return place_is_all("", place, path);
+}
+
+static int slow_open(struct instance *instance)
 {
     instance->identity = mem_dup("slow:");
-    *path = mem_dup("");
     return 0;
 }
 
@@ -213,6 +217,7 @@ static const struct backend slow_backend = {.name = "slow",
                                             .protocols = slow_protocols,
                                             .kind = ASYNC,
                                             .size = sizeof(struct instance),
+                                            .locate = slow_locate,
                                             .open = slow_open,
                                             .read = slow_read};
 

@@ -143,7 +143,7 @@ static void closing_ends_the_calls_of_other_threads(void **state)
 
 static int which(void *arg)
 {
-    *(struct larder_loop **)arg = task_loop(task_current());
+    __atomic_store_n((struct larder_loop **)arg, task_loop(task_current()), __ATOMIC_RELEASE);
     return 0;
 }
 

@@ -301,9 +301,10 @@ static void nothing_is_left_of_a_local_file_that_is_not_published(void **state)
 
 static struct larder_fs *open_without_parts(void)
 {
+    static const char *const options[] = {"skip_instance_cache=true", NULL};
     struct larder_fs *fs;
     fake.stages = false;
-    assert_ok(fs_open(NULL, "fake://", NULL, &fs, NULL));
+    assert_ok(fs_open(NULL, "fake://", options, &fs, NULL));
     fake.stages = true;
     return fs;
 }
