@@ -53,6 +53,7 @@ enum http_method {
     HTTP_PROPFIND,
     HTTP_OPTIONS,
     HTTP_PUT,
+    HTTP_POST,
     HTTP_DELETE,
     HTTP_MKCOL,
     HTTP_COPY,

@@ -16,9 +16,10 @@ static const struct {
     const char *name;
     bool only_asks; /* RFC 9110 §9.2.1: safe */
 } methods[HTTP_METHODS] = {
-    [HTTP_GET] = {"GET", true},         [HTTP_HEAD] = {"HEAD", true},  [HTTP_PROPFIND] = {"PROPFIND", true},
-    [HTTP_OPTIONS] = {"OPTIONS", true}, [HTTP_PUT] = {"PUT", false},   [HTTP_DELETE] = {"DELETE", false},
-    [HTTP_MKCOL] = {"MKCOL", false},    [HTTP_COPY] = {"COPY", false}, [HTTP_MOVE] = {"MOVE", false},
+    [HTTP_GET] = {"GET", true},         [HTTP_HEAD] = {"HEAD", true},    [HTTP_PROPFIND] = {"PROPFIND", true},
+    [HTTP_OPTIONS] = {"OPTIONS", true}, [HTTP_PUT] = {"PUT", false},     [HTTP_POST] = {"POST", false},
+    [HTTP_DELETE] = {"DELETE", false},  [HTTP_MKCOL] = {"MKCOL", false}, [HTTP_COPY] = {"COPY", false},
+    [HTTP_MOVE] = {"MOVE", false},
 };
 
 const char *send_method_name(enum http_method method)
