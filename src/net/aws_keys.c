@@ -54,10 +54,10 @@ int aws_provider_new(const struct aws_config *config, struct aws_provider **out)
         return fail_memory();
     waiters_init(&provider->waiters);
     provider->anonymous = config->anonymous;
-    bool copied = copy_text(&provider->access_key, config->access_key) &
-                  copy_text(&provider->secret_key, config->secret_key) &
-                  copy_text(&provider->session_token, config->session_token) &
-                  copy_text(&provider->profile, config->profile) &
+    bool copied = copy_text(&provider->access_key, config->access_key) &&
+                  copy_text(&provider->secret_key, config->secret_key) &&
+                  copy_text(&provider->session_token, config->session_token) &&
+                  copy_text(&provider->profile, config->profile) &&
                   copy_text(&provider->region, config->region);
     if (!copied) {
         aws_provider_free(provider);

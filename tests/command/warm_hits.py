@@ -9,6 +9,8 @@ import tempfile
 
 # What malloc does when it asks the kernel for memory or gives it back.
 ALLOWED = {"brk", "mmap", "munmap", "mprotect", "madvise", "mremap"}
+# What another thread may still do: lie down after the reads before. The loop, if it were woken, would do more.
+ALLOWED_ELSEWHERE = {"futex"}
 
 
 def main():
@@ -26,8 +28,10 @@ def main():
         lines = f.read().splitlines()
     begin = next(i for i, line in enumerate(lines) if '"BEGIN"' in line)
     end = next(i for i, line in enumerate(lines) if '"END"' in line)
-    calls = [re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line) for line in lines[begin + 1 : end]]
-    seen = {call.group(1) for call in calls if call} - ALLOWED
+    reader = lines[begin].split()[0]
+    calls = [re.match(r"(\d+) +(?:<\.\.\. )?(\w+)", line) for line in lines[begin + 1 : end]]
+    seen = {call[2] for call in calls if call and call[1] == reader} - ALLOWED
+    seen |= {call[2] for call in calls if call and call[1] != reader} - ALLOWED - ALLOWED_ELSEWHERE
     shutil.rmtree(state)
     assert not seen, f"400 warm reads made the system calls {sorted(seen)}"
     print(f"400 warm reads: {end - begin - 1} system calls, none that waits")

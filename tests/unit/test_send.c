@@ -223,7 +223,7 @@ static void what_may_be_sent_twice(void **state)
     request = (struct http_request){.method = HTTP_PUT, .body = &memory, .if_match = "\"1\""};
     assert_false(http_is_repeatable(&request));
     for (enum http_method method = HTTP_GET; method < HTTP_METHODS; method++) {
-        bool expected = method <= HTTP_DELETE;
+        bool expected = method <= HTTP_DELETE && method != HTTP_POST;
         request = (struct http_request){.method = method};
         assert_int_equal(http_is_repeatable(&request), expected);
     }
