@@ -35,21 +35,26 @@ static int CO_FN fetch_files(struct mirror *mirror)
     return group_each(count_files(mirror), mirror->options.jobs_max, GROUP_FIRST, mirror_file_job, mirror);
 }
 
+static int CO_FN add_name(struct mirror *mirror, const char *name)
+{
+    struct larder_info info = {.name = name, .size = LARDER_SIZE_UNKNOWN};
+    if (path_is_key(name))
+        return filter_wants(&mirror->filter, name, false)
+                   ? mirror_add_file(mirror, mirror->root, &info, mirror->planning ? &mirror->plan : NULL)
+                   : 0;
+    if (mirror->planning)
+        return 0;
+    return mirror_settle_path(mirror, mirror->root, name, fail(-EINVAL, "\"%s\" is no path", name));
+}
+
 /* Names that are given: nothing is known of them. */
 static int CO_FN pass_names(struct mirror *mirror)
 {
+    const struct larder_mirror_options *options = &mirror->options;
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < mirror->options.name_count && !mirror_must_stop(mirror);) {
-        size_t end = i + NAMES_ROUND;
-        for (; rc == 0 && i < mirror->options.name_count && i < end; i++) {
-            struct larder_info info = {.name = mirror->options.names[i], .size = LARDER_SIZE_UNKNOWN};
-            if (!path_is_key(info.name))
-                rc = mirror->planning ? 0
-                                      : mirror_settle_path(mirror, info.name,
-                                                           fail(-EINVAL, "\"%s\" is no path", info.name));
-            else if (filter_wants(&mirror->filter, info.name, false))
-                rc = mirror_add_file(mirror, mirror->root, &info, mirror->planning ? &mirror->plan : NULL);
-        }
+    for (size_t i = 0; rc == 0 && i < options->name_count && !mirror_must_stop(mirror);) {
+        for (size_t end = i + NAMES_ROUND; rc == 0 && i < options->name_count && i < end; i++)
+            rc = add_name(mirror, options->names[i]);
         if (rc == 0)
             rc = fetch_files(mirror);
     }

@@ -102,7 +102,7 @@ int mirror_add_file(struct mirror *mirror, const char *dir, const struct larder_
 /* One of the files; for group_each. */
 int CO_EDGE mirror_file_job(void *arg, size_t index);
 /* Something else that failed is told of like a file. The current error text is its. */
-int CO_FN mirror_settle_path(struct mirror *mirror, const char *path, int status);
+int CO_FN mirror_settle_path(struct mirror *mirror, const char *dir, const char *name, int status);
 void mirror_wake(struct post *post);
 void mirror_free_files(struct mirror *mirror);
 

@@ -105,9 +105,9 @@ static int CO_FN settle(struct mirror *mirror, struct file *file, int status)
     return rc;
 }
 
-int CO_FN mirror_settle_path(struct mirror *mirror, const char *path, int status)
+int CO_FN mirror_settle_path(struct mirror *mirror, const char *dir, const char *name, int status)
 {
-    struct file *file = file_new(mirror, path, "");
+    struct file *file = file_new(mirror, dir, name);
     if (file)
         return settle(mirror, file, status);
     note(mirror, status);

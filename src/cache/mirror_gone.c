@@ -214,7 +214,8 @@ static int CO_FN ask_for(struct mirror *mirror, struct gone *gone)
     if (rc == 0)
         return 0; /* the index does not tell of everything */
     if (rc != -ENOENT)
-        return rc == -ECANCELED ? rc : mirror_settle_path(mirror, gone->path, error_finish(rc, gone->path));
+        return rc == -ECANCELED ? rc
+                                : mirror_settle_path(mirror, gone->path, "", error_finish(rc, gone->path));
     mirror->stats.vanished += gone->files;
     log_at(LARDER_LOG_INFO, "%s%s: gone from the place, and from the cache", gone->path,
            gone->below ? "/" : "");

@@ -307,7 +307,7 @@ static int CO_FN next_dir(struct mirror *mirror)
     }
     if (rc < 0 && rc != -ECANCELED) {
         skip(mirror, dir->path);
-        rc = mirror_settle_path(mirror, dir->path, error_finish(rc, *dir->path ? dir->path : "the root"));
+        rc = mirror_settle_path(mirror, dir->path, "", error_finish(rc, *dir->path ? dir->path : "the root"));
     }
     dir_free(dir);
     return rc;

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The larder command from outside: what scripts depend on. $LARDER_COMMAND is the binary; nginx is the server."""
-import json
 import os
 import pathlib
 import pty
@@ -11,54 +10,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
 import unittest
 
-from server import Server, free_ports
+from case import COMMAND, ROOT, Case, Served
+from server import free_ports
 
-COMMAND = os.environ.get('LARDER_COMMAND', 'larder')
-ROOT = pathlib.Path(os.environ.get('LARDER_SOURCE_ROOT', pathlib.Path(__file__).parents[2]))
 ODD_NAMES = ['a b', '%41', 'hash#tag', 'what?', '[1]', '*', 'é', '-dash', '..dots', "quote'\"", 'semi;&=+,:@$']
 RFC3339 = re.compile(r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$')
 BIG = 300 << 20
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='larder-command-'))
-        self.addCleanup(shutil.rmtree, self.dir, True)
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(('LARDER_', 'XDG_', 'http', 'HTTP'))}
-        self.environment['LARDER_CACHE_DIR'] = str(self.dir / 'cache')
-        self.environment['LC_ALL'] = 'C.UTF-8'
-
-    def run_(self, *args, stdin=b'', **more):
-        return subprocess.run([COMMAND, *map(str, args)], input=stdin, stdout=more.pop('stdout', subprocess.PIPE),
-                              stderr=subprocess.PIPE, env=self.environment, timeout=100, **more)
-
-    def larder(self, *args, code=0, stdin=b'', **more):
-        """stdout of a run that must exit with `code`; what went wrong is said, and in the agreed form."""
-        done = self.run_(*args, stdin=stdin, **more)
-        self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
-        for line in done.stderr.splitlines():
-            self.assertTrue(line.startswith(b'larder: '), done.stderr)
-        self.stderr = done.stderr.decode()
-        if code not in (0, 3):
-            self.assertTrue(self.stderr)
-        return done.stdout
-
-    def lines(self, *args, **more):
-        return self.larder(*args, **more).decode().splitlines()
-
-    def objects(self, *args, **more):
-        return [json.loads(line) for line in self.larder('--json', *args, **more).splitlines()]
-
-    def tree(self, files, where='tree'):
-        for name, data in files.items():
-            path = self.dir / where / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        return self.dir / where
 
 
 class Usage(Case):
@@ -398,25 +357,7 @@ class Local(Case):
 
 
 @unittest.skipUnless(shutil.which('nginx') or os.path.exists('/usr/sbin/nginx') or os.environ.get('CI'), 'NGINX IS MISSING: nothing of HTTP was tested')
-class Http(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server('nginx')
-        cls.addClassCleanup(cls.server.remove)
-        cls.server.start()
-
-    def setUp(self):
-        super().setUp()
-        self.www = self.server.www / self._testMethodName
-        self.url = f'{self.server.url}/{self._testMethodName}'
-        self.www.mkdir(parents=True)
-
-    def serve(self, files):
-        for name, data in files.items():
-            path = self.www / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-
+class Http(Served):
     def test_reading_works_as_from_a_disk(self):
         self.serve({'a': b'AAA', 'sub/b': b'B', 'empty': b'', 'large': b'L' * (2 << 20)})
         self.assertEqual(self.lines('ls', self.url), ['a', 'empty', 'large', 'sub/'])
@@ -518,7 +459,7 @@ class Http(Case):
         files = {'a': b'A', 'b c': b'BC', 'sub/deep/d': b'D' * 100000, 'sub/e': b''}
         self.serve(files)
         mirrored, = self.objects('mirror', self.url)
-        self.assertEqual(mirrored, {'files': 4, 'bytes_fetched': 100003, 'bytes_present': 0, 'failed': 0})
+        self.assertEqual(mirrored, {'files': 4, 'bytes_fetched': 100003, 'bytes_present': 0, 'failed': 0, 'vanished': 0})
         again = self.larder('mirror', f'cache::{self.url}/').decode()
         self.assertEqual(again, '4 files, 0 bytes fetched, 100003 bytes already there\n')
         self.server.stop()
@@ -599,16 +540,6 @@ class Http(Case):
             with self.subTest(args[0]):
                 self.assertLess(self.limited(*args), limit)
         self.assertEqual((self.dir / 'big').stat().st_size, BIG)
-
-    def interrupt(self, number, *args, **more):
-        child = subprocess.Popen([COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE,
-                                 env=self.environment, **more)
-        self.addCleanup(child.kill)
-        time.sleep(0.5)
-        child.send_signal(number)
-        stdout, stderr = child.communicate(timeout=30)
-        self.assertEqual(stderr, b'')
-        return child.returncode
 
     def test_a_signal_cancels_and_cleans_up(self):
         silent = socket.socket()

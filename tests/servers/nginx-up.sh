@@ -9,6 +9,7 @@
 #   /slow/          100 kB/s after 64 kB       /status/NNN   answers NNN
 #   /drop/          closes without an answer   /redirect/X   302 to /X
 #   /cached/        Cache-Control: max-age=60  /nohead/      405 to HEAD
+#   /noindex/       lists nothing: 403
 #   /hop/X          302 to the TLS port's /X   /loop/        302 to itself
 #   /echo           what credentials came, as text
 #   /dav/           WebDAV, PROPFIND and locks by dav-ext; no If-Match, no Depth: infinity
@@ -64,6 +65,7 @@ http {
 		location /weak/ { alias $dir/www/; etag off; add_header ETag 'W/"weak"'; }
 		location /cached/ { alias $dir/www/; add_header Cache-Control max-age=60; }
 		location /norange/ { alias $dir/www/; max_ranges 0; }
+		location /noindex/ { alias $dir/www/; autoindex off; }
 		location /nohead/ { alias $dir/www/; if (\$request_method = HEAD) { return 405; } }
 		location /basic/ { alias $dir/www/; auth_basic test; auth_basic_user_file $dir/htpasswd; }
 		location /slow/ { alias $dir/www/; limit_rate 100k; limit_rate_after 64k; }

@@ -1,70 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mirror, cache stat, cache clear. */
+/* cache stat, cache clear. */
 #include "cli.h"
 
 #include <errno.h>
-
-/* ---- mirror ---- */
-
-struct mirror {
-    const char *url;
-    struct outcome outcome;
-};
-
-static int mirrored(void *arg, struct larder_item *item)
-{
-    struct mirror *mirror = arg;
-    const char *what = *item->path ? item->path : mirror->url;
-    outcome_add(&mirror->outcome, item->status < 0 ? complain(what, item->status) : DONE);
-    progress_files(mirror->outcome.done);
-    return interrupted() ? -ECANCELED : 0;
-}
-
-static void out_mirror(const struct cli *cli, const struct larder_mirror_stats *stats)
-{
-    if (cli->json) {
-        json_t *object = json_object();
-        json_object_set_new(object, "files", json_integer((json_int_t)stats->files));
-        json_object_set_new(object, "bytes_fetched", json_integer((json_int_t)stats->bytes_fetched));
-        json_object_set_new(object, "bytes_present", json_integer((json_int_t)stats->bytes_present));
-        json_object_set_new(object, "failed", json_integer((json_int_t)stats->failed));
-        out_json(object);
-        return;
-    }
-    out_format("%llu files, %llu bytes fetched, %llu bytes already there\n", (unsigned long long)stats->files,
-               (unsigned long long)stats->bytes_fetched, (unsigned long long)stats->bytes_present);
-}
-
-int command_mirror(struct cli *cli)
-{
-    const char *url = cli->args[0];
-    struct mirror mirror = {.url = url};
-    struct larder_mirror_stats stats = {.size = sizeof stats};
-    struct larder_mirror_options options = {.size = sizeof options,
-                                            .on_error = LARDER_RETURN,
-                                            .jobs_max = cli->jobs,
-                                            .completed = mirrored,
-                                            .arg = &mirror};
-    struct larder_fs *fs;
-    char *path;
-    int code = cli_open(cli, url, true, &fs, &path);
-    if (code != DONE)
-        return code;
-    progress_begin(cli, url);
-    int rc = larder_mirror(fs, path, &options, &stats);
-    progress_end();
-    if (rc < 0)
-        code = complain(url, rc);
-    else
-        code = outcome_code(&mirror.outcome);
-    if (rc >= 0)
-        out_mirror(cli, &stats);
-    larder_free(path);
-    larder_fs_free(fs);
-    return code;
-}
-
-/* ---- the cache ---- */
 
 static void out_count(const struct cli *cli, json_t *object, const char *name, uint64_t count)
 {

@@ -20,11 +20,13 @@ struct cli {              /* const once the command runs, but for `cached` */
     size_t option_count;
     char **args; /* behind the command's name */
     int arg_count;
-    const char *range;
-    int64_t bytes;           /* of head and tail */
-    unsigned jobs, maxdepth; /* 0: the default */
+    const char *range, *from;
+    const char **include, **exclude; /* NULL-ended; NULL: none */
+    int64_t bytes;                   /* of head and tail */
+    int64_t rate;                    /* bytes a second; 0: no limit */
+    unsigned jobs, maxdepth;         /* 0: the default */
     int verbosity;
-    bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents;
+    bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents, dry_run;
     bool cached; /* something was opened through the cache, so that it has to be flushed */
 };
 
@@ -112,8 +114,18 @@ struct values {
 /* Fetch them concurrently and write them in order, in bounded memory. A status stops it: of the output, or
  * -ECANCELED; what the files met is in `outcome`. */
 int values_write(const struct values *values, struct outcome *outcome);
-/* All of stdin, NUL behind it; malloc. */
-int read_stdin(char **data, size_t *size);
+
+/* ---- names.c ---- */
+/* All that `fd` has, NUL behind it; malloc. `name` is what messages call it. */
+int read_input(int fd, const char *name, char **data, size_t *size);
+struct names {
+    char **names; /* malloc, each of them */
+    size_t count, capacity;
+};
+int names_add(struct names *names, const char *name, size_t size); /* a status */
+/* Those in a file ("-": stdin), one a line, or with -0 up to a NUL each. An exit code. */
+int names_read(const struct cli *cli, const char *file, struct names *names);
+void names_free(struct names *names);
 
 /* ---- glob.c ---- */
 struct url_list { /* all malloc */

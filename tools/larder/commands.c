@@ -33,7 +33,11 @@ static const struct command commands[] = {
      command_map_get, 2, INT_MAX, WITH(ZERO)},
     {"map set", "[--create] URL KEY", "stdin becomes the value", command_map_set, 2, 2, WITH(CREATE)},
     {"map del", "URL KEY...", "delete keys", command_map_del, 2, INT_MAX, 0},
-    {"mirror", "URL", "a whole tree into the cache, for --offline", command_mirror, 1, 1, 0},
+    {"mirror",
+     "[--include P] [--exclude P] [--max-depth N] [--from FILE] [-0] [--limit-rate N] [--dry-run] URL",
+     "a whole tree into the cache, for --offline", command_mirror, 1, 1,
+     WITH(INCLUDE) | WITH(EXCLUDE) | WITH(MAX_DEPTH) | WITH(FROM) | WITH(ZERO) | WITH(LIMIT_RATE) |
+         WITH(DRY_RUN)},
     {"cache stat", "", "what the cache holds", command_cache_stat, 0, 0, 0},
     {"cache clear", "[URL]", "forget what is cached, of URL or all", command_cache_clear, 0, 1, 0},
     {"help", "[COMMAND|options]", "this text, a command's, or the options for -o", command_help, 0, 2, 0},

@@ -135,7 +135,7 @@ int command_pipe(struct cli *cli)
     int code = cli_open(cli, url, false, &fs, &path);
     if (code != DONE)
         return code;
-    code = read_stdin(&data, &size);
+    code = read_input(STDIN_FILENO, "stdin", &data, &size);
     if (code == DONE) {
         int rc = larder_pipe_file(fs, path, data, size, cli->create ? LARDER_CREATE : 0);
         if (rc < 0)

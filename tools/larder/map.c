@@ -5,63 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* ---- lists of names ---- */
-
-struct names {
-    char **names; /* malloc, each of them */
-    size_t count, capacity;
-};
-
-static int names_add(struct names *names, const char *name, size_t size)
-{
-    if (names->count == names->capacity) {
-        size_t capacity = names->capacity ? 2 * names->capacity : 256;
-        char **larger = reallocarray(names->names, capacity, sizeof *larger);
-        if (!larger)
-            return -ENOMEM;
-        names->names = larger;
-        names->capacity = capacity;
-    }
-    char *copy = strndup(name, size);
-    if (!copy)
-        return -ENOMEM;
-    names->names[names->count++] = copy;
-    return 0;
-}
-
-static void names_free(struct names *names)
-{
-    for (size_t i = 0; i < names->count; i++)
-        free(names->names[i]);
-    free(names->names);
-}
+/* ---- keys ---- */
 
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
-
-/* Names from stdin, one a line, or with -0 up to a NUL each. */
-static int read_names(const struct cli *cli, struct names *names)
-{
-    char *data, end = cli->zero ? 0 : '\n';
-    size_t size;
-    int code = read_stdin(&data, &size);
-    if (code != DONE)
-        return code;
-    int rc = 0;
-    for (const char *at = data; rc == 0 && at < data + size;) {
-        const char *stop = memchr(at, end, (size_t)(data + size - at));
-        size_t name_size = (size_t)((stop ? stop : data + size) - at);
-        rc = names_add(names, at, name_size);
-        at += name_size + 1;
-    }
-    free(data);
-    return rc < 0 ? complain_of("stdin", rc, NULL) : DONE;
-}
-
-/* ---- keys ---- */
 
 /* Streamed by the map in no order, and sorted here: scripts compare them. */
 static int collect_keys(struct larder_map *map, const char *prefix, struct names *names)
@@ -133,7 +84,7 @@ int command_map_get(struct cli *cli)
         return code;
     bool listed = cli->arg_count == 2 && strcmp(cli->args[1], "-") == 0;
     if (listed)
-        code = read_names(cli, &names);
+        code = names_read(cli, "-", &names);
     if (code == DONE)
         code = listed ? get_keys(cli, map, names.names, names.count)
                       : get_keys(cli, map, cli->args + 1, (size_t)cli->arg_count - 1);
@@ -153,7 +104,7 @@ int command_map_set(struct cli *cli)
     int code = cli_open_map(cli, cli->args[0], &map);
     if (code != DONE)
         return code;
-    code = read_stdin(&data, &size);
+    code = read_input(STDIN_FILENO, "stdin", &data, &size);
     if (code == DONE) {
         int rc = cli->create ? larder_map_set_if_absent(map, key, data, size)
                              : larder_map_set(map, key, data, size);

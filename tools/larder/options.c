@@ -2,12 +2,14 @@
 /* What was given on the command line. */
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define FLAG(field) offsetof(struct cli, field)
 const struct option_spec option_specs[OPTION_COUNT] = {
@@ -33,6 +35,13 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [ALL] = {'a', "all", NULL, "each file by itself", FLAG(all)},
     [RECURSIVE] = {'r', "recursive", NULL, "directories, with all below them", FLAG(recursive)},
     [PARENTS] = {'p', "parents", NULL, "with its parents; it may be there already", FLAG(parents)},
+    [INCLUDE] = {0, "include", "PATTERN", "only what matches, or lies in a directory that does; repeatable"},
+    [EXCLUDE] = {0, "exclude", "PATTERN",
+                 "nothing that matches, or lies in a directory that does; repeatable"},
+    [MAX_DEPTH] = {0, "max-depth", "N", "not deeper than N levels"},
+    [FROM] = {0, "from", "FILE", "the names in FILE (-: stdin), without looking at listings"},
+    [LIMIT_RATE] = {0, "limit-rate", "N", "at most N bytes a second: 500K, 20M"},
+    [DRY_RUN] = {0, "dry-run", NULL, "only say what would be done", FLAG(dry_run)},
 };
 
 /* ---- parsing ---- */
@@ -48,15 +57,32 @@ static bool parse_count(const char *text, unsigned *out)
     return true;
 }
 
+/* K, M, G and T are powers of 1024. */
 static bool parse_bytes(const char *text, int64_t *out)
 {
+    static const char units[] = "KMGT";
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno != 0)
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    bool whole = !*end || (unit && (!end[1] || strcasecmp(end + 1, "iB") == 0));
+    if (*text < '0' || *text > '9' || !whole || errno != 0)
         return false;
-    *out = value;
-    return true;
+    return !__builtin_mul_overflow(value, unit ? 1LL << (10 * (unit - units + 1)) : 1, out);
+}
+
+static int add_word(const char ***words, const char *word)
+{
+    size_t count = 0;
+    while (*words && (*words)[count])
+        count++;
+    const char **larger = reallocarray(*words, count + 2, sizeof *larger);
+    if (!larger)
+        return complain_of("options", -ENOMEM, NULL);
+    larger[count] = word;
+    larger[count + 1] = NULL;
+    *words = larger;
+    return DONE;
 }
 
 int add_option(struct cli *cli, const char *text)
@@ -80,6 +106,8 @@ void parsed_free(struct parsed *parsed)
     for (size_t i = 0; i < cli->option_count; i++)
         free((char *)cli->options[i]);
     free(cli->options);
+    free(cli->include);
+    free(cli->exclude);
     free(parsed->words);
 }
 
@@ -108,8 +136,10 @@ static int apply_option(struct parsed *parsed, int id, const char *value)
     case JOBS:
         return parse_count(value, &cli->jobs) ? DONE : wrong_usage("-j %s: not a number above 0", value);
     case MAXDEPTH:
-        return parse_count(value, &cli->maxdepth) ? DONE
-                                                  : wrong_usage("--maxdepth %s: not a number above 0", value);
+    case MAX_DEPTH:
+        return parse_count(value, &cli->maxdepth)
+                   ? DONE
+                   : wrong_usage("--%s %s: not a number above 0", option_specs[id].name, value);
     case QUIET:
         cli->verbosity = -1;
         return DONE;
@@ -122,6 +152,17 @@ static int apply_option(struct parsed *parsed, int id, const char *value)
     case RANGE:
         cli->range = value;
         return DONE;
+    case INCLUDE:
+        return add_word(&cli->include, value);
+    case EXCLUDE:
+        return add_word(&cli->exclude, value);
+    case FROM:
+        cli->from = value;
+        return DONE;
+    case LIMIT_RATE:
+        return parse_bytes(value, &cli->rate) && cli->rate > 0
+                   ? DONE
+                   : wrong_usage("--limit-rate %s: not a number of bytes above 0", value);
     case BYTES:
         return parse_bytes(value, &cli->bytes) ? DONE : wrong_usage("-c %s: not a count of bytes", value);
     }

@@ -28,6 +28,12 @@ enum option_id {
     ALL,
     RECURSIVE,
     PARENTS,
+    INCLUDE,
+    EXCLUDE,
+    MAX_DEPTH,
+    FROM,
+    LIMIT_RATE,
+    DRY_RUN,
     OPTION_COUNT
 };
 #define WITH(id) (1ULL << (id))

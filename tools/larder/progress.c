@@ -66,7 +66,10 @@ static void draw(int64_t now)
     format_size((uint64_t)((double)line.bytes / seconds), rate);
     if (line.total >= 0)
         draw_bar(bar, sizeof bar);
-    if (line.files > 0)
+    if (line.files > 0 && line.bytes > 0)
+        snprintf(text, sizeof text, "%.200s%s  %llu files, %s, %s/s", line.what, bar,
+                 (unsigned long long)line.files, bytes, rate);
+    else if (line.files > 0)
         snprintf(text, sizeof text, "%.200s  %llu files, %.0f/s", line.what, (unsigned long long)line.files,
                  (double)line.files / seconds);
     else

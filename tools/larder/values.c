@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PROBE_SIZE    ((int64_t)512 << 10)
 #define HELD_SIZE_MAX ((size_t)32 << 20)
@@ -187,44 +185,4 @@ int values_write(const struct values *values, struct outcome *outcome)
     if (!values->map && (unknown || values->count == 1))
         return stream_each(values, outcome);
     return values->count > 0 ? fetch_all(values, outcome) : 0;
-}
-
-/* ---- stdin ---- */
-
-/* With overcommit an allocation that cannot be filled succeeds: what the machine has is the limit. */
-static size_t memory_size(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page_size > 0 ? (size_t)pages * (size_t)page_size : SIZE_MAX / 2;
-}
-
-int read_stdin(char **data, size_t *size)
-{
-    struct stat st;
-    bool known = fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
-    size_t capacity = known ? (size_t)st.st_size + 1 : 65536, count = 0, limit = memory_size();
-    char *buffer = capacity <= limit ? malloc(capacity + 1) : NULL;
-    for (ssize_t got = 1; buffer && got != 0;) { /* stopped, it is not all, whatever its end looks like */
-        if (count == capacity) {
-            char *larger = capacity <= limit / 2 ? realloc(buffer, 2 * capacity + 1) : NULL;
-            if (!larger)
-                free(buffer);
-            buffer = larger;
-            capacity *= 2;
-            continue;
-        }
-        got = read(STDIN_FILENO, buffer + count, capacity - count);
-        if (interrupted() || (got < 0 && errno != EINTR)) {
-            int error = interrupted() ? ECANCELED : errno;
-            free(buffer);
-            return complain_of("stdin", -error, strerror(error));
-        }
-        count += got > 0 ? (size_t)got : 0;
-    }
-    if (!buffer)
-        return complain_of("stdin", -ENOMEM, "more than fits into memory, where all of it has to be at once");
-    buffer[count] = 0;
-    *data = buffer;
-    *size = count;
-    return DONE;
 }
