@@ -33,7 +33,15 @@
  *                                     even if nobody can: -ENONET, or why the place could not be asked
  *     mode                            online; stale-if-error: a stale answer when the place cannot be asked;
  *                                     offline: nothing is ever asked, what is not there is -ENONET
+ *     max_size                        how much the cache may hold, "10G" at first. Kept in the cache, so that all that
+ *                                     use it agree: who gives the option sets it. At least "1M"
+ *     min_free                        how much of the disk the cache leaves free: kept likewise; at first a twentieth
+ *                                     of the disk, but no more than 1G
  *     compress                        the zstd level for blocks that shrink; 0: none
+ *     compress_gain                   of a hundred bytes, how many a block must shrink by to be kept so
+ *
+ * When the cache is full, what was used last the longest ago makes room: small files whole, larger ones in pieces of some
+ * 4 MiB. What is pinned stays, and counts; what does not fit beside it is not kept.
  */
 #include "larder/fs.h"
 
@@ -67,6 +75,11 @@ struct larder_cache_stats {
     uint64_t listings;
     uint64_t hits, misses; /* reads and infos, by every process, since the store was made */
     uint64_t hit_bytes, miss_bytes;
+    uint64_t size_max, pinned_bytes; /* the cap; what of it is never evicted */
+    uint64_t evictions, evicted_bytes;
+    uint64_t refused; /* files or parts that were not kept, for want of room beside what is pinned */
+    uint64_t stale;   /* answers that were given although stale, since the place could not be asked */
+    uint64_t damaged; /* blocks and records that were found damaged, and removed */
 };
 /* -EROFS: the directory cannot be used (the log says why). */
 LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out);

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "base/seams.h"
+#include "cache/shared.h"
+#include "cache/unit.h"
 
 #define READERS_CHECK_NS (60 * 1000000000ULL)
 #define STAGED_TIME_NS \
@@ -46,13 +49,45 @@ int batch_put_number(struct batch *batch, const struct key *key, uint64_t number
     return batch_put(batch, key, &number, sizeof number);
 }
 
+uint64_t value_number(const MDB_val *value)
+{
+    uint64_t number = 0;
+    if (value->mv_size == sizeof number)
+        memcpy(&number, value->mv_data, sizeof number);
+    return number;
+}
+
 uint64_t batch_get_number(struct batch *batch, const struct key *key)
 {
     MDB_val value;
-    uint64_t number = 0;
-    if (batch_get(batch, key, &value) == 0 && value.mv_size == sizeof number)
-        memcpy(&number, value.mv_data, sizeof number);
-    return number;
+    return batch_get(batch, key, &value) == 0 ? value_number(&value) : 0;
+}
+
+void batch_get_struct(struct batch *batch, const char *name, void *out, size_t size)
+{
+    struct key key;
+    MDB_val value;
+    key_meta(&key, name);
+    if (batch_get(batch, &key, &value) == 0 && value.mv_size == size)
+        memcpy(out, value.mv_data, size);
+}
+
+int batch_next(struct batch *batch, struct key *from, const struct key *prefix, MDB_val *value)
+{
+    MDB_cursor *cursor;
+    MDB_val name = {from->size, from->data};
+    int rc = mdb_cursor_open(batch->txn, batch->store->dbi, &cursor);
+    if (rc != 0)
+        return store_status(rc);
+    rc = store_status(mdb_cursor_get(cursor, &name, value, MDB_SET_RANGE));
+    if (rc == 0 && !key_begins(name.mv_data, name.mv_size, prefix))
+        rc = -ENOENT;
+    if (rc == 0) {
+        from->size = name.mv_size;
+        memcpy(from->data, name.mv_data, name.mv_size);
+    }
+    mdb_cursor_close(cursor);
+    return rc;
 }
 
 uint64_t store_number(void)
@@ -69,28 +104,25 @@ uint64_t store_number(void)
 /* Up to the transaction's bound. 0: all are gone; EDIT_AGAIN: not yet. */
 static int remove_blocks(struct batch *batch, uint64_t version)
 {
-    struct key from;
-    MDB_cursor *cursor;
-    MDB_val name, value;
-    key_block(&from, version, 0);
-    int rc = mdb_cursor_open(batch->txn, batch->store->dbi, &cursor);
-    if (rc != 0)
-        return store_status(rc);
-    name = (MDB_val){from.size, from.data};
-    rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
-    while (rc == 0 && name.mv_size == from.size && memcmp(name.mv_data, from.data, 9) == 0) {
-        if (batch->removed >= REMOVE_COUNT_MAX) {
-            mdb_cursor_close(cursor);
+    struct key prefix, at;
+    MDB_val value;
+    int rc;
+    key_version(&prefix, version);
+    at = prefix;
+    while ((rc = batch_next(batch, &at, &prefix, &value)) == 0) {
+        uint64_t unit = 0;
+        if (batch->removed >= REMOVE_COUNT_MAX)
             return EDIT_AGAIN;
-        }
         batch->removed++;
-        rc = mdb_cursor_del(cursor, 0);
-        name = (MDB_val){from.size, from.data};
+        if (key_is_segment(&at))
+            unit = value_number(&value);
+        rc = batch_remove(batch, &at);
         if (rc == 0)
-            rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
+            rc = unit_remove(batch, unit);
+        if (rc < 0)
+            return rc;
     }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? 0 : store_status(rc);
+    return rc == -ENOENT ? 0 : rc;
 }
 
 /* No record names it any more (or none will). What does not fit into this transaction is swept later. */
@@ -112,40 +144,22 @@ int batch_drop_version(struct batch *batch, uint64_t version)
 /* Remove one dead version, as far as the bound goes. EDIT_AGAIN: there may be more. */
 static int sweep_one(struct batch *batch)
 {
-    struct key from;
-    MDB_cursor *cursor;
-    MDB_val name, value;
-    uint64_t version = 0;
+    struct key prefix = {.size = 1, .data = {KEY_STAGED}}, at = prefix;
+    MDB_val value;
     int64_t dead = wall_ns() - STAGED_TIME_NS;
-    key_staged(&from, 0);
-    int rc = mdb_cursor_open(batch->txn, batch->store->dbi, &cursor);
-    if (rc != 0)
-        return store_status(rc);
-    name = (MDB_val){from.size, from.data};
-    rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
-    for (; rc == 0 && name.mv_size == from.size && *(unsigned char *)name.mv_data == KEY_STAGED;
-         rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) {
-        int64_t touched = 0;
-        if (value.mv_size == sizeof touched)
-            memcpy(&touched, value.mv_data, sizeof touched);
-        if (touched < dead) {
-            version = key_number((char *)name.mv_data + 1);
-            break;
+    int rc;
+    while ((rc = batch_next(batch, &at, &prefix, &value)) == 0) {
+        if ((int64_t)value_number(&value) < dead) {
+            rc = batch_drop_version(batch, key_number(at.data + 1));
+            return rc < 0 ? rc : EDIT_AGAIN;
         }
+        key_step(&at);
     }
-    mdb_cursor_close(cursor);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return store_status(rc);
-    if (version == 0)
-        return 0;
-    rc = batch_drop_version(batch, version);
-    return rc < 0 ? rc : EDIT_AGAIN;
+    return rc == -ENOENT ? 0 : rc;
 }
 
 /* ---- records ---- */
 
-/* The record at `key` as far as it matters; pointers are void once the transaction goes on. 0, -ENOENT (a
- * damaged one is removed), -EEXIST: another path's, with the same key. */
 int batch_find(struct batch *batch, const struct key *key, const struct place *place, const char *path,
                struct record *out)
 {
@@ -163,14 +177,42 @@ int batch_find(struct batch *batch, const struct key *key, const struct place *p
     return rc;
 }
 
-int batch_write(struct batch *batch, const struct key *key, const struct place *place, const char *path,
-                const struct record *record)
+/* The unit of what is written at `key`: the one that was there, used now; or a new one. */
+static int give_unit(struct batch *batch, const struct key *key, uint64_t bytes, bool pinned,
+                     uint64_t *number)
 {
-    void *room;
-    int rc = batch_room(batch, key, record_size(place, path, record), &room);
+    struct unit unit;
+    int rc = *number ? unit_read(batch, *number, &unit) : -ENOENT;
+    if (rc == -ENOENT || (rc == 0 && !key_equals(&unit.of, key)))
+        return unit_add(batch, key, bytes, pinned, number);
     if (rc == 0)
-        record_write(key, place, path, record, room);
+        rc = unit_move(batch, &unit, pinned ? TICK_PINNED : batch->clock.tick);
+    return rc < 0 ? rc : unit_grow(batch, *number, (int64_t)(bytes - unit.bytes));
+}
+
+int batch_write(struct batch *batch, const struct key *key, const struct place *place, const char *path,
+                const struct record *record, const struct record_head *before)
+{
+    struct record copy = *record;
+    size_t size = record_size(place, path, record);
+    void *room;
+    copy.head.unit = before ? before->unit : 0;
+    bool pinned = batch_is_pinned(batch, place, path);
+    int rc = give_unit(batch, key, unit_cost(batch, key, size), pinned, &copy.head.unit);
+    if (rc == 0)
+        rc = batch_room(batch, key, size, &room);
+    if (rc == 0)
+        record_write(key, place, path, &copy, room);
     return rc;
+}
+
+int batch_remove_record(struct batch *batch, const struct key *key, const struct record_head *head)
+{
+    uint64_t unit = head->unit;
+    int rc = batch_drop_version(batch, head->version);
+    if (rc == 0)
+        rc = unit_remove(batch, unit);
+    return rc < 0 ? rc : batch_remove(batch, key);
 }
 
 uint64_t batch_epoch(struct batch *batch)
@@ -180,42 +222,145 @@ uint64_t batch_epoch(struct batch *batch)
     return batch_get_number(batch, &key);
 }
 
+int batch_count_epoch(struct batch *batch)
+{
+    struct key key;
+    key_meta(&key, "epoch");
+    return batch_put_number(batch, &key, batch_epoch(batch) + 1);
+}
+
+bool batch_is_pinned(struct batch *batch, const struct place *place, const char *path)
+{
+    autofree char *above = batch->clock.pins && place->identity ? mem_dup(path) : NULL;
+    struct record record;
+    struct key key;
+    MDB_val value;
+    while (above) {
+        key_path(&key, KEY_PIN, place, above);
+        if (batch_get(batch, &key, &value) == 0 &&
+            record_read(&key, place, above, value.mv_data, value.mv_size, &record) == 0)
+            return true;
+        if (!*above)
+            return false;
+        above[path_parent_size(above)] = 0;
+    }
+    return false;
+}
+
+/* ---- trees ---- */
+
+void below_begin(struct below *below, enum key_type type, const struct place *place, const char *path)
+{
+    *below = (struct below){.type = type, .path = path};
+    key_below(&below->prefix, type, place, path, &below->exact);
+    below->self = below->exact && *path;
+    if (below->self)
+        key_path(&below->from, type, place, path);
+    else
+        below->from = below->prefix;
+}
+
+static bool is_below(const char *path, const struct record *record)
+{
+    size_t size = strlen(path), there = record->head.path_size;
+    return there >= size && memcmp(record->path, path, size) == 0 &&
+           (size == 0 || there == size || record->path[size] == '/');
+}
+
+int below_next(struct batch *batch, struct below *below, struct record *out)
+{
+    MDB_val value;
+    while (true) {
+        struct key self = below->from;
+        int rc = batch_next(batch, &below->from, below->self ? &self : &below->prefix, &value);
+        bool found = rc == 0 && (!below->self || below->from.size == self.size);
+        if (rc < 0 && rc != -ENOENT)
+            return rc;
+        if (!found && !below->self)
+            return -ENOENT;
+        if (found && record_read_any(&below->from, value.mv_data, value.mv_size, out) < 0)
+            *out = (struct record){0};
+        if (found && (below->exact || out->head.id == 0 || is_below(below->path, out)))
+            return 0;
+        below_step(below);
+    }
+}
+
+void below_step(struct below *below)
+{
+    if (below->self)
+        below->from = below->prefix;
+    else
+        key_step(&below->from);
+    below->self = false;
+}
+
 /* ---- the whole ---- */
 
 static int save_counters(struct batch *batch, uint64_t now[COUNTERS])
 {
     struct store *store = batch->store;
     struct key key;
-    MDB_val value;
     uint64_t sums[COUNTERS] = {0}, added = 0;
-    key_meta(&key, "counters");
-    if (batch_get(batch, &key, &value) == 0 && value.mv_size == sizeof sums)
-        memcpy(sums, value.mv_data, sizeof sums);
+    batch_get_struct(batch, "counters", sums, sizeof sums);
     for (unsigned i = 0; i < COUNTERS; i++) {
         now[i] = store_counted(store, i);
         uint64_t more = now[i] - atomic_load_explicit(&store->saved[i], memory_order_relaxed);
         sums[i] += more;
         added += more;
     }
+    key_meta(&key, "counters");
     return added ? batch_put(batch, &key, sums, sizeof sums) : 0;
+}
+
+static int save_clock(struct batch *batch)
+{
+    struct clock before = {0};
+    struct key key;
+    batch_get_struct(batch, "clock", &before, sizeof before);
+    key_meta(&key, "clock");
+    return memcmp(&before, &batch->clock, sizeof before) == 0
+               ? 0
+               : batch_put(batch, &key, &batch->clock, sizeof batch->clock);
 }
 
 static int begin(struct batch *batch)
 {
     batch->removed = 0;
-    return store_status(mdb_txn_begin(batch->store->env, NULL, 0, &batch->txn));
+    batch->evicted = batch->evicted_bytes = 0;
+    int rc = mdb_txn_begin(batch->store->env, NULL, 0, &batch->txn);
+    if (rc != 0)
+        return store_status(rc);
+    batch->clock = (struct clock){.number = 1, .tick = 1};
+    batch_get_struct(batch, "clock", &batch->clock, sizeof batch->clock);
+    return batch_read_limits(batch);
+}
+
+static void count_evicted(struct batch *batch, bool undo)
+{
+    store_count(batch->store, COUNT_EVICTED, undo ? -batch->evicted : batch->evicted);
+    store_count(batch->store, COUNT_EVICTED_BYTES, undo ? -batch->evicted_bytes : batch->evicted_bytes);
 }
 
 static int commit(struct batch *batch)
 {
+    struct store *store = batch->store;
     uint64_t counted[COUNTERS];
+    count_evicted(batch, false);
     int rc = save_counters(batch, counted);
+    if (rc == 0)
+        rc = save_clock(batch);
     CRASH_POINT("cache.before_commit");
     if (rc == 0)
         rc = store_status(mdb_txn_commit(take(batch->txn)));
-    for (unsigned i = 0; rc == 0 && i < COUNTERS; i++)
-        atomic_store_explicit(&batch->store->saved[i], counted[i], memory_order_relaxed);
-    return rc;
+    if (rc < 0) {
+        count_evicted(batch, true);
+        return rc;
+    }
+    for (unsigned i = 0; i < COUNTERS; i++)
+        atomic_store_explicit(&store->saved[i], counted[i], memory_order_relaxed);
+    store_note(store, &batch->limits, &batch->clock);
+    return 0;
 }
 
 /* Again and again while `rc` says so, a transaction each time. */
@@ -247,7 +392,9 @@ int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *
     if (rc == 0 && batch.sweep)
         rc = sweep_one(&batch);
     *sweep = rc == EDIT_AGAIN;
-    if (rc >= 0)
+    while (rc >= 0 && (rc = batch_make_room(&batch, 0)) == EDIT_AGAIN)
+        rc = again(&batch);
+    if (rc >= 0) /* EDIT_FULL: all that is left is pinned */
         rc = commit(&batch);
     if (batch.txn)
         mdb_txn_abort(batch.txn);

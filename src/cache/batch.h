@@ -15,6 +15,12 @@ struct batch {
     MDB_txn *txn;
     unsigned removed;
     bool sweep; /* some version is dead */
+    /* as the transaction has them; the clock is written back with it */
+    struct limits limits;
+    struct clock clock;
+    uint64_t page_size;
+    uint64_t size_max; /* what of the limit the disk allows now */
+    uint64_t evicted, evicted_bytes;
 };
 
 /* Apply and commit `ops`, in one transaction if none says EDIT_AGAIN. `*sweep`: there are dead versions, to
@@ -28,6 +34,11 @@ int batch_room(struct batch *batch, const struct key *key, size_t size, void **o
 int batch_remove(struct batch *batch, const struct key *key); /* not there: 0 */
 int batch_put_number(struct batch *batch, const struct key *key, uint64_t number);
 uint64_t batch_get_number(struct batch *batch, const struct key *key); /* not there: 0 */
+uint64_t value_number(const MDB_val *value);                           /* no number: 0 */
+/* A value of a struct's size; of another, or not there: it is left as it is. */
+void batch_get_struct(struct batch *batch, const char *name, void *out, size_t size);
+/* The first key at or behind *from that begins as `prefix`: *from is set to it. -ENOENT. */
+int batch_next(struct batch *batch, struct key *from, const struct key *prefix, MDB_val *value);
 
 /* No record names the version any more (or none will). What is too much for a transaction is swept later.
  * 0: there is none. */
@@ -35,8 +46,32 @@ int batch_drop_version(struct batch *batch, uint64_t version);
 /* 0; -ENOENT (a damaged one is removed); -EEXIST: another path's, with the same key. */
 int batch_find(struct batch *batch, const struct key *key, const struct place *place, const char *path,
                struct record *out);
+/* In place of `before` (a copy of its head; NULL: nothing), whose unit it takes over. */
 int batch_write(struct batch *batch, const struct key *key, const struct place *place, const char *path,
-                const struct record *record);
+                const struct record *record, const struct record_head *before);
+/* A record with its unit and its blocks. */
+int batch_remove_record(struct batch *batch, const struct key *key, const struct record_head *head);
 uint64_t batch_epoch(struct batch *batch);
+int batch_count_epoch(struct batch *batch);
+bool batch_is_pinned(struct batch *batch, const struct place *place, const char *path);
+
+/* Every record of a kind at or below a path, while they are changed or removed. */
+struct below {
+    enum key_type type;
+    const char *path;
+    struct key from, prefix;
+    bool exact; /* everything that begins as `prefix` is below */
+    bool self;  /* the path's own record is still to come */
+};
+void below_begin(struct below *below, enum key_type type, const struct place *place, const char *path);
+/* -ENOENT: no more. A damaged one has id 0. */
+int below_next(struct batch *batch, struct below *below, struct record *out);
+/* To the next one, so that below_next does not tell of the same again. */
+void below_step(struct below *below);
+
+/* ---- cap.c ---- */
+/* Evict until `more` bytes fit as well. -ENOSPC: they cannot; EDIT_AGAIN: that is too much for one transaction. */
+int batch_make_room(struct batch *batch, uint64_t more);
+int batch_read_limits(struct batch *batch);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/cache.h"
+#include "cache/cap.h"
 #include "cache/edit.h"
 #include "cache/view.h"
 #include "fs/instance.h"
@@ -19,6 +20,7 @@ struct larder_cache {
     char *dir;
     char **options;             /* "cache.key=value", NULL-ended: what every view of it is opened with */
     struct lifetimes lifetimes; /* out of them */
+    int64_t size_max, free_min; /* likewise; -1: as the store has them */
     struct store *store;        /* NULL: it cannot be used, which was logged */
 };
 
@@ -88,6 +90,8 @@ static int open_store(void *arg)
     struct larder_cache *cache = arg;
     if (store_open(cache->dir, &cache->store) < 0)
         log_at(LARDER_LOG_WARNING, "the cache cannot be used: %s", error_text());
+    else if (cache->size_max >= 0 || cache->free_min >= 0)
+        cap_change(cache->store, cache->size_max, cache->free_min);
     return 0;
 }
 
@@ -100,6 +104,8 @@ static int take_options(struct larder_cache *cache, const char *const options[])
         return rc;
     rc = view_take_options(&view);
     cache->lifetimes = view.lifetimes;
+    cache->size_max = view.size_max;
+    cache->free_min = view.free_min;
     if (rc == 0)
         rc = cache_directory(option_text(&view.instance, "dir"), &cache->dir);
     options_free(&cache_backend, view.instance.option_values);
@@ -234,7 +240,7 @@ static void count_value(struct larder_cache_stats *stats, const MDB_val *name, c
     struct record_head head;
     switch (*(unsigned char *)name->mv_data) {
     case KEY_BLOCK:
-        stats->blocks++;
+        stats->blocks += name->mv_size == KEY_BLOCK_SIZE;
         return;
     case KEY_RECORD:
     case KEY_LISTING:
@@ -278,38 +284,30 @@ static int scan_some(struct scan *scan)
     return rc == 0 || scan->end ? 0 : fail_errno(-store_status(rc), "cache %s", scan->store->dir);
 }
 
-/* Pages that are not free, and the counters of all processes. */
 static int read_totals(struct store *store, struct larder_cache_stats *stats)
 {
-    struct reader *reader = reader_begin(store);
-    MDB_envinfo info;
-    MDB_stat stat;
-    MDB_cursor *cursor;
-    MDB_val name, value;
-    struct key key;
-    const void *data;
-    size_t size, free_pages = 0;
+    struct cap cap;
     uint64_t sums[COUNTERS] = {0};
+    int rc = cap_read(store, &cap);
+    struct reader *reader = rc == 0 ? reader_begin(store) : NULL;
     if (!reader)
-        return fail(-EAGAIN, "cache %s: it cannot be read now", store->dir);
-    mdb_env_info(store->env, &info);
-    mdb_env_stat(store->env, &stat);
-    int rc = mdb_cursor_open(reader->txn, 0, &cursor); /* LMDB's own database of free pages */
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) == 0)
-        free_pages += *(size_t *)value.mv_data;
-    if (rc == MDB_NOTFOUND)
-        mdb_cursor_close(cursor);
-    stats->bytes = (uint64_t)(info.me_last_pgno + 1 - free_pages) * stat.ms_psize;
-    key_meta(&key, "counters");
-    if (reader_get(store, reader, &key, &data, &size) == 0 && size == sizeof sums)
-        memcpy(sums, data, sizeof sums);
+        return rc < 0 ? rc : fail(-EAGAIN, "cache %s: it cannot be read now", store->dir);
+    reader_get_struct(store, reader, "counters", sums, sizeof sums);
     reader_end(store, reader);
     for (unsigned i = 0; i < COUNTERS; i++)
         sums[i] += store_counted(store, i) - atomic_load_explicit(&store->saved[i], memory_order_relaxed);
+    stats->bytes = cap.used;
+    stats->size_max = cap.size_max;
+    stats->pinned_bytes = cap.pinned;
     stats->hits = sums[COUNT_HITS];
     stats->misses = sums[COUNT_MISSES];
     stats->hit_bytes = sums[COUNT_HIT_BYTES];
     stats->miss_bytes = sums[COUNT_MISS_BYTES];
+    stats->evictions = sums[COUNT_EVICTED];
+    stats->evicted_bytes = sums[COUNT_EVICTED_BYTES];
+    stats->refused = sums[COUNT_REFUSED];
+    stats->stale = sums[COUNT_STALE];
+    stats->damaged = sums[COUNT_DAMAGED];
     return 0;
 }
 

@@ -32,8 +32,9 @@ static int put_changed(struct batch *batch, enum key_type type, const struct cha
         return 0;
     if (rc < 0 && rc != -ENOENT)
         return rc;
-    rc = rc == 0 ? batch_drop_version(batch, before.head.version) : 0;
-    return rc < 0 ? rc : batch_write(batch, &key, &op->place, path, &record);
+    struct record_head old = before.head, *there = rc == 0 ? &old : NULL;
+    rc = there ? batch_drop_version(batch, old.version) : 0;
+    return rc < 0 ? rc : batch_write(batch, &key, &op->place, path, &record, there);
 }
 
 static int change_parents(struct batch *batch, const struct change *op)
@@ -51,95 +52,28 @@ static int change_parents(struct batch *batch, const struct change *op)
     return rc;
 }
 
-static bool is_below(const struct change *op, const struct record *record)
-{
-    size_t size = strlen(op->path);
-    return record->head.path_size > size && memcmp(record->path, op->path, size) == 0 &&
-           (size == 0 || record->path[size] == '/');
-}
-
-/* The record that begins at `from` or behind, if its key begins as `prefix` says; *from is set to it. */
-static int next_record(struct batch *batch, struct key *from, const struct key *prefix, struct record *out)
-{
-    MDB_cursor *cursor;
-    MDB_val name = {from->size, from->data}, value;
-    int rc = mdb_cursor_open(batch->txn, batch->store->dbi, &cursor);
-    if (rc != 0)
-        return store_status(rc);
-    rc = store_status(mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE));
-    if (rc == 0 && (name.mv_size < prefix->size || memcmp(name.mv_data, prefix->data, prefix->size) != 0))
-        rc = -ENOENT;
-    if (rc == 0) {
-        from->size = name.mv_size;
-        memcpy(from->data, name.mv_data, name.mv_size);
-        if (record_read_any(from, value.mv_data, value.mv_size, out) < 0)
-            *out = (struct record){0}; /* damaged: it goes as well */
-    }
-    mdb_cursor_close(cursor);
-    return rc;
-}
-
-/* To the first key behind this one. */
-static void step_over(struct key *key)
-{
-    if (key->size < KEY_SIZE_MAX) {
-        key->data[key->size++] = 0;
-        return;
-    }
-    while (key->size > 0 && ++key->data[key->size - 1] == 0)
-        key->size--;
-}
-
 static int remove_below(struct batch *batch, enum key_type type, const struct change *op)
 {
-    struct key prefix, from;
+    struct below below;
     struct record record;
-    bool exact;
-    key_below(&prefix, type, &op->place, op->path, &exact);
-    from = prefix;
     int rc;
-    while ((rc = next_record(batch, &from, &prefix, &record)) == 0) {
+    below_begin(&below, type, &op->place, op->path);
+    while ((rc = below_next(batch, &below, &record)) == 0) {
         if (batch->removed >= REMOVE_COUNT_MAX)
             return EDIT_AGAIN;
-        if (exact || record.head.id == 0 || is_below(op, &record)) {
-            batch->removed++;
-            rc = batch_remove(batch, &from);
-            if (rc == 0)
-                rc = batch_drop_version(batch, record.head.version);
-            if (rc < 0)
-                return rc;
-        }
-        step_over(&from);
+        batch->removed++;
+        rc = batch_remove_record(batch, &below.from, &record.head);
+        if (rc < 0)
+            return rc;
+        below_step(&below);
     }
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* What is at the very path. If it is another's with the same key, that one is fetched again. */
-static int remove_one(struct batch *batch, enum key_type type, const struct change *op)
-{
-    struct record record;
-    struct key key;
-    MDB_val value;
-    key_path(&key, type, &op->place, op->path);
-    int rc = batch_get(batch, &key, &value);
-    if (rc != 0)
-        return rc == MDB_NOTFOUND ? 0 : store_status(rc);
-    if (record_read_any(&key, value.mv_data, value.mv_size, &record) < 0)
-        record.head.version = 0;
-    rc = batch_drop_version(batch, record.head.version);
-    return rc < 0 ? rc : batch_remove(batch, &key);
-}
-
 static int remove_tree(struct batch *batch, const struct change *op)
 {
-    int rc = remove_one(batch, KEY_RECORD, op);
-    if (rc == 0)
-        rc = remove_one(batch, KEY_LISTING, op);
-    if (rc == 0)
-        rc = remove_below(batch, KEY_RECORD, op);
-    if (rc == 0)
-        rc = remove_below(batch, KEY_LISTING, op);
-    return rc;
+    int rc = remove_below(batch, KEY_RECORD, op);
+    return rc == 0 ? remove_below(batch, KEY_LISTING, op) : rc;
 }
 
 /* The place whose records stand at `hash` or behind: its hash. */
@@ -147,13 +81,13 @@ static int next_place(struct batch *batch, uint64_t *hash)
 {
     struct place place = {.hash = *hash};
     struct key prefix, from;
-    struct record record;
+    MDB_val value;
     int rc = -ENOENT;
     for (int i = 0; i < 2; i++) {
         key_path(&from, i ? KEY_LISTING : KEY_RECORD, &place, "");
         prefix = from;
         prefix.size = 1;
-        int found = next_record(batch, &from, &prefix, &record);
+        int found = batch_next(batch, &from, &prefix, &value);
         if (found < 0 && found != -ENOENT)
             return found;
         if (found == 0 && (rc < 0 || key_number(from.data + 1) < *hash))
@@ -183,13 +117,11 @@ static int remove_everywhere(struct batch *batch, struct change *op)
 int edit_change(struct op *base, struct batch *batch)
 {
     struct change *op = container_of(base, struct change, op);
-    struct key key;
     int rc;
     if (op->tree) {
         rc = op->place.identity ? remove_tree(batch, op) : remove_everywhere(batch, op);
-        key_meta(&key, "epoch");
         if (rc == 0)
-            rc = batch_put_number(batch, &key, batch_epoch(batch) + 1);
+            rc = batch_count_epoch(batch);
     } else {
         rc = put_changed(batch, KEY_RECORD, op, op->path, true);
         if (rc == 0)

@@ -10,36 +10,86 @@
 #include <string.h>
 
 #include "base/seams.h"
-#include "cache/batch.h"
+#include "cache/unit.h"
 
 /* ---- blocks ---- */
 
-static int put_block(struct batch *batch, uint64_t version, int64_t number, const void *data, size_t size,
-                     int level)
+/* `*bytes` grows by what it takes more. One that is there already is of the same version: if sound, the same. */
+static int put_block(struct batch *batch, const struct key *key, const void *data, size_t size,
+                     struct packing packing, int64_t *bytes)
 {
-    struct key key;
     const void *packed;
     size_t packed_size;
+    struct block_head head;
+    MDB_val there;
     void *room;
-    key_block(&key, version, (uint64_t)number);
-    enum codec codec = pack(batch->packer, level, data, size, &packed, &packed_size);
-    int rc = batch_room(batch, &key, sizeof(struct block_head) + packed_size, &room);
+    if (batch_get(batch, key, &there) == 0) {
+        if (block_read(key, there.mv_data, there.mv_size, &head, &packed) == 0)
+            return 0;
+        *bytes -= (int64_t)unit_cost(batch, key, there.mv_size);
+    }
+    enum codec codec = pack(batch->packer, packing, data, size, &packed, &packed_size);
+    int rc = batch_room(batch, key, sizeof(struct block_head) + packed_size, &room);
     if (rc == 0)
-        block_write(&key, codec, (uint32_t)size, packed, packed_size, room);
+        block_write(key, codec, (uint32_t)size, packed, packed_size, room);
+    *bytes += (int64_t)unit_cost(batch, key, sizeof(struct block_head) + packed_size);
     return rc;
 }
 
-static int put_blocks(struct batch *batch, uint64_t version, int64_t start, const char *data, size_t size,
-                      int level)
+/* Its blocks are in: its unit. */
+static int put_segment(struct batch *batch, const struct key *key, int64_t bytes, bool pinned)
 {
+    struct unit unit;
+    uint64_t number = batch_get_number(batch, key);
+    int rc = number ? unit_read(batch, number, &unit) : -ENOENT;
+    if (rc == 0) {
+        rc = unit_move(batch, &unit, pinned ? TICK_PINNED : batch->clock.tick);
+        return rc < 0 ? rc : unit_grow(batch, number, bytes);
+    }
+    if (rc != -ENOENT && rc != -EBADMSG)
+        return rc;
+    rc = unit_add(batch, key, (uint64_t)bytes, pinned, &number);
+    return rc < 0 ? rc : batch_put_number(batch, key, number);
+}
+
+static int put_blocks(struct batch *batch, uint64_t version, int64_t start, const char *data, size_t size,
+                      struct packing packing, bool pinned)
+{
+    uint64_t number = (uint64_t)(start / BLOCK_SIZE);
+    int64_t bytes = 0;
+    struct key key;
     int rc = 0;
     assert(start % BLOCK_SIZE == 0);
-    for (int64_t number = start / BLOCK_SIZE; rc == 0 && size > 0; number++) {
+    while (rc == 0 && size > 0) {
         size_t piece = size < (size_t)BLOCK_SIZE ? size : (size_t)BLOCK_SIZE;
-        rc = put_block(batch, version, number, data, piece, level);
+        key_block(&key, version, number);
+        rc = put_block(batch, &key, data, piece, packing, &bytes);
         data += piece;
         size -= piece;
+        number++;
+        if (rc < 0 || (size > 0 && number % SEGMENT_BLOCKS != 0))
+            continue;
+        key_segment(&key, version, (number - 1) / SEGMENT_BLOCKS);
+        rc = put_segment(batch, &key, bytes, pinned);
+        bytes = 0;
     }
+    return rc;
+}
+
+static bool is_swept(struct batch *batch, uint64_t staged)
+{
+    struct key note;
+    MDB_val value;
+    key_staged(&note, staged);
+    return batch_get(batch, &note, &value) != 0;
+}
+
+/* Room for what is about to be put, with what goes around it. 0: there is; EDIT_FULL: it is not kept. */
+static int make_room(struct batch *batch, size_t size)
+{
+    int rc = batch_make_room(batch, size + size / 64 + 4 * batch->page_size);
+    if (rc == EDIT_FULL)
+        store_count(batch->store, COUNT_REFUSED, 1);
     return rc;
 }
 
@@ -48,10 +98,17 @@ int edit_stage(struct op *op, struct batch *batch)
     struct stage *stage = container_of(op, struct stage, op);
     struct key note;
     assert(stage->size % (size_t)BLOCK_SIZE == 0);
+    int rc = make_room(batch, stage->size);
+    if (rc == EDIT_FULL)
+        return batch_drop_version(batch, stage->version);
+    if (rc == 0 && stage->start > 0 && is_swept(batch, stage->version))
+        return 0; /* what came before is gone: the rest is of no use */
     key_staged(&note, stage->version);
-    int rc = batch_put_number(batch, &note, (uint64_t)wall_ns());
-    return rc < 0 ? rc
-                  : put_blocks(batch, stage->version, stage->start, stage->data, stage->size, stage->level);
+    if (rc == 0)
+        rc = batch_put_number(batch, &note, (uint64_t)wall_ns());
+    return rc != 0 ? rc
+                   : put_blocks(batch, stage->version, stage->start, stage->data, stage->size, stage->packing,
+                                false);
 }
 
 /* ---- records ---- */
@@ -63,12 +120,13 @@ static bool same_version(const struct record *a, const struct record *b)
            strcmp(a->version, b->version) == 0;
 }
 
-/* Is what is there (`found`) what the read began with? */
+/* Is what is there (`found`) what the read began with? Of what is not there any more that is known for a day. */
 static bool is_seen(struct batch *batch, const struct put *op, const struct record *found)
 {
     if (found)
         return found->head.id == op->seen.id;
-    return op->seen.id == 0 && op->seen.epoch == batch_epoch(batch);
+    bool recent = wall_ns() - op->record.head.answered_ns < TOMBSTONE_NS;
+    return op->seen.id == 0 && op->seen.epoch == batch_epoch(batch) && recent;
 }
 
 /* The whole file, small enough to lie in the record. */
@@ -78,7 +136,7 @@ static void put_body(struct batch *batch, const struct put *op, struct record *r
     size_t packed_size;
     if (!op->whole || op->start != 0 || op->size > BODY_SIZE_MAX)
         return;
-    record->head.codec = (uint8_t)pack(batch->packer, op->level, op->data, op->size, &packed, &packed_size);
+    record->head.codec = (uint8_t)pack(batch->packer, op->packing, op->data, op->size, &packed, &packed_size);
     record->head.body_raw = (uint32_t)op->size;
     record->head.body_size = (uint32_t)packed_size;
     record->head.body_there = 1;
@@ -104,8 +162,11 @@ static int put_bytes(struct batch *batch, const struct put *op, const struct rec
         rc = batch_remove(batch, &note);
     }
     record->head.version = version;
+    bool pinned = batch_is_pinned(batch, &op->place, op->path);
+    if (rc == 0 && op->staged && pinned)
+        rc = unit_pin_version(batch, version, true);
     if (rc == 0 && version && op->size)
-        rc = put_blocks(batch, version, op->start, op->data, op->size, op->level);
+        rc = put_blocks(batch, version, op->start, op->data, op->size, op->packing, pinned);
     return rc;
 }
 
@@ -129,22 +190,18 @@ static void take_freshness(struct record_head *to, const struct record_head *fro
     to->flags = from->flags;
 }
 
-static bool is_swept(struct batch *batch, uint64_t staged)
-{
-    struct key note;
-    MDB_val value;
-    key_staged(&note, staged);
-    return batch_get(batch, &note, &value) != 0;
-}
-
 int edit_put(struct op *base, struct batch *batch)
 {
     struct put *op = container_of(base, struct put, op);
     struct record before, record = op->record;
     struct key key;
+    int rc = make_room(batch, op->size);
+    if (rc == EDIT_FULL)
+        return batch_drop_version(batch, op->staged);
     key_path(&key, op->type, &op->place, op->path);
-    int rc = batch_find(batch, &key, &op->place, op->path, &before);
-    if (rc < 0 && rc != -ENOENT && rc != -EEXIST)
+    if (rc == 0)
+        rc = batch_find(batch, &key, &op->place, op->path, &before);
+    if (rc == EDIT_AGAIN || (rc < 0 && rc != -ENOENT && rc != -EEXIST))
         return rc;
     const struct record *found = rc == 0 ? &before : NULL;
     bool same = found && same_version(found, &record), seen = rc != -EEXIST && is_seen(batch, op, found);
@@ -164,7 +221,7 @@ int edit_put(struct op *base, struct batch *batch)
     }
     struct record_head old = before.head;
     rc = put_bytes(batch, op, found ? &old : NULL, same, &record);
-    return rc < 0 ? rc : batch_write(batch, &key, &op->place, op->path, &record);
+    return rc < 0 ? rc : batch_write(batch, &key, &op->place, op->path, &record, found ? &old : NULL);
 }
 
 int edit_freshen(struct op *base, struct batch *batch)
@@ -228,12 +285,18 @@ static int apply_damage(struct op *op, struct batch *batch)
     MDB_val value;
     struct record record;
     struct block_head head;
+    struct key segment;
     const void *payload;
     if (batch_get(batch, key, &value) != 0)
         return 0;
-    int rc = key->data[0] == KEY_BLOCK ? block_read(key, value.mv_data, value.mv_size, &head, &payload)
-                                       : record_read_any(key, value.mv_data, value.mv_size, &record);
-    return rc < 0 ? batch_remove(batch, key) : 0;
+    if (key->data[0] != KEY_BLOCK)
+        return record_read_any(key, value.mv_data, value.mv_size, &record) < 0 ? batch_remove(batch, key) : 0;
+    if (block_read(key, value.mv_data, value.mv_size, &head, &payload) == 0)
+        return 0;
+    int64_t bytes = (int64_t)unit_cost(batch, key, value.mv_size);
+    int rc = batch_remove(batch, key);
+    key_segment(&segment, key_number(key->data + 1), key_segment_number(key));
+    return rc < 0 ? rc : unit_grow(batch, batch_get_number(batch, &segment), -bytes);
 }
 
 void edit_remove_damaged(struct store *store, const struct key *key)

@@ -9,6 +9,10 @@
 
 struct ZSTD_CCtx_s;
 
+/* How hard to try: zstd's level, 0: not at all; and of a hundred bytes, how many must be saved. */
+struct packing {
+    int level, gain_percent;
+};
 /* The writer's way to pack blocks; zero to begin. */
 struct packer {
     struct ZSTD_CCtx_s *context;
@@ -16,15 +20,21 @@ struct packer {
 };
 void packer_fini(struct packer *packer);
 /*
- * Pack `size` bytes where that saves a page and an eighth; else they are left as they are. Returns how, and
- * *out: the packed bytes, until the next call. Less than 8 KiB are never packed: a hit must cost
+ * Pack `size` bytes where that saves a page and what `packing` says; else they are left as they are. Returns
+ * how, and *out: the packed bytes, until the next call. Less than 8 KiB are never packed: a hit must cost
  * microseconds.
  */
-enum codec pack(struct packer *packer, int level, const void *data, size_t size, const void **out,
-                size_t *out_size);
+enum codec pack(struct packer *packer, struct packing packing, const void *data, size_t size,
+                const void **out, size_t *out_size);
 
 /* From apply: commit what there is, and call it again. */
 #define EDIT_AGAIN 1
+/* From what makes room: there is none, whatever else goes. */
+#define EDIT_FULL 2
+
+/* A change is known to have been for so long, whatever is evicted; and no read that took longer is kept where nothing
+ * is known. */
+#define TOMBSTONE_NS (24 * 3600 * 1000000000LL)
 
 /* Keep what a place said of a path, and bytes of it. */
 struct put {
@@ -40,7 +50,7 @@ struct put {
     size_t size;
     bool whole;      /* they, and what is staged, are the whole file */
     uint64_t staged; /* a version that has the blocks before `start`; 0: none */
-    int level;
+    struct packing packing;
 };
 int edit_put(struct op *op, struct batch *batch);
 
@@ -51,7 +61,7 @@ struct stage {
     const void *data;
     int64_t start;
     size_t size; /* whole blocks */
-    int level;
+    struct packing packing;
 };
 int edit_stage(struct op *op, struct batch *batch);
 /* Queue the removal of a staged version. */

@@ -7,24 +7,33 @@
 
 #include "base/hash.h"
 
-_Static_assert(sizeof(struct record_head) == 104, "the format's record head has no holes");
+_Static_assert(sizeof(struct record_head) == 112, "the format's record head has no holes");
 _Static_assert(sizeof(struct block_head) == 16, "the format's block head has no holes");
 
 /* ---- keys ---- */
 
+static void put_bytes(unsigned char *at, int size, uint64_t number)
+{
+    for (int i = size - 1; i >= 0; i--, number >>= 8)
+        at[i] = (unsigned char)number;
+}
+
 static void put_number(unsigned char *at, uint64_t number)
 {
-    for (int i = 7; i >= 0; i--, number >>= 8)
-        at[i] = (unsigned char)number;
+    put_bytes(at, 8, number);
+}
+
+static uint64_t get_bytes(const unsigned char *at, int size)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < size; i++)
+        number = number << 8 | at[i];
+    return number;
 }
 
 uint64_t key_number(const void *at)
 {
-    const unsigned char *bytes = at;
-    uint64_t number = 0;
-    for (int i = 0; i < 8; i++)
-        number = number << 8 | bytes[i];
-    return number;
+    return get_bytes(at, 8);
 }
 
 struct place place_of(const char *identity)
@@ -77,10 +86,40 @@ void key_below(struct key *key, enum key_type type, const struct place *place, c
     key->size += size;
 }
 
+void key_version(struct key *key, uint64_t version)
+{
+    key_begin(key, KEY_BLOCK, version);
+}
+
+void key_segment(struct key *key, uint64_t version, uint64_t segment)
+{
+    put_bytes(key_begin(key, KEY_BLOCK, version), 6, segment);
+    key->size += 6;
+}
+
 void key_block(struct key *key, uint64_t version, uint64_t number)
 {
-    put_number(key_begin(key, KEY_BLOCK, version), number);
-    key->size += 8;
+    key_segment(key, version, number / SEGMENT_BLOCKS);
+    put_bytes(key->data + key->size, 2, number % SEGMENT_BLOCKS);
+    key->size += 2;
+}
+
+void key_unit(struct key *key, uint64_t number)
+{
+    key_begin(key, KEY_UNIT, number);
+}
+
+void key_order(struct key *key, uint32_t tick, uint64_t number)
+{
+    key->data[0] = KEY_ORDER;
+    put_bytes(key->data + 1, 4, tick);
+    put_number(key->data + 5, number);
+    key->size = 13;
+}
+
+bool key_begins(const void *data, size_t size, const struct key *prefix)
+{
+    return size >= prefix->size && memcmp(data, prefix->data, prefix->size) == 0;
 }
 
 void key_staged(struct key *key, uint64_t version)
@@ -93,6 +132,36 @@ void key_meta(struct key *key, const char *name)
     key->data[0] = KEY_META;
     key->size = 1 + strlen(name);
     memcpy(key->data + 1, name, key->size - 1);
+}
+
+bool key_equals(const struct key *a, const struct key *b)
+{
+    return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+}
+
+bool key_is_segment(const struct key *key)
+{
+    return key->data[0] == KEY_BLOCK && key->size == KEY_SEGMENT_SIZE;
+}
+
+uint64_t key_segment_number(const struct key *key)
+{
+    return get_bytes(key->data + KEY_PATH_AT, 6);
+}
+
+uint32_t key_order_tick(const struct key *key)
+{
+    return (uint32_t)get_bytes(key->data + 1, 4);
+}
+
+void key_step(struct key *key)
+{
+    if (key->size < KEY_SIZE_MAX) {
+        key->data[key->size++] = 0;
+        return;
+    }
+    while (key->size > 0 && ++key->data[key->size - 1] == 0)
+        key->size--;
 }
 
 /* ---- checksums ---- */

@@ -8,10 +8,13 @@
  *   key                               value
  *   'R' place(8) path                 record: what is known of a path, and the bytes of a small file
  *   'L' place(8) path                 record of a listing; its pages are the bytes (listing.h)
- *   'B' version(8) number(8)          block: BLOCK_SIZE bytes of a version of a file, the last one shorter
+ *   'B' version(8) segment(6)         the number of the unit that this segment's blocks are
+ *   'B' version(8) segment(6) n(2)    block: BLOCK_SIZE bytes of a version of a file, the last one shorter
  *   'S' version(8)                    a version whose blocks no record names yet, or no longer; since when
  *   'P' place(8) path                 record of a pin: the tree below the path is never evicted
- *   'M' name                          of the store: "format", "epoch", "counters"
+ *   'T' number(8)                     unit: what is evicted as one, and when it was last used (unit.h)
+ *   'U' tick(4) number(8)             nothing: the units in the order of that
+ *   'M' name                          of the store: "format", "epoch", "counters", "limits", "clock"
  *
  * `place` is a hash of whose files these are; the record has that text and the whole path, and both are
  * compared, so that equal hashes cost a miss and never a wrong byte. A path that makes the key too long is
@@ -37,6 +40,8 @@ enum key_type {
     KEY_PIN = 'P',
     KEY_BLOCK = 'B',
     KEY_STAGED = 'S',
+    KEY_UNIT = 'T',
+    KEY_ORDER = 'U',
     KEY_META = 'M'
 };
 struct key {
@@ -53,10 +58,23 @@ struct place place_of(const char *identity);
 void key_path(struct key *key, enum key_type type, const struct place *place, const char *path);
 /* What every key of something below `path` begins with; `exact`: and nothing else does. */
 void key_below(struct key *key, enum key_type type, const struct place *place, const char *path, bool *exact);
+#define SEGMENT_BLOCKS   64
+#define KEY_SEGMENT_SIZE (KEY_PATH_AT + 6)
+#define KEY_BLOCK_SIZE   (KEY_SEGMENT_SIZE + 2)
 void key_block(struct key *key, uint64_t version, uint64_t number);
+void key_segment(struct key *key, uint64_t version, uint64_t segment); /* sorts before its blocks */
+void key_version(struct key *key, uint64_t version); /* what those of its blocks and segments begin with */
+void key_unit(struct key *key, uint64_t number);
+void key_order(struct key *key, uint32_t tick, uint64_t number);
 void key_staged(struct key *key, uint64_t version);
 void key_meta(struct key *key, const char *name);
 uint64_t key_number(const void *at); /* the 8 bytes at `at` of a key */
+bool key_begins(const void *data, size_t size, const struct key *prefix);
+bool key_equals(const struct key *a, const struct key *b);
+bool key_is_segment(const struct key *key);
+uint64_t key_segment_number(const struct key *key); /* of a segment's or a block's */
+uint32_t key_order_tick(const struct key *key);
+void key_step(struct key *key); /* to the first one behind it */
 
 /* ---- records ---- */
 enum record_state {
@@ -70,6 +88,7 @@ struct record_head {
     uint64_t checksum;   /* of the rest of the value, and of the key */
     uint64_t id;         /* random; another one when another thing is known. Never 0: that is "no record" */
     uint64_t version;    /* random; of the blocks. 0: there are none, and will not be */
+    uint64_t unit;       /* its number */
     int64_t answered_ns; /* wall clock: when the place last said that this is so */
     int64_t fresh_ms, stale_if_error_ms; /* as in struct answer */
     int64_t size, mtime_ns, created_ns;
@@ -128,7 +147,26 @@ static inline int64_t block_count(int64_t size)
     return (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
 }
 
+/* ---- units ---- */
+struct unit_head { /* the key of what it is of follows */
+    uint64_t bytes;
+    uint32_t tick;
+    uint32_t unused;
+};
+
 /* ---- the store itself ---- */
-#define FORMAT_MARK 0x3172656472616c01U /* of this version of the format, in this byte order */
+struct limits {
+    uint64_t size_max; /* of what lies in the store, in whole pages */
+    uint64_t free_min; /* of the disk */
+};
+struct clock {
+    uint64_t number; /* of the next unit */
+    uint64_t put;    /* bytes, in this tick */
+    uint64_t pinned; /* bytes of the units that are never evicted */
+    uint64_t pins;   /* how many */
+    uint32_t tick;
+    uint32_t unused;
+};
+#define FORMAT_MARK 0x3172656472616c02U /* of this version of the format, in this byte order */
 
 #endif

@@ -246,7 +246,7 @@ static int collect(void *arg)
 
 static int CO_FN collect_page(struct view *view, struct listing_cursor *at, const struct larder_entries *page)
 {
-    struct collect arg = {at, page, view->level};
+    struct collect arg = {at, page, view->packing.level};
     int rc = page->count > 64 ? offload(collect, &arg) : collect(&arg);
     if (rc == -ECANCELED)
         return rc;

@@ -31,9 +31,9 @@ void packer_fini(struct packer *packer)
     mem_free(packer->scratch);
 }
 
-static bool pays(size_t packed, size_t size)
+static bool pays(size_t packed, size_t size, int gain_percent)
 {
-    return !ZSTD_isError(packed) && packed + PAGE_SIZE_MIN <= size && packed <= size - size / 8;
+    return !ZSTD_isError(packed) && packed <= size - size / 100 * (size_t)gain_percent;
 }
 
 static bool prepare(struct packer *packer)
@@ -46,24 +46,25 @@ static bool prepare(struct packer *packer)
     return packer->context && packer->scratch;
 }
 
-static bool sample_shrinks(struct packer *packer, const char *data, size_t size)
+static bool sample_shrinks(struct packer *packer, const char *data, size_t size, int gain_percent)
 {
     const char *middle = data + (size - SAMPLE_SIZE) / 2;
     size_t packed = ZSTD_compressCCtx(packer->context, packer->scratch, BLOCK_SIZE, middle, SAMPLE_SIZE, 1);
-    return !ZSTD_isError(packed) && packed <= SAMPLE_SIZE - SAMPLE_SIZE / 8;
+    return pays(packed, SAMPLE_SIZE, gain_percent);
 }
 
-enum codec pack(struct packer *packer, int level, const void *data, size_t size, const void **out,
-                size_t *out_size)
+enum codec pack(struct packer *packer, struct packing packing, const void *data, size_t size,
+                const void **out, size_t *out_size)
 {
     *out = data;
     *out_size = size;
-    if (level == 0 || size < PACK_SIZE_MIN || size > (size_t)BLOCK_SIZE || !prepare(packer))
+    if (packing.level == 0 || size < PACK_SIZE_MIN || size > (size_t)BLOCK_SIZE || !prepare(packer))
         return CODEC_RAW;
-    if (size > 4 * SAMPLE_SIZE && !sample_shrinks(packer, data, size))
+    if (size > 4 * SAMPLE_SIZE && !sample_shrinks(packer, data, size, packing.gain_percent))
         return CODEC_RAW;
-    size_t packed = ZSTD_compressCCtx(packer->context, packer->scratch, BLOCK_SIZE, data, size, level);
-    if (!pays(packed, size))
+    size_t packed =
+        ZSTD_compressCCtx(packer->context, packer->scratch, BLOCK_SIZE, data, size, packing.level);
+    if (!pays(packed, size, packing.gain_percent) || packed + PAGE_SIZE_MIN > size)
         return CODEC_RAW;
     *out = packer->scratch;
     *out_size = packed;

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/path.h"
-#include "cache/batch.h"
+#include "cache/unit.h"
 
 /* ---- looking ---- */
 
@@ -51,19 +51,85 @@ struct pin {
     struct op op;
     struct place place;
     bool pinned;
+    bool begun;         /* the pin is as it is to be; what lies below follows … */
+    bool listings;      /* … files first */
+    struct below below; /* goes on where the last transaction ended */
     const char *path;
     char text[]; /* the identity, the path */
 };
 
+static int put_pin(struct batch *batch, const struct pin *pin, const struct key *key)
+{
+    struct record record = {
+        .head = {.state = RECORD_KNOWN, .id = store_number(), .answered_ns = wall_ns(), .size = -1}};
+    void *room;
+    int rc = batch_room(batch, key, record_size(&pin->place, pin->path, &record), &room);
+    if (rc == 0)
+        record_write(key, &pin->place, pin->path, &record, room);
+    return rc;
+}
+
+static int change_pin(struct batch *batch, const struct pin *pin)
+{
+    struct key key;
+    MDB_val value;
+    key_path(&key, KEY_PIN, &pin->place, pin->path);
+    bool there = batch_get(batch, &key, &value) == 0;
+    batch->clock.pins += (uint64_t)pin->pinned - (uint64_t)there;
+    return pin->pinned ? put_pin(batch, pin, &key) : batch_remove(batch, &key);
+}
+
+/* A record is pinned, or not any more; so are its blocks. */
+static int follow(struct batch *batch, const struct pin *pin, const struct record *record)
+{
+    struct record_head head = record->head;
+    struct unit unit;
+    const struct place *place = &pin->place;
+    if (head.identity_size != place->size ||
+        memcmp(record->path - head.identity_size, place->identity, place->size) != 0)
+        return 0;
+    autofree char *path = mem_dup_n(record->path, head.path_size);
+    if (!path)
+        return -ENOMEM;
+    bool pinned = pin->pinned || batch_is_pinned(batch, place, path);
+    int rc = unit_read(batch, head.unit, &unit);
+    if (rc == 0 && (unit.tick == TICK_PINNED) != pinned)
+        rc = unit_move(batch, &unit, pinned ? TICK_PINNED : batch->clock.tick);
+    if (rc < 0)
+        return rc == -ENOENT || rc == -EBADMSG ? 0 : rc;
+    return unit_pin_version(batch, head.version, pinned);
+}
+
+static int follow_all(struct batch *batch, struct pin *pin)
+{
+    struct record record;
+    int rc;
+    while ((rc = below_next(batch, &pin->below, &record)) == 0) {
+        if (batch->removed++ >= REMOVE_COUNT_MAX)
+            return EDIT_AGAIN;
+        rc = record.head.id ? follow(batch, pin, &record) : 0;
+        if (rc < 0)
+            return rc;
+        below_step(&pin->below);
+    }
+    return rc == -ENOENT ? 0 : rc;
+}
+
 static int apply(struct op *op, struct batch *batch)
 {
     struct pin *pin = container_of(op, struct pin, op);
-    struct record record = {
-        .head = {.state = RECORD_KNOWN, .id = store_number(), .answered_ns = wall_ns(), .size = -1}};
-    struct key key;
-    key_path(&key, KEY_PIN, &pin->place, pin->path);
-    return pin->pinned ? batch_write(batch, &key, &pin->place, pin->path, &record)
-                       : batch_remove(batch, &key);
+    int rc = pin->begun ? 0 : change_pin(batch, pin);
+    if (!pin->begun)
+        below_begin(&pin->below, KEY_RECORD, &pin->place, pin->path);
+    pin->begun = true;
+    if (rc == 0 && !pin->listings) {
+        rc = follow_all(batch, pin);
+        if (rc != 0)
+            return rc;
+        below_begin(&pin->below, KEY_LISTING, &pin->place, pin->path);
+        pin->listings = true;
+    }
+    return rc < 0 ? rc : follow_all(batch, pin);
 }
 
 static void done(struct op *op, int status)

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "cache/edit.h"
+#include "cache/shared.h"
 
 /* ---- the pool ---- */
 
@@ -115,8 +116,19 @@ int reader_get(struct store *store, struct reader *reader, const struct key *key
     return 0;
 }
 
+void reader_get_struct(struct store *store, struct reader *reader, const char *name, void *out, size_t size)
+{
+    struct key key;
+    const void *data;
+    size_t there;
+    key_meta(&key, name);
+    if (reader_get(store, reader, &key, &data, &there) == 0 && there == size)
+        memcpy(out, data, size);
+}
+
 void reader_found_damage(struct store *store, const struct key *key)
 {
+    store_count(store, COUNT_DAMAGED, 1);
     store_say(store, SAID_DAMAGE, "a value is damaged: it is removed, and fetched again");
     edit_remove_damaged(store, key);
 }
@@ -139,6 +151,7 @@ int reader_find(struct store *store, enum key_type type, const struct place *pla
     if (rc == 0)
         rc = record_read(&key, place, path, data, size, out);
     if (rc == 0) {
+        shared_touch(store->shared, out->head.id);
         *reader = begun;
         return 0;
     }
@@ -162,9 +175,7 @@ int store_seen(struct store *store, enum key_type type, const struct place *plac
     struct reader *reader = reader_begin(store);
     if (!reader)
         return -EAGAIN;
-    key_meta(&key, "epoch");
-    if (reader_get(store, reader, &key, &data, &size) == 0 && size == sizeof epoch)
-        memcpy(&epoch, data, sizeof epoch);
+    reader_get_struct(store, reader, "epoch", &epoch, sizeof epoch);
     key_path(&key, type, place, path);
     if (!changed && reader_get(store, reader, &key, &data, &size) == 0 &&
         record_read(&key, place, path, data, size, &record) == 0)
@@ -281,6 +292,7 @@ int reader_put(struct store *store, struct reader *reader, const struct record *
         int64_t there = size - at < BLOCK_SIZE ? size - at : BLOCK_SIZE;
         int64_t piece = there - from < count ? there - from : count;
         key_block(&key, record->head.version, (uint64_t)block);
+        shared_touch(store->shared, segment_id(record->head.version, (uint64_t)block / SEGMENT_BLOCKS));
         int rc = put_block(store, reader, &key, (size_t)there, (size_t)from, (size_t)piece, sink);
         if (rc == -EBADMSG)
             reader_found_damage(store, &key);

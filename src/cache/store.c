@@ -17,6 +17,8 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "cache/cap.h"
+#include "cache/shared.h"
 #include "task/process.h"
 
 #define STORE_FILE "cache-1.mdb"
@@ -176,6 +178,7 @@ static int set_aside(const char *dir, const char *why)
         return fail_errno(errno, "rename %s", file);
     if (file_seam.unlink(lock) < 0 && errno != ENOENT)
         return fail_errno(errno, "unlink %s", lock);
+    shared_remove(dir);
     return 0;
 }
 
@@ -281,6 +284,29 @@ static int open_file(struct store *store, const char *file)
     return 0;
 }
 
+void store_note(struct store *store, const struct limits *limits, const struct clock *clock)
+{
+    atomic_uint_least32_t *tick = &store->shared->tick;
+    uint_least32_t before = atomic_load_explicit(tick, memory_order_relaxed);
+    while (before < clock->tick && !atomic_compare_exchange_weak(tick, &before, clock->tick))
+        ;
+    atomic_store_explicit(&store->size_max, limits->size_max, memory_order_relaxed);
+    atomic_store_explicit(&store->pinned, clock->pinned, memory_order_relaxed);
+}
+
+static void note_at_open(struct store *store)
+{
+    struct limits limits = {.size_max = CAP_SIZE_DEFAULT};
+    struct clock clock = {.tick = 1};
+    struct reader *reader = reader_begin(store);
+    if (reader) {
+        reader_get_struct(store, reader, "limits", &limits, sizeof limits);
+        reader_get_struct(store, reader, "clock", &clock, sizeof clock);
+        reader_end(store, reader);
+    }
+    store_note(store, &limits, &clock);
+}
+
 static int open_locked(struct store *store)
 {
     autofree char *file = path_join(store->dir, STORE_FILE);
@@ -294,7 +320,12 @@ static int open_locked(struct store *store)
         else
             return rc;
     }
-    return rc < 0 ? fail_errno(-rc, "%s", file) : 0;
+    if (rc == 0 && !(store->shared = shared_open(store->dir)))
+        rc = -ENOMEM;
+    if (rc < 0)
+        return fail_errno(-rc, "%s", file);
+    note_at_open(store);
+    return 0;
 }
 
 /* ---- life ---- */
@@ -307,6 +338,7 @@ static void store_free(struct store *store)
         reader_free(atomic_exchange(&store->pool[i], NULL));
     if (store->env)
         mdb_env_close(store->env);
+    shared_close(store->shared);
     writer_fini(&store->writer);
     mem_free(store->dir);
     mem_free(store);

@@ -22,6 +22,8 @@
  *       counts as missing, and is removed.
  *   S6  Nothing here fails a read: without memory, disk, slot or lock the answer is "not there", and is "not
  *       kept".
+ *   S7  A transaction ends with no more in the tree's pages than the cap, unless all that is left is pinned; and
+ *       with every record and segment in the order of eviction (unit.h, U1 to U4).
  *
  * Why so: path keys cost what hashed ones cost, and make clearing, changing and looking below a directory a
  * range of keys. A small file in its record is one look-up. Versions are random numbers, so that blocks can
@@ -30,8 +32,7 @@
  * record, the latter makes reads under way of unknown paths drop what they got, wherever they are. Both are
  * rare beside reads.
  *
- * Later: a budget and eviction (in the batch, before its commit), pins (a flag of records), locks between
- * processes (beside flights), verification in a child process.
+ * Later: locks between processes (beside flights), verification in a child process.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,7 +50,18 @@ struct store;
 
 /* ---- reading ---- */
 
-enum counter { COUNT_HITS, COUNT_MISSES, COUNT_HIT_BYTES, COUNT_MISS_BYTES, COUNTERS };
+enum counter {
+    COUNT_HITS,
+    COUNT_MISSES,
+    COUNT_HIT_BYTES,
+    COUNT_MISS_BYTES,
+    COUNT_EVICTED, /* units */
+    COUNT_EVICTED_BYTES,
+    COUNT_REFUSED, /* puts for which there was no room */
+    COUNT_STALE,   /* answers given although they were, since the place could not be asked */
+    COUNT_DAMAGED, /* blocks and records */
+    COUNTERS
+};
 
 struct reader {
     MDB_txn *txn;                 /* reset while in the pool: it keeps its slot in the lock file */
@@ -71,6 +83,8 @@ void reader_free(struct reader *reader);
 /* A value. -ENOENT; another failure is logged once, and means the same. */
 int reader_get(struct store *store, struct reader *reader, const struct key *key, const void **data,
                size_t *size);
+/* Of the store itself; of another size, or not there: `out` stays as it is. */
+void reader_get_struct(struct store *store, struct reader *reader, const char *name, void *out, size_t size);
 /* The bytes [start, start + count) of a record's file. -ENOENT: not all of them are there; nothing was put.
  * -EBADMSG: damaged (and removed); some may have been put. */
 int reader_has(struct store *store, struct reader *reader, const struct record *record, int64_t start,
@@ -165,8 +179,10 @@ struct store {
     bool read_only;
     dev_t device;
     ino_t inode;
+    struct shared *shared;
     /* any thread */
     struct reader *_Atomic pool[READERS_POOLED];
+    atomic_uint_least64_t size_max, pinned; /* the cap, as the latest batch knew it */
     atomic_uint changes_pending; /* in writer.changes and writer.trees; 0: no look need ask there */
     atomic_uint said;            /* what was logged once, by a bit each */
     struct {
@@ -190,6 +206,8 @@ static inline bool store_is_ours(const struct store *store)
 }
 uint64_t store_counted(struct store *store, enum counter counter); /* by this process, since open */
 
+/* What the store says of itself, when it was opened or written. */
+void store_note(struct store *store, const struct limits *limits, const struct clock *clock);
 uint64_t store_number(void); /* random, never 0: for ids and versions */
 /* -errno for LMDB's own codes. */
 int store_status(int rc);

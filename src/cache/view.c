@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "cache/cache.h"
+#include "cache/cap.h"
 #include "fs/option.h"
 
 /* ---- the store ---- */
@@ -26,6 +27,8 @@ struct store *view_store(struct view *view)
         error_clear();
         return NULL;
     }
+    if (view->size_max >= 0 || view->free_min >= 0)
+        cap_change(store, view->size_max, view->free_min); /* one that cannot be written is used as it is */
     if (atomic_compare_exchange_strong(&view->store, &before, store))
         return store; /* a parent's is left as it is */
     store_unref(store);
@@ -79,9 +82,16 @@ static int parse_mode(const char *text, enum mode *out)
 int view_take_options(struct view *view)
 {
     int64_t level = option_number(&view->instance, "compress");
+    int64_t gain = option_number(&view->instance, "compress_gain");
     if (level > 19)
         return fail(-EINVAL, "option cache.compress: zstd's levels are 1 to 19");
-    view->level = (int)level;
+    if (gain > 99)
+        return fail(-EINVAL, "option cache.compress_gain: at most 99 in a hundred");
+    view->packing = (struct packing){.level = (int)level, .gain_percent = (int)gain};
+    view->size_max = option_number(&view->instance, "max_size");
+    view->free_min = option_number(&view->instance, "min_free");
+    if (view->size_max >= 0 && view->size_max < (int64_t)CAP_SIZE_MIN)
+        return fail(-EINVAL, "option cache.max_size: at least 1M");
     int rc = parse_mode(option_text(&view->instance, "mode"), &view->mode);
     if (rc == 0)
         rc = lifetimes_init(&view->lifetimes, &view->instance);
@@ -162,7 +172,12 @@ static const struct option options[] = {
     {"max_age", OPTION_LIFETIME, NULL, OPTION_PER_HANDLE,
      "no answer older than this, in no mode; 0: the place is asked"},
     {"mode", OPTION_TEXT, "online", 0, "online, stale-if-error or offline"},
+    {"max_size", OPTION_SIZE, NULL, 0,
+     "how much it may hold, kept in it for all that use it; a new one's is 10G"},
+    {"min_free", OPTION_SIZE, NULL, 0,
+     "how much of the disk it leaves free, kept likewise; a twentieth, at most 1G"},
     {"compress", OPTION_COUNT, "3", 0, "the zstd level for blocks that shrink; 0: none"},
+    {"compress_gain", OPTION_COUNT, "12", 0, "of a hundred bytes, how many a block must shrink by"},
     {0},
 };
 static const char *const protocols[] = {"cache", NULL};

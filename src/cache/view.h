@@ -17,7 +17,7 @@
  *   V3  Bytes are kept only after the read that brought them returned 0, with the size that was promised.
  */
 #include "cache/lifetime.h"
-#include "cache/store.h"
+#include "cache/edit.h"
 #include "fs/fs.h"
 #include "fs/layer.h"
 
@@ -27,7 +27,8 @@ struct view {
     struct instance instance;
     /* const after open */
     const char *dir;
-    int level; /* zstd; 0: none */
+    struct packing packing;
+    int64_t size_max, free_min; /* -1: as the store has them */
     enum mode mode;
     struct lifetimes lifetimes;
     struct place place;

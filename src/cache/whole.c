@@ -120,7 +120,7 @@ static int hand_over_chunk(struct tee *tee)
         .data = tee->chunk,
         .start = tee->chunk_start,
         .size = tee->chunk_size,
-        .level = tee->r->view->level,
+        .packing = tee->r->view->packing,
     };
     if (writer_add(tee->r->store, &chunk->stage.op) < 0) {
         mem_free(chunk);

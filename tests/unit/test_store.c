@@ -18,153 +18,10 @@
 #include "cache/pin.h"
 #include "cache/scan.h"
 #include "cache/store.h"
+#include "store_case.h"
 #include "tmpdir.h"
 
-static char *scratch, *dir;
-static struct store *store;
-static struct place place;
-static atomic_llong clock_ahead_ns;
-static int64_t (*real_wall_ns)(void);
-static atomic_uint warnings;
-
-static int64_t moved_wall_ns(void)
-{
-    return real_wall_ns() + clock_ahead_ns;
-}
-
-static void count_warning(void *arg, enum larder_log_level level, const char *message)
-{
-    warnings++;
-}
-
-static int begin(void **state)
-{
-    scratch = tmpdir_make();
-    dir = tmpdir_path(scratch, "deep/er/cache");
-    place = place_of("fake://here");
-    clock_ahead_ns = 0;
-    warnings = 0;
-    assert_ok(store_open(dir, &store));
-    return 0;
-}
-
-static int end(void **state)
-{
-    store_unref(store);
-    /* The writer may still be closing it; opening it again waits for that, or takes it back. */
-    free(dir);
-    tmpdir_remove(scratch);
-    return 0;
-}
-
-static void reopen(void)
-{
-    store_unref(store);
-    assert_ok(store_open(dir, &store));
-}
-
 /* ---- putting and getting ---- */
-
-static void put_done(struct op *op, int status)
-{
-    struct put *put = container_of(op, struct put, op);
-    free((void *)put->data);
-    free((char *)put->path);
-    free((char *)put->record.version);
-    free(put);
-}
-
-static char *content(size_t size, unsigned seed)
-{
-    char *data = malloc(size + 1);
-    for (size_t i = 0; i < size; i++)
-        data[i] = (char)((i * 2654435761U + seed * 40503U) >> 13);
-    return data;
-}
-
-/* The whole file, or with `part` only its blocks from `start` on. */
-static struct put *make_put(const char *path, const char *version, size_t size, unsigned seed)
-{
-    struct put *put = calloc(1, sizeof *put);
-    put->op = (struct op){.apply = edit_put, .done = put_done};
-    put->type = KEY_RECORD;
-    put->place = place;
-    put->path = strdup(path);
-    put->record.head = (struct record_head){.state = RECORD_KNOWN,
-                                            .type = LARDER_FILE,
-                                            .size = (int64_t)size,
-                                            .answered_ns = wall_ns(),
-                                            .fresh_ms = -1,
-                                            .stale_if_error_ms = -1};
-    put->record.version = put->record.validator = version ? strdup(version) : NULL;
-    put->data = content(size, seed);
-    put->size = size;
-    put->whole = true;
-    put->level = 3;
-    assert_ok(store_seen(store, KEY_RECORD, &place, path, &put->seen));
-    return put;
-}
-
-static void put(const char *path, const char *version, size_t size, unsigned seed)
-{
-    assert_ok(writer_add(store, &make_put(path, version, size, seed)->op));
-}
-
-static void flush(void)
-{
-    assert_ok(writer_flush(store, -1));
-}
-
-/* -ENOENT, -EBADMSG, or 0 and the bytes were right. */
-static int check_range(const char *path, size_t size, unsigned seed, size_t start, size_t count)
-{
-    struct reader *reader;
-    struct record record;
-    struct bytes_sink sink;
-    struct answer answer;
-    int rc = reader_find(store, KEY_RECORD, &place, path, &reader, &record);
-    if (rc < 0)
-        return rc;
-    bytes_sink_init(&sink);
-    record_answer(&record, &answer);
-    if (record.head.state != RECORD_KNOWN || record.head.size != (int64_t)size)
-        rc = -ENODATA;
-    if (rc == 0)
-        rc = reader_has(store, reader, &record, (int64_t)start, (int64_t)count);
-    if (rc == 0)
-        rc = sink_begin_now(&sink.sink, &answer, (int64_t)count);
-    if (rc == 0)
-        rc = reader_put(store, reader, &record, (int64_t)start, (int64_t)count, &sink.sink);
-    reader_end(store, reader);
-    if (rc == 0) {
-        char *expected = content(size, seed);
-        assert_int_equal(sink.size, count);
-        if (count)
-            assert_memory_equal(sink.data, expected + start, count);
-        free(expected);
-    }
-    bytes_sink_fini(&sink);
-    return rc;
-}
-
-static int check(const char *path, size_t size, unsigned seed)
-{
-    return check_range(path, size, seed, 0, size);
-}
-
-static size_t count_keys(enum key_type type)
-{
-    struct reader *reader = reader_begin(store);
-    MDB_cursor *cursor;
-    MDB_val name, value;
-    size_t count = 0;
-    assert_int_equal(mdb_cursor_open(reader->txn, store->dbi, &cursor), 0);
-    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0)
-        count += *(unsigned char *)name.mv_data == type;
-    mdb_cursor_close(cursor);
-    reader_end(store, reader);
-    return count;
-}
 
 static void what_is_put_is_found(void **state)
 {
@@ -322,46 +179,6 @@ static void of_two_reads_of_different_versions_the_first_stays(void **state)
     assert_ok(check("f", 100, 1));
 }
 
-static char *store_file(void)
-{
-    return tmpdir_path(dir, "cache-1.mdb");
-}
-
-static void close_for_good(void)
-{
-    char *line = NULL;
-    size_t size = 0;
-    flush();
-    store_unref(store);
-    store = NULL;
-    for (bool open = true; open; usleep(1000)) { /* the writer closes it, in its own time */
-        FILE *maps = fopen("/proc/self/maps", "r");
-        open = false;
-        while (getline(&line, &size, maps) > 0)
-            open = open || strstr(line, "cache-1.mdb\n");
-        fclose(maps);
-    }
-    free(line);
-}
-
-static void stage_done(struct op *op, int status)
-{
-    struct stage *stage = container_of(op, struct stage, op);
-    free((void *)stage->data);
-    free(stage);
-}
-
-static void stage(uint64_t version, int64_t start, size_t blocks)
-{
-    struct stage *op = calloc(1, sizeof *op);
-    op->op = (struct op){.apply = edit_stage, .done = stage_done};
-    op->version = version;
-    op->start = start;
-    op->size = blocks * (size_t)BLOCK_SIZE;
-    op->data = content(op->size, 1);
-    assert_ok(writer_add(store, &op->op));
-}
-
 static void what_was_staged_and_forgotten_is_swept(void **state)
 {
     stage(1, 0, 3);
@@ -372,7 +189,7 @@ static void what_was_staged_and_forgotten_is_swept(void **state)
     flush();
     assert_int_equal(count_keys(KEY_BLOCK), 4);
     close_for_good(); /* as after a crash */
-    assert_ok(store_open(dir, &store));
+    assert_ok(store_open(case_dir, &store));
     clock_ahead_ns = 25 * 3600 * 1000000000LL;
     for (int i = 0; i < 100 && count_keys(KEY_BLOCK) > 0; i++) {
         put("f", NULL, 10, 1);
@@ -402,8 +219,8 @@ static void overwrite(const char *path, long at, const void *data, size_t size)
 
 static void is_begun_anew(void)
 {
-    char *aside = tmpdir_path(dir, "cache-1.mdb.damaged");
-    assert_ok(store_open(dir, &store));
+    char *aside = tmpdir_path(case_dir, "cache-1.mdb.damaged");
+    assert_ok(store_open(case_dir, &store));
     assert_int_equal(check("f", 1000, 1), -ENOENT);
     put("f", "v1", 1000, 1);
     flush();
@@ -459,7 +276,7 @@ static void a_file_that_was_cut_is_set_aside(void **state)
 static void a_full_store_is_said_once_and_read_on(void **state)
 {
     store_unref(store);
-    char *small = tmpdir_path(scratch, "small");
+    char *small = tmpdir_path(case_scratch, "small");
     store_map_size = 4 << 20;
     assert_ok(store_open(small, &store));
     store_map_size = (size_t)1 << 40;
@@ -467,7 +284,7 @@ static void a_full_store_is_said_once_and_read_on(void **state)
     flush();
     for (int i = 0; i < 3; i++) {
         struct put *op = make_put("large", "v1", 8 << 20, 2);
-        op->level = 0;
+        op->packing.level = 0;
         if (writer_add(store, &op->op) < 0)
             put_done(&op->op, -EIO);
         assert_int_equal(writer_flush(store, -1), -ENOSPC);
@@ -495,9 +312,9 @@ static void the_budget_is_a_bound(void **state)
 static void a_directory_has_one_store_in_a_process(void **state)
 {
     struct store *same, *linked, *other;
-    char *link = tmpdir_path(scratch, "link"), *elsewhere = tmpdir_path(scratch, "elsewhere");
-    assert_int_equal(symlink(dir, link), 0);
-    assert_ok(store_open(dir, &same));
+    char *link = tmpdir_path(case_scratch, "link"), *elsewhere = tmpdir_path(case_scratch, "elsewhere");
+    assert_int_equal(symlink(case_dir, link), 0);
+    assert_ok(store_open(case_dir, &same));
     assert_ok(store_open(link, &linked));
     assert_ok(store_open(elsewhere, &other));
     assert_ptr_equal(same, store);
@@ -663,35 +480,31 @@ static void counters_outlive_the_process(void **state)
     assert_int_equal(sums[COUNT_MISS_BYTES], 500);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_put_is_found),
-        TEST(what_shrinks_is_packed),
-        TEST(paths_longer_than_a_key_are_told_apart),
-        TEST(a_new_version_replaces_the_old_with_its_blocks),
-        TEST(parts_of_a_version_join),
-        TEST(what_began_before_a_change_is_dropped),
-        TEST(a_read_begun_between_a_change_and_its_commit_is_kept),
-        TEST(of_two_reads_of_different_versions_the_first_stays),
-        TEST(what_was_staged_and_forgotten_is_swept),
-        TEST(a_foreign_file_is_set_aside),
-        TEST(another_format_is_set_aside),
-        TEST(a_file_that_was_cut_is_set_aside),
-        TEST(a_full_store_is_said_once_and_read_on),
-        TEST(the_budget_is_a_bound),
-        TEST(a_directory_has_one_store_in_a_process),
-        TEST(more_readers_than_the_pool_holds),
-        TEST(readers_and_the_writer_do_not_meet),
-        TEST(a_pin_covers_its_tree),
-        TEST(a_scan_tells_of_what_is_below),
-        TEST(a_scan_survives_more_than_one_snapshot),
-        TEST(counters_outlive_the_process),
+        CASE(what_is_put_is_found),
+        CASE(what_shrinks_is_packed),
+        CASE(paths_longer_than_a_key_are_told_apart),
+        CASE(a_new_version_replaces_the_old_with_its_blocks),
+        CASE(parts_of_a_version_join),
+        CASE(what_began_before_a_change_is_dropped),
+        CASE(a_read_begun_between_a_change_and_its_commit_is_kept),
+        CASE(of_two_reads_of_different_versions_the_first_stays),
+        CASE(what_was_staged_and_forgotten_is_swept),
+        CASE(a_foreign_file_is_set_aside),
+        CASE(another_format_is_set_aside),
+        CASE(a_file_that_was_cut_is_set_aside),
+        CASE(a_full_store_is_said_once_and_read_on),
+        CASE(the_budget_is_a_bound),
+        CASE(a_directory_has_one_store_in_a_process),
+        CASE(more_readers_than_the_pool_holds),
+        CASE(readers_and_the_writer_do_not_meet),
+        CASE(a_pin_covers_its_tree),
+        CASE(a_scan_tells_of_what_is_below),
+        CASE(a_scan_survives_more_than_one_snapshot),
+        CASE(counters_outlive_the_process),
     };
-    real_wall_ns = world_seam.wall_ns;
-    world_seam.wall_ns = moved_wall_ns;
-    larder_log_to(count_warning, NULL, LARDER_LOG_WARNING);
+    case_init();
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

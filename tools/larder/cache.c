@@ -9,7 +9,7 @@ static void out_count(const struct cli *cli, json_t *object, const char *name, u
     if (cli->json)
         json_object_set_new(object, name, json_integer((json_int_t)count));
     else
-        out_format("%-12s%llu\n", name, (unsigned long long)count);
+        out_format("%-15s%llu\n", name, (unsigned long long)count);
 }
 
 static void out_stats(const struct cli *cli, const struct larder_cache_stats *stats)
@@ -18,8 +18,10 @@ static void out_stats(const struct cli *cli, const struct larder_cache_stats *st
     if (cli->json)
         json_object_set_new(object, "dir", json_name(stats->dir));
     else
-        out_format("%-12s%s\n", "dir", stats->dir);
+        out_format("%-15s%s\n", "dir", stats->dir);
     out_count(cli, object, "bytes", stats->bytes);
+    out_count(cli, object, "max_bytes", stats->size_max);
+    out_count(cli, object, "pinned_bytes", stats->pinned_bytes);
     out_count(cli, object, "files", stats->files);
     out_count(cli, object, "blocks", stats->blocks);
     out_count(cli, object, "listings", stats->listings);
@@ -27,6 +29,11 @@ static void out_stats(const struct cli *cli, const struct larder_cache_stats *st
     out_count(cli, object, "misses", stats->misses);
     out_count(cli, object, "hit_bytes", stats->hit_bytes);
     out_count(cli, object, "miss_bytes", stats->miss_bytes);
+    out_count(cli, object, "evictions", stats->evictions);
+    out_count(cli, object, "evicted_bytes", stats->evicted_bytes);
+    out_count(cli, object, "refused", stats->refused);
+    out_count(cli, object, "stale", stats->stale);
+    out_count(cli, object, "damaged", stats->damaged);
     if (cli->json)
         out_json(object);
 }

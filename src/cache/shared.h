@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CACHE_SHARED_H
+#define CACHE_SHARED_H
+/*
+ * What the processes of a store tell each other outside its transactions: a small file beside it, mapped by all,
+ * which may be lost, wrong or old without a wrong byte ever coming of it.
+ *
+ *   used   when something was last read, in the store's ticks (unit.h): a slot by its id. A hit looks at one
+ *          word, and writes it once a tick. Two ids in one slot are both taken for as young as the younger one
+ *   alive  when bytes last came for what a process has locked (lock.h): who waits for it sees whether to go on
+ *
+ * Where the file cannot be had, the memory is this process's alone: then the order in which things go is as good
+ * as what this process knows.
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define USED_SLOTS  (1U << 20)
+#define ALIVE_SLOTS 1024U
+
+struct shared {
+    uint64_t mark;
+    atomic_uint_least32_t tick;
+    uint32_t unused[13];
+    atomic_uint_least64_t alive[ALIVE_SLOTS]; /* ns of the monotonic clock, the machine's */
+    atomic_uint_least32_t used[USED_SLOTS];
+};
+
+/* Under the directory's lock. NULL: no memory. */
+struct shared *shared_open(const char *dir);
+void shared_close(struct shared *shared); /* NULL is fine */
+void shared_remove(const char *dir);
+
+/* `id` is random in its low bits. */
+static inline void shared_touch(struct shared *shared, uint64_t id)
+{
+    atomic_uint_least32_t *slot = &shared->used[id % USED_SLOTS];
+    uint32_t tick = atomic_load_explicit(&shared->tick, memory_order_relaxed);
+    if (atomic_load_explicit(slot, memory_order_relaxed) != tick)
+        atomic_store_explicit(slot, tick, memory_order_relaxed);
+}
+static inline uint32_t shared_used(struct shared *shared, uint64_t id)
+{
+    return atomic_load_explicit(&shared->used[id % USED_SLOTS], memory_order_relaxed);
+}
+static inline uint64_t segment_id(uint64_t version, uint64_t segment)
+{
+    return version + segment * 0x9e3779b97f4a7c15U;
+}
+
+#endif
