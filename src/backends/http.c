@@ -33,9 +33,9 @@
 
 /* HEAD says too little: GET the first byte, whose Content-Range has the size. */
 static int CO_FN probe(struct http_instance *http, const char *path, const struct terms *terms,
-                       struct asked *out)
+                       struct http_tries *tries, struct asked *out)
 {
-    struct http_request request = {.method = HTTP_GET, .range = "0-0"};
+    struct http_request request = {.method = HTTP_GET, .range = "0-0", .tries = tries};
     return http_ask(http, path, false, terms, &request, out);
 }
 
@@ -52,7 +52,7 @@ static int size_of(const struct asked *asked, int64_t *out)
         return 0;
     }
     if (text && content_range_parse(text, &range) < 0)
-        return http_fail(asked->transfer, -EPROTO, "a broken Content-Range: %.80s", text);
+        return http_doubt(asked->transfer, -EPROTO, "a broken Content-Range: %.80s", text);
     *out = range.total;
     return 0;
 }
@@ -108,23 +108,34 @@ static int judge_info(const struct asked *asked, const char *path, const struct 
     return answer_copy(out, &answer);
 }
 
-int CO_FN http_info(struct instance *instance, const char *path, const struct terms *terms,
-                    struct answer *out)
+static int CO_FN info_once(struct http_instance *http, const char *path, const struct terms *terms,
+                           struct http_tries *tries, struct answer *out)
 {
-    struct http_instance *http = http_of(instance);
-    struct http_request request = {.method = HTTP_HEAD};
+    struct http_request request = {.method = HTTP_HEAD, .tries = tries};
     struct asked asked;
     int rc = http_ask(http, path, false, terms, &request, &asked);
     if (rc < 0)
         return rc;
     if (path[0] && !asked.response->slash_added && should_probe(asked.response)) {
         http_close(asked.transfer);
-        rc = probe(http, path, terms, &asked);
+        rc = probe(http, path, terms, tries, &asked);
         if (rc < 0)
             return rc;
     }
     rc = judge_info(&asked, path, terms, out);
     http_close(asked.transfer);
+    return rc;
+}
+
+int CO_FN http_info(struct instance *instance, const char *path, const struct terms *terms,
+                    struct answer *out)
+{
+    struct http_instance *http = http_of(instance);
+    struct http_tries tries = {.site = http->site};
+    int rc;
+    do
+        rc = info_once(http, path, terms, &tries, out);
+    while (http_try_again(&tries, &rc));
     return rc;
 }
 
@@ -149,8 +160,8 @@ static int CO_FN read_index(const struct asked *asked, struct entries_builder *b
     const struct http_response *response = asked->response;
     struct index *index = NULL;
     if (http_is_encoded(response))
-        return http_fail(asked->transfer, -EPROTO, "the page is encoded (%.40s), which nobody asked for",
-                         response->header[HTTP_CONTENT_ENCODING]);
+        return http_doubt(asked->transfer, -EPROTO, "the page is encoded (%.40s), which nobody asked for",
+                          response->header[HTTP_CONTENT_ENCODING]);
     int64_t count = 1;
     int rc = index_new(response->url, response->header[HTTP_CONTENT_TYPE], on_index_entry, builder, &index);
     char *buffer = mem_alloc(PIECE_SIZE);
@@ -211,17 +222,28 @@ static int CO_FN list_answered(const struct asked *asked, const char *path, cons
     return 0;
 }
 
-static int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,
-                           struct cursor *cursor, struct larder_entries *page, struct answer *out)
+static int CO_FN list_once(struct http_instance *http, const char *path, const struct terms *terms,
+                           struct http_tries *tries, struct larder_entries *page, struct answer *out)
 {
-    struct http_instance *http = http_of(instance);
-    struct http_request request = {.method = HTTP_GET, .accept = LIST_ACCEPT};
+    struct http_request request = {.method = HTTP_GET, .accept = LIST_ACCEPT, .tries = tries};
     struct asked asked;
     int rc = http_ask(http, path, true, terms, &request, &asked);
     if (rc < 0)
         return rc;
     rc = list_answered(&asked, path, terms, page, out);
     http_close(asked.transfer);
+    return rc;
+}
+
+static int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,
+                           struct cursor *cursor, struct larder_entries *page, struct answer *out)
+{
+    struct http_instance *http = http_of(instance);
+    struct http_tries tries = {.site = http->site};
+    int rc;
+    do
+        rc = list_once(http, path, terms, &tries, page, out);
+    while (http_try_again(&tries, &rc));
     if (rc == -ENOENT)
         return explain_missing(http, path);
     cursor->end = rc >= 0;
@@ -234,6 +256,9 @@ static const struct option http_options[] = {
     {"timeout", OPTION_DURATION, NULL, OPTION_PER_HANDLE, "for each call as a whole; none by default"},
     {"connect_timeout", OPTION_DURATION, "30s", 0, "for name look-up, TCP and TLS together"},
     {"stall_timeout", OPTION_DURATION, "60s", 0, "without a byte for so long a transfer has failed"},
+    {"max_tries", OPTION_COUNT, "5", 0,
+     "in a row of what may pass, such as a lost connection or a 503; 1: no retries"},
+    {"retry_timeout", OPTION_DURATION, "15s", 0, "no try begins later than so long after the first failure"},
     {"max_connections", OPTION_COUNT, "32", 0, "at once; requests beyond them wait for their turn"},
     {"http2", OPTION_BOOL, "true", 0, "speak HTTP/2 where the server does, over TLS"},
     {"user", OPTION_TEXT, NULL, OPTION_IDENTITY, "name for basic authentication; else that of the URL"},
@@ -316,12 +341,22 @@ static int take_secrets(const struct uri *uri, char **values)
     return 0;
 }
 
+static int check_count(const struct instance *instance, const char *name, int64_t most)
+{
+    int64_t count = option_number(instance, name);
+    return count >= 1 && count <= most
+               ? 0
+               : fail(-EINVAL, "option http.%s: from 1 to %lld", name, (long long)most);
+}
+
 static int make_site(struct http_instance *http)
 {
     struct instance *instance = &http->instance;
     const struct http_config config = {
         .connect_timeout_ms = option_number(instance, "connect_timeout"),
         .stall_timeout_ms = option_number(instance, "stall_timeout"),
+        .tries_max = (unsigned)option_number(instance, "max_tries"),
+        .retry_timeout_ms = option_number(instance, "retry_timeout"),
         .connections_max = (unsigned)option_number(instance, "max_connections"),
         .http1 = !option_bool(instance, "http2"),
         .insecure = option_bool(instance, "insecure"),
@@ -337,8 +372,11 @@ static int make_site(struct http_instance *http)
         .unix_socket = option_text(instance, "unix_socket"),
         .user_agent = option_text(instance, "user_agent"),
     };
-    if (option_number(instance, "max_connections") < 1 || option_number(instance, "max_connections") > 4096)
-        return fail(-EINVAL, "option http.max_connections: from 1 to 4096");
+    int rc = check_count(instance, "max_connections", 4096);
+    if (rc == 0)
+        rc = check_count(instance, "max_tries", 100);
+    if (rc < 0)
+        return rc;
     return http_site_new(&config, &http->site);
 }
 

@@ -37,7 +37,7 @@ int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, con
         request->if_modified_since = terms->if_none_match;
     else
         request->if_none_match = terms->if_none_match;
-    struct asked asked = {.at_ns = now_ns()};
+    struct asked asked = {0};
     int rc = http_open(http->site, request, &asked.transfer);
     request->url = NULL;
     if (rc < 0)
@@ -48,11 +48,6 @@ int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, con
 }
 
 /* ---- answers ---- */
-
-static bool is_strong(const char *etag)
-{
-    return etag[0] && strncmp(etag, "W/", 2) != 0 && !is_date(etag);
-}
 
 struct answer http_answer_of(const struct asked *asked)
 {
@@ -65,7 +60,7 @@ struct answer http_answer_of(const struct asked *asked)
         .vary = header[HTTP_VARY],
     };
     struct freshness freshness =
-        freshness_of(&headers, wall_ns(), (int64_t)(now_ns() - asked->at_ns) / 1000000);
+        freshness_of(&headers, wall_ns(), (int64_t)(now_ns() - asked->response->asked_ns) / 1000000);
     const char *etag = header[HTTP_ETAG];
     struct answer answer = {
         .info = {.type = LARDER_FILE, .size = LARDER_SIZE_UNKNOWN},
@@ -75,7 +70,7 @@ struct answer http_answer_of(const struct asked *asked)
         .flags = (freshness.no_store ? ANSWER_NO_STORE : 0) |
                  (freshness.must_revalidate ? ANSWER_MUST_REVALIDATE : 0),
     };
-    if (etag && is_strong(etag))
+    if (etag && etag_is_strong(etag))
         answer.info.version = etag;
     else if (answer.validator && (etag || is_date(answer.validator)))
         answer.flags |= ANSWER_WEAK;
@@ -86,16 +81,10 @@ struct answer http_answer_of(const struct asked *asked)
     return answer;
 }
 
-bool http_is_encoded(const struct http_response *response)
-{
-    const char *coding = response->header[HTTP_CONTENT_ENCODING];
-    return coding && *coding && !text_equal(coding, "identity");
-}
-
 int http_not_modified(const struct asked *asked, const struct terms *terms, struct answer *out)
 {
     if (!terms->if_none_match)
-        return http_fail(asked->transfer, -EPROTO, "304 Not Modified, unasked");
+        return http_doubt(asked->transfer, -EPROTO, "304 Not Modified, unasked");
     if (!out)
         return UNCHANGED;
     struct answer answer = http_answer_of(asked);

@@ -19,7 +19,6 @@ static inline struct http_instance *http_of(struct instance *instance)
 struct asked {
     struct http_transfer *transfer; /* to be closed */
     const struct http_response *response;
-    uint64_t at_ns;
 };
 /* One request of `path`, with what `terms` say. Fails only when there is no answer. */
 int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, const struct terms *terms,
@@ -27,8 +26,6 @@ int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, con
 
 /* What the headers say of the file; its size is not among it. The strings are the response's. */
 struct answer http_answer_of(const struct asked *asked);
-/* Are the bytes not the file's? */
-bool http_is_encoded(const struct http_response *response);
 /* The 304's answer and UNCHANGED, when that was possible. `out` may be NULL. */
 int http_not_modified(const struct asked *asked, const struct terms *terms, struct answer *out);
 /* -ESTALE. A server that knows no If-Match, or whose cache passes it by, still says what it sends. */

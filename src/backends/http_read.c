@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading is one GET, with a Range where a part is wanted. What comes is believed when it is what was asked for. */
+/*
+ * Reading is one GET, with a Range where a part is wanted. What comes is believed when it is what was asked for: status,
+ * Content-Range, count of bytes, validator. A range that counts from the end needs no look at the size beforehand:
+ *
+ *     wanted       asked for    then
+ *     [-9, end)    -9
+ *     [-9, -2)     -9           the last two are left out
+ *     [-9, 100)    -9           up to byte 100, since the answer says where it starts
+ *     [5, -2)      5-           the last two are left out
+ *
+ * What cannot be right is asked for again, on another connection; and what cannot go on where it was cut (net/body.c)
+ * begins anew, for the sink too.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,75 +24,111 @@
 #define DISCARD_SIZE    ((size_t)64 << 10)
 #define RANGE_TEXT_SIZE 48
 
-/* A range as a Range header says it; "" when that is everything. Not empty, and needs no size. */
+struct read { /* one call */
+    struct http_instance *http;
+    const char *path;
+    const struct larder_range *range; /* NULL: all */
+    const struct terms *terms;
+    struct sink *sink;
+    struct answer *out; /* may be NULL */
+    struct http_tries tries;
+    bool measure; /* the size must be known, and no answer tells it */
+};
+
+/* The range as a Range header says it; "" when that is everything. */
 static void format_range(const struct larder_range *range, char out[RANGE_TEXT_SIZE])
 {
     out[0] = 0;
-    if (!range || (range->start == 0 && range->end == LARDER_TO_END))
+    if (!range || (range->start == 0 && (range->end < 0 || range->end == LARDER_TO_END)))
         return;
     if (range->start < 0)
         snprintf(out, RANGE_TEXT_SIZE, "%lld", (long long)range->start);
-    else if (range->end == LARDER_TO_END)
+    else if (range->end < 0 || range->end == LARDER_TO_END)
         snprintf(out, RANGE_TEXT_SIZE, "%lld-", (long long)range->start);
     else
         snprintf(out, RANGE_TEXT_SIZE, "%lld-%lld", (long long)range->start, (long long)range->end - 1);
 }
 
-/* What of the body that follows is wanted. */
-struct part {
-    int64_t skip;
-    int64_t size; /* -1: all that follows */
-    bool cut;     /* more follows that is not wanted */
+/* ---- what an answer's body is ---- */
+
+struct body { /* bytes of the file */
+    int64_t first;
+    int64_t size;  /* -1: not known */
+    int64_t total; /* of the file; -1: not known */
 };
 
 /* 206: exactly the bytes that were asked for, as far as there are any. */
-static int judge_part(const struct asked *asked, const struct larder_range *range, struct answer *answer,
-                      struct part *out)
+static int judge_part(const struct asked *asked, const struct larder_range *range, struct body *out)
 {
     const char *text = asked->response->header[HTTP_CONTENT_RANGE];
     struct content_range got;
     if (!text || content_range_parse(text, &got) < 0 || got.first < 0)
-        return http_fail(asked->transfer, -EPROTO, "206 without a Content-Range: %.80s",
-                         text ? text : "none");
+        return http_doubt(asked->transfer, -EPROTO, "206 without a Content-Range: %.80s",
+                          text ? text : "none");
     bool last = got.total >= 0 && got.last == got.total - 1;
     int64_t size = got.last - got.first + 1;
     bool right;
     if (range->start < 0) /* the last -start bytes; all, when there are fewer */
         right = last && (size == -range->start || (got.first == 0 && size < -range->start));
-    else if (range->end == LARDER_TO_END)
+    else if (range->end < 0 || range->end == LARDER_TO_END)
         right = got.first == range->start && (last || got.total < 0);
     else
         right =
             got.first == range->start && (got.last == range->end - 1 || (got.last < range->end - 1 && last));
     if (!right)
-        return http_fail(asked->transfer, -EPROTO, "206 with other bytes: %.80s", text);
+        return http_doubt(asked->transfer, -EPROTO, "206 with other bytes: %.80s", text);
     if (asked->response->content_length >= 0 && asked->response->content_length != size)
-        return http_fail(asked->transfer, -EPROTO, "206 of %.80s with a body of %lld bytes", text,
-                         (long long)asked->response->content_length);
-    answer->info.size = got.total;
-    *out = (struct part){.size = size};
+        return http_doubt(asked->transfer, -EPROTO, "206 of %.80s with a body of %lld bytes", text,
+                          (long long)asked->response->content_length);
+    *out = (struct body){got.first, size, got.total};
     return 0;
 }
 
-/* 200: the whole body, of which `range` is a part. Without a size it does not count from the end. */
-static int judge_whole(const struct asked *asked, const struct larder_range *range, struct answer *answer,
-                       struct part *out)
+static int judge_body(const struct asked *asked, const struct larder_range *range, struct body *out)
 {
-    int64_t total = asked->response->content_length;
-    answer->info.size = total;
-    *out = (struct part){.size = total};
-    if (!range)
-        return 0;
-    if (total >= 0) {
-        range_resolve(range, total, &out->skip, &out->size);
-        out->cut = out->skip + out->size < total;
-        return 0;
-    }
-    out->skip = range->start;
-    out->size = range->end == LARDER_TO_END ? -1 : range->end - range->start;
-    out->cut = out->size >= 0;
+    const struct http_response *response = asked->response;
+    if (http_is_encoded(response))
+        return http_doubt(asked->transfer, -EPROTO, "the body is encoded (%.40s), which nobody asked for",
+                          response->header[HTTP_CONTENT_ENCODING]);
+    if (response->status == 206)
+        return range ? judge_part(asked, range, out)
+                     : http_doubt(asked->transfer, -EPROTO, "206 Partial Content, unasked");
+    *out = (struct body){0, response->content_length, response->content_length};
     return 0;
 }
+
+/* What of the body is wanted. */
+struct part {
+    int64_t skip;
+    int64_t size; /* -1: all that follows */
+    bool exact;   /* `size` is no more than there is */
+    bool cut;     /* more follows that is not wanted */
+};
+
+/* False: that depends on the size, which is not known. */
+static bool select_part(const struct larder_range *range, const struct body *body, struct part *out)
+{
+    *out = (struct part){.size = body->size, .exact = body->size >= 0};
+    if (!range)
+        return true;
+    if (body->total >= 0) {
+        int64_t start;
+        range_resolve(range, body->total, &start, &out->size);
+        out->skip = out->size > 0 ? start - body->first : 0;
+        out->cut = out->skip + out->size < body->size;
+        return true;
+    }
+    if (range->start < 0 || range->end < 0)
+        return false;
+    if (body->size < 0) { /* 200 */
+        out->skip = range->start;
+        out->size = range->end == LARDER_TO_END ? -1 : range->end - range->start;
+        out->cut = out->size >= 0;
+    }
+    return true;
+}
+
+/* ---- moving it ---- */
 
 /* The count of bytes up to the end of the body, or `size` (-1: all) of them. */
 static int64_t CO_FN discard(struct http_transfer *transfer, int64_t size)
@@ -97,12 +145,12 @@ static int64_t CO_FN discard(struct http_transfer *transfer, int64_t size)
     return count < 0 ? count : done;
 }
 
-/* Move the part out of the body. Of a body of unknown size the part may be shorter than thought. */
-static int CO_FN pour(struct http_transfer *transfer, struct part part, bool size_known, struct sink *sink)
+/* Move the part out of the body; one that is not exact may be shorter than thought. */
+static int CO_FN pour(struct http_transfer *transfer, const struct part *part, struct sink *sink)
 {
-    int64_t left = part.size;
-    int64_t skipped = part.skip > 0 ? discard(transfer, part.skip) : 0;
-    if (skipped < part.skip)
+    int64_t left = part->size;
+    int64_t skipped = part->skip > 0 ? discard(transfer, part->skip) : 0;
+    if (skipped < part->skip)
         return skipped < 0 ? (int)skipped : 0;
     while (left != 0) {
         void *room;
@@ -113,9 +161,9 @@ static int CO_FN pour(struct http_transfer *transfer, struct part part, bool siz
         int64_t count = http_read(transfer, room, size < want ? size : want);
         if (count < 0)
             return (int)count;
-        if (count == 0 && left > 0 && size_known)
-            return http_fail(transfer, -ECONNRESET, "the body was cut, with %lld of %lld bytes missing",
-                             (long long)left, (long long)part.size);
+        if (count == 0 && left > 0 && part->exact)
+            return http_doubt(transfer, -ECONNRESET, "the body was cut, with %lld of %lld bytes missing",
+                              (long long)left, (long long)part->size);
         if (count == 0)
             return 0;
         rc = sink_fill(sink, (size_t)count);
@@ -123,160 +171,184 @@ static int CO_FN pour(struct http_transfer *transfer, struct part part, bool siz
             return rc;
         left -= left > 0 ? count : 0;
     }
-    /* Only the end says that nothing was wrong, and that nothing is left over. */
+    /* Only the end says that nothing was wrong. What is left over is none of the file's, and ends the connection. */
     char more;
-    int64_t count = part.cut ? 0 : http_read(transfer, &more, 1);
-    return count > 0 ? http_fail(transfer, -EPROTO, "more bytes than announced") : (int)count;
+    int64_t count = part->cut ? 0 : http_read(transfer, &more, 1);
+    return count < 0 ? (int)count : 0;
 }
 
-/* No byte of the range exists, or none is asked for: what is said of the file must be asked for apart. */
-static int CO_FN read_nothing(struct http_instance *http, const char *path, const struct larder_range *range,
-                              const struct terms *terms, struct sink *sink, struct answer *out)
+static int CO_FN read_body(struct read *read, const struct asked *asked, const struct larder_range *range)
 {
+    struct answer answer = http_answer_of(asked);
+    struct body body = {0, -1, -1};
+    struct part part;
+    int rc = http_check_match(asked, read->terms);
+    if (rc == 0)
+        rc = judge_body(asked, range, &body);
+    if (rc < 0)
+        return rc;
+    answer.info.size = body.total;
+    read->measure = !select_part(read->range, &body, &part);
+    if (read->measure)
+        return 0;
+    rc = sink_begin(read->sink, &answer, part.exact ? part.size : -1);
+    if (rc == 0)
+        rc = pour(asked->transfer, &part, read->sink);
+    return rc == 0 && read->out ? answer_copy(read->out, &answer) : rc;
+}
+
+/* ---- no bytes ---- */
+
+/* None is asked for, or none is there: what is said of the file must be asked for apart. */
+static int CO_FN read_nothing(struct read *read)
+{
+    struct http_instance *http = read->http;
     struct answer answer = {0};
     int64_t start, count = 0;
-    int rc = http_info(&http->instance, path, terms, &answer);
+    int rc = http_info(&http->instance, read->path, read->terms, &answer);
     if (rc < 0)
         return rc;
     if (rc == 0 && answer.info.size >= 0)
-        range_resolve(range, answer.info.size, &start, &count);
+        range_resolve(read->range, answer.info.size, &start, &count);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, read->path);
     else if (count > 0)
         rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, of bytes that HEAD says are there",
-                  http->origin, path);
+                  http->origin, read->path);
     if (rc == 0)
-        rc = sink_begin(sink, &answer, 0);
-    if (rc >= 0 && out)
-        *out = answer;
+        rc = sink_begin(read->sink, &answer, 0);
+    if (rc >= 0 && read->out)
+        *read->out = answer;
     else
         answer_free(&answer);
     return rc;
 }
 
-static int CO_FN read_answered(const struct asked *asked, const struct larder_range *range,
-                               const struct terms *terms, struct sink *sink, struct answer *out)
+/*
+ * 416. It may say the size: then it is an empty read, or wrong (CloudFront's, inside the file). Else, or when it says
+ * nothing of the file's version, that is asked for.
+ */
+static int CO_FN read_unsatisfiable(struct read *read, const struct asked *asked, bool *ask)
 {
     const struct http_response *response = asked->response;
-    struct part part;
+    const char *text = response->header[HTTP_CONTENT_RANGE];
+    struct answer answer = http_answer_of(asked);
+    struct content_range range = {-1, -1, -1};
+    int64_t start, count;
+    if (text && content_range_parse(text, &range) == 0 && range.total >= 0) {
+        range_resolve(read->range, range.total, &start, &count);
+        if (count > 0)
+            return http_doubt(asked->transfer, -EPROTO,
+                              "416 Range Not Satisfiable, inside a file of %lld bytes",
+                              (long long)range.total);
+    }
+    *ask = range.total < 0 || !answer.validator;
+    if (*ask)
+        return 0;
+    int rc = http_check_match(asked, read->terms);
+    answer.info.size = range.total;
+    answer.fresh_ms = answer.stale_if_error_ms = -1;
+    if (rc == 0)
+        rc = sink_begin(read->sink, &answer, 0);
+    return rc == 0 && read->out ? answer_copy(read->out, &answer) : rc;
+}
+
+/* ---- one try ---- */
+
+/* `*ask`: whether there is such a file is to be asked for apart. */
+static int CO_FN read_answered(struct read *read, const struct asked *asked, const struct larder_range *range,
+                               bool *ask)
+{
+    const struct http_response *response = asked->response;
     if (response->slash_added)
         return http_fail(asked->transfer, -EISDIR, "a directory");
-    if (response->status == 304)
-        return http_not_modified(asked, terms, out);
-    if (response->status != 200 && response->status != 203 && response->status != 206)
+    switch (response->status) {
+    case 200:
+    case 203:
+    case 206:
+        return read_body(read, asked, range);
+    case 304:
+        return http_not_modified(asked, read->terms, read->out);
+    case 416:
+        return range ? read_unsatisfiable(read, asked, ask) : http_fail_status(asked->transfer);
+    default:
         return http_fail_status(asked->transfer);
-    if (http_is_encoded(response))
-        return http_fail(asked->transfer, -EPROTO, "the body is encoded (%.40s), which nobody asked for",
-                         response->header[HTTP_CONTENT_ENCODING]);
-    if (response->status == 206 && !range)
-        return http_fail(asked->transfer, -EPROTO, "206 Partial Content, unasked");
-    struct answer answer = http_answer_of(asked);
-    int rc = http_check_match(asked, terms);
-    if (rc == 0)
-        rc = response->status == 206 ? judge_part(asked, range, &answer, &part)
-                                     : judge_whole(asked, range, &answer, &part);
-    bool size_known = response->status == 206 || answer.info.size >= 0;
-    if (rc == 0)
-        rc = sink_begin(sink, &answer, size_known ? part.size : -1);
-    if (rc == 0)
-        rc = pour(asked->transfer, part, size_known, sink);
-    return rc == 0 && out ? answer_copy(out, &answer) : rc;
+    }
 }
 
-static int CO_FN read_range(struct http_instance *http, const char *path, const struct larder_range *range,
-                            const struct terms *terms, struct sink *sink, struct answer *out);
-
-/* A server that knows neither ranges nor the size: it is read to its end to learn the size, and then once more. */
-static int CO_FN read_measured(struct http_instance *http, const char *path, const struct larder_range *range,
-                               const struct terms *terms, struct sink *sink, struct answer *out)
-{
-    struct http_request request = {.method = HTTP_GET};
-    struct asked asked;
-    struct larder_range resolved;
-    int64_t start, count;
-    int rc = http_ask(http, path, false, terms, &request, &asked);
-    if (rc < 0)
-        return rc;
-    int64_t size =
-        asked.response->status == 200 ? discard(asked.transfer, -1) : http_fail_status(asked.transfer);
-    http_close(asked.transfer);
-    if (size < 0)
-        return (int)size;
-    range_resolve(range, size, &start, &count);
-    resolved = (struct larder_range){start, start + count};
-    return count > 0 ? read_range(http, path, &resolved, terms, sink, out)
-                     : read_nothing(http, path, &resolved, terms, sink, out);
-}
-
-static int CO_FN read_range(struct http_instance *http, const char *path, const struct larder_range *range,
-                            const struct terms *terms, struct sink *sink, struct answer *out)
+static int CO_FN read_once(struct read *read)
 {
     char text[RANGE_TEXT_SIZE];
     struct asked asked;
-    format_range(range, text);
-    struct http_request request = {.method = HTTP_GET, .range = text[0] ? text : NULL};
-    int rc = http_ask(http, path, false, terms, &request, &asked);
+    bool ask = false;
+    format_range(read->range, text);
+    struct http_request request = {.method = HTTP_GET, .range = text[0] ? text : NULL, .tries = &read->tries};
+    int rc = http_ask(read->http, read->path, false, read->terms, &request, &asked);
     if (rc < 0)
         return rc;
-    const struct http_response *response = asked.response;
-    bool nothing = response->status == 416 && request.range && !response->slash_added;
-    bool measured = response->status == 200 && response->content_length < 0 && range && range->start < 0 &&
-                    !response->slash_added;
-    if (!nothing && !measured)
-        rc = read_answered(&asked, request.range ? range : NULL, terms, sink, out);
+    rc = read_answered(read, &asked, request.range ? read->range : NULL, &ask);
     http_close(asked.transfer);
-    if (nothing)
-        return read_nothing(http, path, range, terms, sink, out);
-    return measured ? read_measured(http, path, range, terms, sink, out) : rc;
+    return rc == 0 && ask ? read_nothing(read) : rc;
 }
 
-static struct answer take_answer(struct answer *answer)
+static int CO_FN read_retried(struct read *read)
 {
-    struct answer taken = *answer;
-    *answer = (struct answer){0};
-    return taken;
-}
-
-/* Both bounds count from the end: ask for the size, then for the bytes of that version. */
-static int CO_FN read_from_end(struct http_instance *http, const char *path, const struct larder_range *range,
-                               const struct terms *terms, struct sink *sink, struct answer *out)
-{
-    struct answer seen = {0}, got = {0};
-    struct larder_range resolved;
-    struct terms those = *terms;
-    int64_t count;
-    int rc = http_info(&http->instance, path, terms, &seen);
-    if (rc == UNCHANGED)
-        got = take_answer(&seen);
-    if (rc == 0 && seen.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
-    if (rc == 0 && seen.info.size < 0) {
-        rc = read_measured(http, path, range, terms, sink, &got);
-    } else if (rc == 0) {
-        range_resolve(range, seen.info.size, &resolved.start, &count);
-        resolved.end = resolved.start + count;
-        those.if_match = seen.info.version ? seen.info.version : terms->if_match;
-        rc = count > 0 ? read_range(http, path, &resolved, &those, sink, &got)
-                       : read_nothing(http, path, &resolved, &those, sink, &got);
-        if (rc == 0 && got.info.size >= 0 && got.info.size != seen.info.size)
-            rc = fail(-ESTALE, "%s/%s: its size changed while it was read", http->origin, path);
-    }
-    if (rc >= 0 && out)
-        *out = take_answer(&got);
-    answer_free(&got);
-    answer_free(&seen);
+    int rc;
+    do
+        rc = read_once(read);
+    while (http_try_again(&read->tries, &rc));
     return rc;
+}
+
+/* Its size, and a copy of its version (mem; NULL: not known). */
+static int64_t CO_FN measure(struct read *read, char **version)
+{
+    struct http_request request = {.method = HTTP_GET, .tries = &read->tries};
+    struct asked asked;
+    int64_t size;
+    int rc = http_ask(read->http, read->path, false, read->terms, &request, &asked);
+    if (rc < 0)
+        return rc;
+    size = asked.response->status == 200 ? discard(asked.transfer, -1) : http_fail_status(asked.transfer);
+    struct answer answer = http_answer_of(&asked);
+    *version = size >= 0 && answer.info.version ? mem_dup(answer.info.version) : NULL;
+    if (size >= 0 && answer.info.version && !*version)
+        size = fail_memory();
+    http_close(asked.transfer);
+    return size;
+}
+
+/* A server that knows neither ranges nor the size: the file is read to its end to learn the size, and then once more. */
+static int CO_FN read_measured(struct read *read)
+{
+    autofree char *version = NULL;
+    struct larder_range resolved;
+    struct terms those = *read->terms;
+    int64_t start, count, size;
+    int rc;
+    do {
+        size = measure(read, &version);
+        rc = size < 0 ? (int)size : 0;
+    } while (http_try_again(&read->tries, &rc));
+    if (rc < 0)
+        return rc;
+    range_resolve(read->range, size, &start, &count);
+    resolved = (struct larder_range){start, start + count};
+    those.if_match = version ? version : those.if_match;
+    read->range = &resolved;
+    read->terms = &those;
+    return count > 0 ? read_retried(read) : read_nothing(read);
 }
 
 int CO_FN http_read_file(struct instance *instance, const char *path, const struct larder_range *range,
                          const struct terms *terms, struct sink *sink, struct answer *out)
 {
     struct http_instance *http = http_of(instance);
+    struct read read = {http, path, range, terms, sink, out, .tries = {.site = http->site}};
     if (path[0] == 0)
         return fail(-EISDIR, "%s/: a directory", http->origin);
     if (range && range_is_empty(range))
-        return read_nothing(http, path, range, terms, sink, out);
-    if (range && range_needs_size(range))
-        return read_from_end(http, path, range, terms, sink, out);
-    return read_range(http, path, range, terms, sink, out);
+        return read_nothing(&read);
+    int rc = read_retried(&read);
+    return rc == 0 && read.measure ? read_measured(&read) : rc;
 }

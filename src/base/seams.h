@@ -47,6 +47,8 @@ struct world_seam {
     uint64_t (*monotonic_ns)(void); /* CLOCK_MONOTONIC */
     int64_t (*wall_ns)(void);       /* CLOCK_REALTIME, ns since 1970 */
     void (*random)(void *out, size_t size);
+    /* How long a task that wants to sleep so long really does: a test's clock jumps instead, and it does not. */
+    uint64_t (*sleep_ms)(uint64_t ms);
 };
 extern struct world_seam world_seam;
 

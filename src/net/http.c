@@ -2,11 +2,10 @@
 /*
  * A transfer:
  *
- *   http_open   waits for its turn at the site, then follow() makes one attempt() after the other along the redirects
+ *   http_open   waits for its turn at the site, then asks until there is an answer that stands (retry.c)
+ *   transfer_follow   makes one attempt() after the other along the redirects
  *   attempt     sets the easy handle up, starts it, waits for the headers
  *   http_read   lends its buffer to receive_body (receive.c)
- *
- * Retries will go around attempt() and, in mid-body, around http_read.
  */
 #include "net/http.h"
 
@@ -90,6 +89,8 @@ static int make_headers(struct http_transfer *transfer, const struct http_reques
     struct curl_slist **list = &transfer->headers;
     int rc = add_header(list, "If-Match", request->if_match);
     if (rc == 0)
+        rc = add_header(list, "If-Range", request->if_range);
+    if (rc == 0)
         rc = add_header(list, "If-None-Match", request->if_none_match);
     if (rc == 0)
         rc = add_header(list, "If-Modified-Since", request->if_modified_since);
@@ -113,6 +114,7 @@ static void read_answer(struct http_transfer *transfer)
     curl_easy_getinfo(transfer->exchange.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     response->content_length = size;
     response->url = transfer->url;
+    transfer->site->down = false;
     for (unsigned i = 0; i < HTTP_HEADERS; i++)
         response->header[i] = transfer->header[i] ? transfer->text.data + transfer->header[i] : NULL;
 }
@@ -147,13 +149,15 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     transfer->held.size = transfer->held_start = 0;
     transfer->received = 0;
     transfer->curl_text[0] = 0;
+    transfer->response.asked_ns = now_ns();
+    tries_begin_one(transfer->tries, transfer->response.asked_ns);
     receive_begin(transfer);
     rc = client_start(exchange);
     if (rc == 0)
         rc = send_until_answered(transfer);
     if (rc < 0)
         return rc;
-    if (!transfer->headers_done || (exchange->done && exchange->result != CURLE_OK))
+    if (!transfer->headers_done) /* what becomes of the body, who reads it will see */
         return http_fail_transport(transfer);
     if (transfer->text.status < 0)
         return transfer->text.status == -ENOMEM ? fail_memory()
@@ -167,7 +171,7 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
  *   the server hung up on it just then. curl sees that and asks again by itself, but in 7.88 only five times in the life
  *   of an easy handle, which is a long one here;
  *   an earlier answer was longer than announced, and the rest of it came in the place of ours.
- * Nothing of an answer was taken.
+ * Nothing of an answer was taken. What is safe to repeat is asked again at once, and no try is counted.
  */
 static bool connection_was_stale(const struct http_transfer *transfer)
 {
@@ -199,18 +203,25 @@ static void note_doubt(const struct http_transfer *transfer, const struct http_r
         *request->maybe_done = true;
 }
 
+static int CO_FN attempt_on(struct http_transfer *transfer, const struct http_request *request, bool fresh)
+{
+    CURL *easy = transfer->exchange.easy;
+    if (fresh)
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    int rc = attempt(transfer, request);
+    if (fresh)
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
+    note_doubt(transfer, request, rc);
+    return rc;
+}
+
 static int CO_FN attempt_cleanly(struct http_transfer *transfer, const struct http_request *request)
 {
-    int rc = attempt(transfer, request);
-    note_doubt(transfer, request, rc);
+    int rc = attempt_on(transfer, request, transfer->tries->fresh);
     if (rc == 0 || !connection_was_stale(transfer))
         return rc;
     client_stop(&transfer->exchange);
-    curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 1L);
-    rc = attempt(transfer, request);
-    note_doubt(transfer, request, rc);
-    curl_easy_setopt(transfer->exchange.easy, CURLOPT_FRESH_CONNECT, 0L);
-    return rc;
+    return attempt_on(transfer, request, true);
 }
 
 /* ---- redirects ---- */
@@ -258,8 +269,8 @@ static int is_other_origin(const char *from, const char *to, bool *out)
     return 0;
 }
 
-/* Let the rest of a redirect's page pass by, when it is small, so that the connection can be used again. */
-static int CO_FN discard_rest(struct http_transfer *transfer)
+/* Let the rest of a page that nobody reads pass by, when it is small, so that the connection can be used again. */
+static int CO_FN discard_page(struct http_transfer *transfer)
 {
     int64_t size = transfer->response.content_length;
     transfer->discard = true;
@@ -276,6 +287,7 @@ static int CO_FN discard_rest(struct http_transfer *transfer)
 /* 1: to be asked again, at another URL. 0: this is the answer. */
 static int CO_FN redirect(struct http_transfer *transfer, const struct http_request *request)
 {
+    const char *first_url = transfer->first_url ? transfer->first_url : transfer->url;
     struct uri parts;
     autofree char *url = uri_resolve(transfer->url, transfer->response.header[HTTP_LOCATION]);
     if (!url)
@@ -285,19 +297,32 @@ static int CO_FN redirect(struct http_transfer *transfer, const struct http_requ
         return 0;
     if (uri_split_http(url, &parts) < 0)
         return http_fail(transfer, -EPROTO, "a redirect to something that is no http or https URL");
-    int rc = is_other_origin(request->url, url, &transfer->foreign);
+    int rc = is_other_origin(first_url, url, &transfer->foreign);
     if (rc == 0)
-        rc = discard_rest(transfer);
+        rc = discard_page(transfer);
     if (rc < 0)
         return rc;
     client_stop(&transfer->exchange);
-    mem_free(transfer->url);
+    if (transfer->first_url)
+        mem_free(transfer->url);
+    else
+        transfer->first_url = transfer->url;
     transfer->url = take(url);
     return 1;
 }
 
-static int CO_FN follow(struct http_transfer *transfer, const struct http_request *request)
+static void begin_at_first_url(struct http_transfer *transfer)
 {
+    transfer->response.slash_added = transfer->foreign = false;
+    if (!transfer->first_url)
+        return;
+    mem_free(transfer->url);
+    transfer->url = take(transfer->first_url);
+}
+
+int CO_FN transfer_follow(struct http_transfer *transfer, const struct http_request *request)
+{
+    begin_at_first_url(transfer);
     for (unsigned hops = 0;; hops++) {
         int rc = attempt_cleanly(transfer, request);
         http_log(transfer, rc);
@@ -311,6 +336,25 @@ static int CO_FN follow(struct http_transfer *transfer, const struct http_reques
     }
 }
 
+/* Until there is an answer that stands. */
+static int CO_FN ask(struct http_transfer *transfer, const struct http_request *request)
+{
+    for (;;) {
+        int rc = transfer_follow(transfer, request);
+        if (rc == 0)
+            tries_note_answer(transfer);
+        int64_t wait = tries_next_wait_ms(transfer->tries);
+        if (wait < 0)
+            return rc;
+        rc = rc == 0 ? discard_page(transfer) : 0;
+        client_stop(&transfer->exchange);
+        if (rc == 0)
+            rc = tries_wait(transfer->tries, wait);
+        if (rc < 0)
+            return rc;
+    }
+}
+
 /* ---- transfers ---- */
 
 static void transfer_free(struct exchange *exchange)
@@ -318,6 +362,7 @@ static void transfer_free(struct exchange *exchange)
     struct http_transfer *transfer = container_of(exchange, struct http_transfer, exchange);
     buffer_free(&transfer->text);
     buffer_free(&transfer->held);
+    buffer_free(&transfer->spare);
     mem_free(transfer);
 }
 
@@ -341,6 +386,7 @@ static int transfer_new(struct http_site *site, struct http_transfer **out)
             return fail_memory();
         transfer->text = BUFFER(HEADER_TEXT_MAX);
         transfer->held = BUFFER(HELD_SIZE_MAX);
+        transfer->spare = BUFFER(HEADER_TEXT_MAX);
         rc = client_adopt(client, &transfer->exchange, transfer_free);
         if (rc < 0) {
             mem_free(transfer);
@@ -352,6 +398,14 @@ static int transfer_new(struct http_site *site, struct http_transfer **out)
     return 0;
 }
 
+static void renew(struct buffer *buffer, size_t size_max)
+{
+    if (buffer->status == 0)
+        return;
+    buffer_free(buffer);
+    *buffer = BUFFER(size_max);
+}
+
 void http_close(struct http_transfer *transfer)
 {
     if (!transfer)
@@ -360,18 +414,15 @@ void http_close(struct http_transfer *transfer)
     client_stop(&transfer->exchange);
     curl_slist_free_all(take(transfer->headers));
     mem_free(take(transfer->url));
+    mem_free(take(transfer->first_url));
     mem_free(take(transfer->range));
     mem_free(take(transfer->piece));
     transfer->body = NULL;
     transfer->body_begun = false;
-    if (transfer->text.status < 0 || transfer->held.status < 0) {
-        buffer_free(&transfer->text);
-        buffer_free(&transfer->held);
-        transfer->text = BUFFER(HEADER_TEXT_MAX);
-        transfer->held = BUFFER(HELD_SIZE_MAX);
-    }
+    renew(&transfer->text, HEADER_TEXT_MAX);
+    renew(&transfer->spare, HEADER_TEXT_MAX);
+    renew(&transfer->held, HELD_SIZE_MAX);
     transfer->response = (struct http_response){0};
-    transfer->foreign = false;
     client_give(&transfer->exchange);
     site_leave(site);
 }
@@ -389,11 +440,14 @@ int CO_FN http_open(struct http_site *site, const struct http_request *request, 
         site_leave(site);
         return rc;
     }
+    transfer->before = 0;
+    transfer->own_tries = (struct http_tries){.site = site};
+    transfer->tries = request->tries ? request->tries : &transfer->own_tries;
     transfer->method = request->method;
     transfer->url = mem_dup(request->url);
     transfer->range = request->range ? mem_dup(request->range) : NULL;
     bool copied = transfer->url && (transfer->range || !request->range);
-    rc = copied ? follow(transfer, request) : fail_memory();
+    rc = copied ? ask(transfer, request) : fail_memory();
     if (rc < 0) {
         http_close(transfer);
         return rc;
@@ -405,56 +459,4 @@ int CO_FN http_open(struct http_site *site, const struct http_request *request, 
 const struct http_response *http_response(const struct http_transfer *transfer)
 {
     return &transfer->response;
-}
-
-/* ---- the body ---- */
-
-static size_t take_held(struct http_transfer *transfer, char *buffer, size_t size)
-{
-    size_t held = transfer->held.size - transfer->held_start;
-    size_t count = held < size ? held : size;
-    if (count == 0)
-        return 0;
-    memcpy(buffer, transfer->held.data + transfer->held_start, count);
-    transfer->held_start += count;
-    if (transfer->held_start == transfer->held.size)
-        transfer->held.size = transfer->held_start = 0;
-    return count;
-}
-
-/* Let receive_body fill the buffer until it is full or the body ends. */
-static int CO_FN lend(struct http_transfer *transfer, char *buffer, size_t size, size_t *filled)
-{
-    int rc = 0;
-    transfer->lent = buffer;
-    transfer->lent_size = size;
-    transfer->lent_used = 0;
-    if (transfer->paused) {
-        transfer->paused = false;
-        if (curl_easy_pause(transfer->exchange.easy, CURLPAUSE_CONT) != CURLE_OK) /* calls receive_body */
-            rc = fail_memory();
-        client_kick(transfer->exchange.client);
-    }
-    if (rc == 0 && transfer->lent_used < size && !transfer->exchange.done)
-        rc = client_wait(&transfer->exchange);
-    *filled = transfer->lent_used;
-    transfer->lent = NULL;
-    transfer->lent_size = transfer->lent_used = 0;
-    return rc;
-}
-
-int64_t CO_FN http_read(struct http_transfer *transfer, void *buffer, size_t size)
-{
-    struct exchange *exchange = &transfer->exchange;
-    size_t count = take_held(transfer, buffer, size);
-    while (count < size && !exchange->done) {
-        size_t filled;
-        int rc = lend(transfer, (char *)buffer + count, size - count, &filled);
-        if (rc < 0)
-            return rc;
-        count += filled;
-    }
-    if (exchange->done && exchange->result != CURLE_OK)
-        return http_fail_transport(transfer);
-    return (int64_t)count;
 }

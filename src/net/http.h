@@ -31,6 +31,8 @@ struct http_transfer;
 struct http_config {
     int64_t connect_timeout_ms; /* 0: 30 s. For name look-up, TCP and TLS together */
     int64_t stall_timeout_ms;   /* 0: 60 s. Without a byte for so long: -ETIMEDOUT. Rounded up to seconds */
+    unsigned tries_max;         /* 0: 5. In a row, of what fails in a way that may pass; 1: one try is all */
+    int64_t retry_timeout_ms;   /* 0: 15 s. No try begins later than so long after the first failure */
     unsigned connections_max;   /* 0: 32. Requests beyond them wait for their turn */
     bool http1;                 /* no HTTP/2, which otherwise is agreed upon over TLS */
     bool insecure;              /* any certificate will do */
@@ -46,6 +48,32 @@ struct http_config {
 int http_site_new(const struct http_config *config, struct http_site **out);
 /* Any thread; no transfer is open. NULL is fine. */
 void http_site_free(struct http_site *site);
+
+/*
+ * The tries of one operation, of all its requests together; it lives as long as their transfers. What may pass is tried
+ * again: a failure to connect, a lost connection, a stall, 408, 425, 429, most of 5xx, and answers that cannot be right.
+ * http_open does that by itself until it has the headers of another answer. For what shows later the user of an
+ * answer begins anew:
+ *
+ *     struct http_tries tries = {.site = site};
+ *     do
+ *         rc = http_open, http_read, http_close, in requests with .tries = &tries
+ *     while (http_try_again(&tries, &rc));
+ */
+struct http_tries {
+    struct http_site *site;
+    uint64_t begun_ns;  /* the first of them */
+    unsigned failed;    /* so many in a row did, … */
+    uint64_t failed_ns; /* … the first then */
+    bool again;         /* the latest failure may pass, … */
+    bool fresh;         /* … on another connection; … */
+    bool nobody;        /* … it was that there is nobody to connect to */
+    int64_t after_ms;   /* not before so long, as Retry-After said */
+    int64_t progress;   /* bytes of bodies that were cut, since `failed` was 0 */
+};
+/* After a failure `*rc` that may pass and for which there are tries and time left: waits, then true. Else `*rc`
+ * stands; a cancel takes its place. */
+bool CO_FN http_try_again(struct http_tries *tries, int *rc);
 
 enum http_method {
     HTTP_GET,
@@ -71,12 +99,13 @@ struct http_request { /* borrowed while http_open runs */
     enum http_method method;
     const char *url;
     const char *range; /* "0-1023", "512-", "-100"; NULL: everything */
-    const char *if_match, *if_none_match, *if_modified_since;
+    const char *if_match, *if_none_match, *if_modified_since, *if_range;
     const char *accept;
     const char *const *headers; /* more of them, lines "Name: value", NULL-ended; NULL: none */
     struct http_body *body;     /* NULL: none */
     /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
     bool *maybe_done;
+    struct http_tries *tries; /* NULL: those of this request alone */
 };
 /* May it be sent again when its answer was lost? What only asks, a PUT without conditions whose body can be had again,
  * and DELETE: then `maybe_done` explains a 404. A second COPY, MOVE, MKCOL, or PUT with a condition may meet what the
@@ -108,26 +137,36 @@ struct http_response { /* borrowed from its transfer */
     bool
         slash_added; /* a redirect led to the same path with a slash behind it: a directory. Of what is no redirect to
                        * be followed, this answer itself says so */
+    uint64_t asked_ns; /* when the request was sent */
 };
 
-/* Returns when the headers of the answer are there, whatever its status. A failure to get an answer: see http_error.c;
- * `*out` is untouched then. */
+/* Returns when the headers of an answer are there that stands, whatever its status. A failure to get one: see
+ * http_error.c; `*out` is untouched then. */
 int CO_FN http_open(struct http_site *site, const struct http_request *request, struct http_transfer **out);
 const struct http_response *http_response(const struct http_transfer *transfer);
 /*
  * The next bytes of the body: `size` of them, fewer at the end. 0 at the end, when curl has said that all is well and
- * as many bytes came as were announced; a failure else, also when bytes were put into the buffer before it.
+ * as many bytes came as were announced; a failure else, also when bytes were put into the buffer before it. A body that
+ * is cut goes on where it was, if the server sends the rest of the same version (body.c).
  */
 int64_t CO_FN http_read(struct http_transfer *transfer, void *buffer, size_t size);
 /* What is still coming is abandoned, and its connection closed (HTTP/2: its stream). NULL is fine. */
 void http_close(struct http_transfer *transfer);
 
-/* "GET URL bytes 0-1023: WHY", with no secret in it, is the text; returns `status`. */
+/* "GET URL bytes 0-1023: WHY, 5 tries in 12.4 s", with no secret in it, is the text; returns `status`. Of a first try
+ * that is not worth another it says no number. */
 int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same of an answer that cannot be right: worth another try, on another connection. */
+int http_doubt(const struct http_transfer *transfer, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The failure that an answer's status is (http_error.c has the table). */
 int http_fail_status(const struct http_transfer *transfer);
 
+/* Does an ETag promise equal bytes? */
+bool etag_is_strong(const char *etag);
+/* Are the bytes of the body not the file's? */
+bool http_is_encoded(const struct http_response *response);
 /* What a Content-Range header says. -EPROTO (no text): not that. "*" for the range or the total is -1. */
 struct content_range {
     int64_t first, last, total;

@@ -8,9 +8,9 @@
  *                -EACCES        the certificate is not to be trusted
  *                -EPROTO        not HTTP, or no TLS that both can speak
  *                -ELOOP         too many redirects
- *   4xx          -ENOENT 404 410    -EACCES 401 403 407 451    -ESTALE 412    -ETIMEDOUT 408    -EBUSY 423 425 429
- *                -ENOTSUP 405       -EINVAL 400                -ENAMETOOLONG 414
- *   5xx          -EBUSY 503         -ETIMEDOUT 504             -ENOTSUP 501
+ *   4xx          -ENOENT 404 410      -EACCES 401 403 407 451   -ESTALE 412    -ETIMEDOUT 408
+ *                -EBUSY 409 423 425 429   -ENOTSUP 405          -EINVAL 400    -ENAMETOOLONG 414
+ *   5xx          -EBUSY 503           -ETIMEDOUT 504            -ENOTSUP 501   -ENOSPC 507
  *   any other    -EIO of 4xx and 5xx, else -EPROTO
  */
 #include <errno.h>
@@ -23,18 +23,46 @@
 #include "net/transfer.h"
 #include "net/uri.h"
 
-int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
+/* ", 5 tries in 12.4 s" */
+static void format_tries(const struct http_tries *tries, char *out, size_t size)
 {
-    char why[512];
-    va_list arguments;
-    va_start(arguments, format);
+    double seconds = (double)(now_ns() - tries->begun_ns) / 1e9;
+    out[0] = 0;
+    if (tries->failed > 0 || tries->again)
+        snprintf(out, size, ", %u %s in %.*f s", tries->failed + 1, tries->failed ? "tries" : "try",
+                 seconds < 10 ? 2 : 1, seconds);
+}
+
+__attribute__((format(printf, 3, 0))) static int fail_with(const struct http_transfer *transfer, int status,
+                                                           const char *format, va_list arguments)
+{
+    char why[512], tries[48];
     vsnprintf(why, sizeof why, format, arguments);
-    va_end(arguments);
+    format_tries(transfer->tries, tries, sizeof tries);
     autofree char *shown = uri_redact(transfer->url);
     if (!shown)
         return fail_memory();
-    return fail(status, "%s %s%s%s: %s", send_method_name(transfer->method), shown,
-                transfer->range ? " bytes " : "", transfer->range ? transfer->range : "", why);
+    return fail(status, "%s %s%s%s: %s%s", send_method_name(transfer->method), shown,
+                transfer->range ? " bytes " : "", transfer->range ? transfer->range : "", why, tries);
+}
+
+int http_fail(const struct http_transfer *transfer, int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int rc = fail_with(transfer, status, format, arguments);
+    va_end(arguments);
+    return rc;
+}
+
+int http_doubt(const struct http_transfer *transfer, int status, const char *format, ...)
+{
+    va_list arguments;
+    tries_note_doubt(transfer);
+    va_start(arguments, format);
+    int rc = fail_with(transfer, status, format, arguments);
+    va_end(arguments);
+    return rc;
 }
 
 void http_log(const struct http_transfer *transfer, int status)
@@ -52,11 +80,11 @@ void http_log(const struct http_transfer *transfer, int status)
 
 static int cut_body(const struct http_transfer *transfer)
 {
+    long long received = transfer->before + transfer->received;
     if (transfer->response.content_length < 0)
-        return http_fail(transfer, -ECONNRESET, "the body was cut after %lld bytes",
-                         (long long)transfer->received);
-    return http_fail(transfer, -ECONNRESET, "the body was cut after %lld of %lld bytes",
-                     (long long)transfer->received, (long long)transfer->response.content_length);
+        return http_fail(transfer, -ECONNRESET, "the body was cut after %lld bytes", received);
+    return http_fail(transfer, -ECONNRESET, "the body was cut after %lld of %lld bytes", received,
+                     (long long)transfer->response.content_length);
 }
 
 /* connect(2)'s errors that say more than "unreachable". */
@@ -112,10 +140,9 @@ static int transport_status(const struct http_transfer *transfer)
     case CURLE_SSL_CIPHER:
     case CURLE_URL_MALFORMAT:
         return -EINVAL;
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_NOT_BUILT_IN:
         return -ENOTSUP;
-    default:
+    default: /* among them CURLE_UNSUPPORTED_PROTOCOL: HTTP/0.9, that is, rubbish */
         return -EPROTO;
     }
 }
@@ -126,6 +153,7 @@ int http_fail_transport(const struct http_transfer *transfer)
     int status = transport_status(transfer);
     if (status == -ENOMEM)
         return fail_memory();
+    tries_note_transport(transfer, status);
     if (transfer->headers_done && status == -ECONNRESET)
         return cut_body(transfer);
     const char *proxy = transfer->site->proxy;
@@ -151,6 +179,7 @@ static int status_of(int answer)
     case 408:
     case 504:
         return -ETIMEDOUT;
+    case 409:
     case 423:
     case 425:
     case 429:
@@ -163,6 +192,8 @@ static int status_of(int answer)
         return -EINVAL;
     case 414:
         return -ENAMETOOLONG;
+    case 507:
+        return -ENOSPC;
     default:
         return answer >= 400 && answer <= 599 ? -EIO : -EPROTO;
     }
@@ -204,6 +235,7 @@ int http_fail_status(const struct http_transfer *transfer)
 {
     int answer = transfer->response.status;
     const char *phrase = phrase_of(answer);
+    tries_note_answer(transfer);
     if (phrase)
         return http_fail(transfer, status_of(answer), "%d %s", answer, phrase);
     return http_fail(transfer, status_of(answer), "the answer is %d", answer);

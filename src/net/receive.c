@@ -149,3 +149,15 @@ int content_range_parse(const char *text, struct content_range *out)
     *out = range;
     return 0;
 }
+
+bool etag_is_strong(const char *etag)
+{
+    int64_t time_ns;
+    return etag[0] && strncmp(etag, "W/", 2) != 0 && parse_http_date(etag, &time_ns) < 0;
+}
+
+bool http_is_encoded(const struct http_response *response)
+{
+    const char *coding = response->header[HTTP_CONTENT_ENCODING];
+    return coding && *coding && !text_equal(coding, "identity");
+}

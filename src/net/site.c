@@ -10,6 +10,7 @@
 
 #define STREAMS_MAX         100 /* of one HTTP/2 connection: curl's own limit */
 #define CONNECTIONS_DEFAULT 32
+#define TRIES_DEFAULT       5
 
 void http_site_free(struct http_site *site)
 {
@@ -71,6 +72,8 @@ int http_site_new(const struct http_config *config, struct http_site **out)
     site->serial = atomic_fetch_add(&serials, 1) + 1;
     site->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 30000;
     site->stall_timeout_ms = config->stall_timeout_ms > 0 ? config->stall_timeout_ms : 60000;
+    site->retry_timeout_ms = config->retry_timeout_ms > 0 ? config->retry_timeout_ms : 15000;
+    site->tries_max = config->tries_max ? config->tries_max : TRIES_DEFAULT;
     site->connections_max = config->connections_max ? config->connections_max : CONNECTIONS_DEFAULT;
     site->http1 = config->http1;
     site->insecure = config->insecure;
@@ -104,7 +107,7 @@ static void site_make_ours(struct http_site *site)
         return;
     site->generation = process_generation();
     site->live = 0;
-    site->multiplexed = false;
+    site->multiplexed = site->down = false;
     waiters_init(&site->turn);
 }
 

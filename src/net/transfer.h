@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef NET_TRANSFER_H
 #define NET_TRANSFER_H
-/* The inside of a transfer: for http.c, send.c, receive.c, site.c and http_error.c. */
+/* The inside of a transfer: for http.c, send.c, body.c, receive.c, retry.c, site.c and http_error.c. */
 #include "base/buffer.h"
 #include "net/client.h"
 #include "net/http.h"
@@ -10,14 +10,15 @@ struct http_site {
     uint64_t serial; /* of all sites of the process: what an easy handle was set up for */
     char *user, *password, *bearer, *ca_file, *client_cert, *client_key, *proxy, *unix_socket, *user_agent;
     struct curl_slist *headers;
-    int64_t connect_timeout_ms, stall_timeout_ms;
-    unsigned connections_max;
+    int64_t connect_timeout_ms, stall_timeout_ms, retry_timeout_ms;
+    unsigned connections_max, tries_max;
     bool http1, insecure, netrc;
 
     /* loop only; a fork's child has its own loop, and begins anew */
     uint32_t generation; /* of the process that `live` and `turn` are about */
     unsigned live;
     bool multiplexed; /* it has answered by HTTP/2 */
+    bool down;        /* there was nobody to connect to, again and again, and no answer since */
     struct waiters turn;
 };
 
@@ -25,8 +26,10 @@ struct http_transfer {
     struct exchange exchange;
     struct http_site *site;
     uint64_t serial; /* of the site that the easy handle is set up for; 0: none */
+    struct http_tries *tries, own_tries;
     enum http_method method;
     char *url, *range;
+    char *first_url;            /* when that was redirected; else NULL */
     struct curl_slist *headers; /* the site's and the request's, when the request has its own */
     bool foreign;               /* redirected to another origin: no credentials */
 
@@ -48,7 +51,9 @@ struct http_transfer {
     uint32_t header[HTTP_HEADERS]; /* where in `text`; 0: missing */
     struct buffer text;
     struct http_response response;
-    int64_t received; /* bytes of the body */
+    int64_t received;    /* bytes of the body … */
+    int64_t before;      /* … beside those of earlier answers, which were cut */
+    struct buffer spare; /* for the headers of the answer that goes on with it */
 
     /* the body: into what http_read lends, else held */
     char *lent;
@@ -58,6 +63,22 @@ struct http_transfer {
     bool paused;
     char curl_text[CURL_ERROR_SIZE];
 };
+
+/* A try begins; it met this. */
+void tries_begin_one(struct http_tries *tries, uint64_t now);
+void tries_note_transport(const struct http_transfer *transfer, int status);
+void tries_note_answer(const struct http_transfer *transfer);
+void tries_note_doubt(const struct http_transfer *transfer);
+/* How long to wait before the next try; -1: the failure just met stands. Then to do so, and count it. */
+int64_t tries_next_wait_ms(struct http_tries *tries);
+int CO_FN tries_wait(struct http_tries *tries, int64_t wait_ms);
+/* So many bytes of a body came between two failures. */
+void tries_note_progress(struct http_tries *tries, int64_t size);
+/* Is an answer of this status one that another try may change? */
+bool answer_may_pass(int answer);
+
+/* One try, along the redirects: 0 when the headers of an answer are there. */
+int CO_FN transfer_follow(struct http_transfer *transfer, const struct http_request *request);
 
 /* Wait for a turn at the site; each is given back by site_leave. */
 int CO_FN site_enter(struct http_site *site);

@@ -290,6 +290,7 @@ static void sleep_cancel(struct wait *wait)
 int task_sleep(uint64_t ms)
 {
     struct sleep sleep = {.wait = WAIT_INIT};
+    ms = world_seam.sleep_ms(ms);
     uint64_t now = now_ns();
     uint64_t at = ms < (UINT64_MAX - now) / 1000000 ? now + ms * 1000000 : UINT64_MAX;
     loop_timer_start(task_current()->loop, &sleep.timer, at, sleep_over);

@@ -9,6 +9,7 @@
 #include "larder.h"
 
 #include "fault_server.h"
+#include "jump_clock.h"
 #include "tree.h"
 
 #define SEED 3
@@ -118,10 +119,10 @@ static void a_206_of_another_length_is_refused(void **state)
 
 static void a_cut_range_is_refused_whoever_announced_it(void **state)
 {
-    assert_answer_fails(-ECONNRESET, (struct fault){.end = FAULT_CLOSE, .at = 42}, "cut");
-    assert_answer_fails(-ECONNRESET, (struct fault){.end = FAULT_CLOSE, .at = 42, .flags = FAULT_UNTIL_CLOSE},
+    assert_answer_fails(-ECONNRESET, (struct fault){.end = FAULT_CLOSE, .at = 0}, "cut");
+    assert_answer_fails(-ECONNRESET, (struct fault){.end = FAULT_CLOSE, .at = 0, .flags = FAULT_UNTIL_CLOSE},
                         "cut");
-    assert_answer_fails(-ECONNRESET, (struct fault){.end = FAULT_CLOSE, .at = 42, .flags = FAULT_CHUNKED},
+    assert_answer_fails(-ECONNRESET, (struct fault){.end = FAULT_CLOSE, .at = 0, .flags = FAULT_CHUNKED},
                         "cut");
 }
 
@@ -146,5 +147,6 @@ int main(void)
         cmocka_unit_test(a_cut_range_is_refused_whoever_announced_it),
         cmocka_unit_test(an_answer_that_was_not_asked_for_is_refused),
     };
+    jump_clock_start();
     return cmocka_run_group_tests(tests, setup, teardown);
 }

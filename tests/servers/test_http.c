@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "fs/fs.h"
 #include "fs/layer.h"
+#include "jump_clock.h"
 #include "server.h"
 #include "tmpdir.h"
 #include "tree.h"
@@ -729,5 +730,6 @@ int main(void)
         cmocka_unit_test(a_loop_closes_with_its_connections),
         cmocka_unit_test(a_forks_child_goes_on_with_its_handles),
     };
+    jump_clock_start();
     return cmocka_run_group_tests(tests, setup, teardown);
 }
