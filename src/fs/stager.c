@@ -14,6 +14,7 @@
 #define PART_SIZE       ((size_t)8 << 20)
 #define PART_SIZE_NEAR  ((size_t)1 << 20) /* memory and local: nothing is gained by more */
 #define PART_SIZE_FIRST ((size_t)64 << 10)
+#define CLEANING_MS     20000
 
 /* Where parts go before they are published. */
 struct outlet {
@@ -78,56 +79,9 @@ static int CO_FN staged_publish(struct stager *stager, int64_t size, unsigned fl
     return layer_publish(stager->instance, stager->path, &stager->token, size, flags, if_match, out);
 }
 
-/* What is to be discarded when its writer is gone. */
-struct orphan {
-    struct instance *instance;
-    char *path;
-    struct token token;
-};
-
-static void orphan_free(struct orphan *orphan)
-{
-    if (!orphan)
-        return;
-    instance_unref(orphan->instance);
-    mem_free(orphan->path);
-    mem_free(orphan->token.text);
-    mem_free(orphan);
-}
-
-static int CO_EDGE orphan_task(void *arg)
-{
-    struct orphan *orphan = arg;
-    int rc = layer_discard(orphan->instance, orphan->path, &orphan->token);
-    if (rc < 0)
-        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", orphan->path,
-               error_text());
-    orphan_free(orphan);
-    return 0;
-}
-
-/* By a task of its own, which nobody has cancelled. */
-static int discard_apart(struct stager *stager)
-{
-    struct orphan *orphan = mem_zero(sizeof *orphan);
-    if (!orphan)
-        return fail_memory();
-    orphan->instance = instance_ref(stager->instance);
-    orphan->path = mem_dup(stager->path);
-    orphan->token.text = take(stager->token.text);
-    int rc = orphan->path ? larder_spawn(task_loop(task_current()), orphan_task, orphan, NULL, NULL, NULL)
-                          : fail_memory();
-    if (rc < 0)
-        orphan_free(orphan);
-    return rc;
-}
-
 static int CO_FN staged_discard(struct stager *stager)
 {
-    if (!stager->token.text)
-        return 0;
-    int rc = layer_discard(stager->instance, stager->path, &stager->token);
-    return rc == -ECANCELED || rc == -ETIMEDOUT ? discard_apart(stager) : rc;
+    return stager->token.text ? layer_discard(stager->instance, stager->path, &stager->token) : 0;
 }
 
 static const struct outlet place_outlet = {staged_open, staged_put, staged_publish, staged_discard};
@@ -253,16 +207,22 @@ static int CO_FN land(struct stager *stager)
     return rc;
 }
 
+/* Give the current part its number. */
+static int number_part(struct stager *stager)
+{
+    uint32_t count_max = stager->instance->can.part_count_max;
+    stager->current->number = stager->part_count;
+    if (stager->outlet == &place_outlet && count_max && stager->part_count >= count_max)
+        return fail(-EFBIG, "%s: more than %u parts of %zu bytes", stager->path, count_max,
+                    stager->part_size);
+    return 0;
+}
+
 static int CO_FN send_part(struct stager *stager)
 {
     struct stager_part *part = stager->current;
-    uint32_t count_max = stager->instance->can.part_count_max;
-    int rc = 0;
-    part->number = stager->part_count;
-    if (stager->outlet == &place_outlet && count_max && part->number >= count_max)
-        return fail(-EFBIG, "%s: more than %u parts of %zu bytes", stager->path, count_max,
-                    stager->part_size);
-    if (stager->state == STAGER_EMPTY)
+    int rc = number_part(stager);
+    if (rc == 0 && stager->state == STAGER_EMPTY)
         rc = outlet_open(stager);
     if (rc < 0)
         return rc;
@@ -293,8 +253,8 @@ int CO_FN stager_turn(struct stager *stager)
 static int CO_FN send_rest(struct stager *stager)
 {
     struct stager_part *part = stager->current;
-    part->number = stager->part_count;
-    return part->size ? outlet_put(part) : 0;
+    int rc = part->size ? number_part(stager) : 0;
+    return rc == 0 && part->size ? outlet_put(part) : rc;
 }
 
 /* ---- as a sink ---- */
@@ -463,15 +423,24 @@ void stager_forget(struct stager *stager)
     mem_free(stager->text);
 }
 
+static void CO_FN discard(struct stager *stager)
+{
+    struct deadline deadline;
+    deadline_begin_shielded(&deadline, CLEANING_MS);
+    int rc = deadline_end(&deadline, outlet_discard(stager), stager->path);
+    if (rc < 0)
+        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", stager->path,
+               error_text());
+}
+
 void CO_FN stager_fini(struct stager *stager)
 {
     struct error_slot words = *error_slot();
     if (stager->state != STAGER_PUBLISHED)
         group_cancel(&stager->group);
     group_join(&stager->group);
-    if (stager->state != STAGER_PUBLISHED && outlet_discard(stager) < 0)
-        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", stager->path,
-               error_text());
+    if (stager->state != STAGER_PUBLISHED)
+        discard(stager);
     stager_forget(stager);
     *error_slot() = words;
 }

@@ -75,7 +75,7 @@ int CO_FN stager_flush(struct stager *stager);
 int CO_FN stager_publish(struct stager *stager, unsigned flags, const char *if_match, struct answer *out);
 /*
  * Wait for what is under way, remove what was staged and not published, free the memory; but not the struct. A task that
- * was cancelled leaves the removing to another one. The error text stays as it is.
+ * was cancelled removes it all the same, which may take a while. The error text stays as it is.
  */
 void CO_FN stager_fini(struct stager *stager);
 /* The same without the place, on any thread: in a fork's child, or when the loop is gone. */

@@ -76,6 +76,22 @@ static CO_FN void run_here(struct group *group, larder_task_fn *fn, void *arg)
     record(group, status, error_text());
 }
 
+/* False: there is no memory for it. */
+static bool start_child(struct group *group, larder_task_fn *fn, void *arg)
+{
+    struct larder_task *self = task_current();
+    struct larder_task *child = task_new(self->loop, fn, arg, child_ended);
+    if (child == NULL || task_start(child) < 0) {
+        mem_free(child);
+        return false;
+    }
+    child->group = group;
+    child->epoch = self->epoch;
+    group->live++;
+    list_push(&group->children, &child->sibling);
+    return true;
+}
+
 int group_add(struct group *group, larder_task_fn *fn, void *arg)
 {
     struct larder_task *self = task_current();
@@ -91,19 +107,17 @@ int group_add(struct group *group, larder_task_fn *fn, void *arg)
             break;
         group_wait(group);
     }
-    struct larder_task *child = NULL;
-    if (self->loop->live < TASKS_MAX)
-        child = task_new(self->loop, fn, arg, child_ended);
-    if (child == NULL || task_start(child) < 0) {
-        mem_free(child);
+    if (self->loop->live >= TASKS_MAX || !start_child(group, fn, arg))
         run_here(group, fn, arg);
-        return 0;
-    }
-    child->group = group;
-    child->epoch = self->epoch;
-    group->live++;
-    list_push(&group->children, &child->sibling);
     return 0;
+}
+
+int group_add_partner(struct group *group, larder_task_fn *fn, void *arg)
+{
+    int rc = task_interrupted(task_current());
+    if (rc < 0)
+        return rc;
+    return start_child(group, fn, arg) ? 0 : fail_memory();
 }
 
 int group_join(struct group *group)
@@ -119,7 +133,8 @@ int group_join(struct group *group)
     rc = group_status(group);
     mem_free(take(group->text));
     group->cancelled = true; /* over: a cancel that comes late, by a reply, finds nothing to do */
-    return self->cancelled ? task_interrupted(self) : rc;
+    int interrupted = self->cancelled ? task_interrupted(self) : 0;
+    return interrupted < 0 ? interrupted : rc;
 }
 
 /* ---- many like things ---- */

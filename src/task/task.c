@@ -174,12 +174,14 @@ void task_cancel(struct larder_task *task)
 
 int task_interrupted(struct larder_task *task)
 {
-    if (task->cancelled)
+    bool passed = false, shielded = false;
+    for (struct deadline *d = task->deadline; d != NULL && !shielded; d = d->outer) {
+        passed = passed || d->passed;
+        shielded = d->shield;
+    }
+    if (task->cancelled && !shielded)
         return fail(-ECANCELED, "cancelled");
-    for (struct deadline *d = task->deadline; d != NULL; d = d->outer)
-        if (d->passed)
-            return fail(-ETIMEDOUT, "timed out");
-    return 0;
+    return passed ? fail(-ETIMEDOUT, "timed out") : 0;
 }
 
 int task_check(void)
@@ -203,6 +205,12 @@ void deadline_begin(struct deadline *deadline, uint64_t timeout_ms)
     uint64_t now = now_ns();
     if (timeout_ms != 0 && timeout_ms < (UINT64_MAX - now) / 1000000)
         loop_timer_start(task->loop, &deadline->timer, now + timeout_ms * 1000000, deadline_pass);
+}
+
+void deadline_begin_shielded(struct deadline *deadline, uint64_t timeout_ms)
+{
+    deadline_begin(deadline, timeout_ms);
+    deadline->shield = true;
 }
 
 int deadline_end(struct deadline *deadline, int status, const char *what)

@@ -98,9 +98,12 @@ struct deadline {
     struct larder_task *task;
     struct deadline *outer;
     uint64_t timeout_ms;
-    bool passed;
+    bool passed, shield;
 };
 void CO_FN deadline_begin(struct deadline *deadline, uint64_t timeout_ms);
+/* The same for what has to be cleaned up, also by a task that was cancelled: until its end the task hears of no cancel
+ * and of no outer deadline, which count again from then on. */
+void CO_FN deadline_begin_shielded(struct deadline *deadline, uint64_t timeout_ms);
 /* Returns `status`, but -ETIMEDOUT with a text that names `what` if this deadline passed and status is -ETIMEDOUT. */
 int CO_FN deadline_end(struct deadline *deadline, int status, const char *what);
 
@@ -151,6 +154,11 @@ void group_init(struct group *group, enum group_mode mode, unsigned live_max /* 
 /* Start fn(arg) as a child; when live_max are alive, wait for one to end first. The group's status once the group is
  * cancelled or the caller is: then fn is not run. A child's own failure is told by group_join only. */
 int CO_FN group_add(struct group *group, larder_task_fn *fn, void *arg);
+/*
+ * The same for a child that the caller waits for while the child waits for the caller: it counts with its parent, not
+ * against the cap, and never runs in the calling task. One for each task. -ENOMEM: there is no stack for it.
+ */
+int CO_FN group_add_partner(struct group *group, larder_task_fn *fn, void *arg);
 void group_cancel(struct group *group); /* loop's thread */
 int CO_FN group_join(struct group *group);
 

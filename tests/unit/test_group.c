@@ -138,15 +138,36 @@ static void groups_nest_beyond_the_cap_without_deadlock(void **state)
 
 struct crowd {
     struct waiters gate;
-    bool open;
+    bool open, partner_came;
     unsigned live, most, here;
+    int partner_rc;
     struct larder_task *parent;
 };
+
+static CO_EDGE int come(void *arg)
+{
+    struct crowd *crowd = arg;
+    crowd->partner_came = task_current() != crowd->parent;
+    return 0;
+}
+
+/* Each waits for the other, so neither can run in the other's place. */
+static CO_FN int meet_partner(struct crowd *crowd)
+{
+    struct group group;
+    group_init(&group, GROUP_FIRST, 0);
+    int rc = group_add_partner(&group, come, crowd);
+    while (rc == 0 && !crowd->partner_came)
+        task_yield();
+    int joined = group_join(&group);
+    return rc < 0 ? rc : joined;
+}
 
 static CO_EDGE int wait_at_gate(void *arg)
 {
     struct crowd *crowd = arg;
     if (task_current() == crowd->parent) {
+        crowd->partner_rc = meet_partner(crowd);
         crowd->here++; /* in the calling task: let the others go */
         crowd->open = true;
         waiters_wake(&crowd->gate);
@@ -171,11 +192,12 @@ static CO_EDGE int fill_the_loop(void *arg)
         CHECK(group_add(&group, wait_at_gate, &crowd) == 0);
     CHECK(group_join(&group) == 0);
     CHECK(crowd.here >= 1);
+    CHECK(crowd.partner_came && crowd.partner_rc == 0);
     task_yield();
     return 0;
 }
 
-static void at_the_cap_a_child_runs_in_the_calling_task(void **state)
+static void at_the_cap_a_child_runs_in_the_calling_task_and_a_partner_does_not(void **state)
 {
     if (UNDER_TSAN)
         skip(); /* a fiber takes a thread's memory there */
@@ -383,7 +405,7 @@ int main(void)
         cmocka_unit_test(an_empty_group_is_joined_at_once),
         cmocka_unit_test(no_more_children_live_than_the_group_allows),
         cmocka_unit_test(groups_nest_beyond_the_cap_without_deadlock),
-        cmocka_unit_test(at_the_cap_a_child_runs_in_the_calling_task),
+        cmocka_unit_test(at_the_cap_a_child_runs_in_the_calling_task_and_a_partner_does_not),
         cmocka_unit_test(a_cancelled_parent_cancels_and_joins_its_children),
         cmocka_unit_test(a_deadline_of_the_joining_task_cancels_the_children),
         cmocka_unit_test(a_cancelled_group_takes_no_more_children),

@@ -260,6 +260,36 @@ static void a_cancel_outranks_a_timeout(void **state)
     assert_task(cancel_outranks, NULL);
 }
 
+static CO_EDGE int sleep_a_little(void *arg, size_t index)
+{
+    return task_sleep(1);
+}
+
+/* Cancelled, and late: both are heard of again behind the shield only. */
+static CO_EDGE int clean_up(void *arg)
+{
+    struct deadline outer, shield;
+    deadline_begin(&outer, 1);
+    while (task_sleep(50) == 0)
+        ;
+    larder_cancel(task_current());
+    CHECK(task_sleep(1) == -ECANCELED);
+    deadline_begin_shielded(&shield, 60000);
+    CHECK(task_check() == 0 && task_sleep(1) == 0);
+    CHECK(group_each(3, 2, GROUP_FIRST, sleep_a_little, NULL) == 0);
+    CHECK(deadline_end(&shield, 0, "cleaning") == 0);
+    CHECK(task_check() == -ECANCELED && task_sleep(1) == -ECANCELED);
+    deadline_begin_shielded(&shield, 1);
+    CHECK(deadline_end(&shield, task_sleep(60000), "cleaning") == -ETIMEDOUT);
+    CHECK(deadline_end(&outer, -EIO, "outer") == -EIO);
+    return 0;
+}
+
+static void behind_a_shield_only_its_own_deadline_counts(void **state)
+{
+    assert_task(clean_up, NULL);
+}
+
 static CO_EDGE int no_deadline(void *arg)
 {
     struct deadline none, huge;
@@ -569,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_deadline_ends_waits_and_says_whose_it_was),
         cmocka_unit_test(of_nested_deadlines_the_earliest_counts_and_is_named),
         cmocka_unit_test(a_cancel_outranks_a_timeout),
+        cmocka_unit_test(behind_a_shield_only_its_own_deadline_counts),
         cmocka_unit_test(a_deadline_of_zero_or_of_ages_does_not_pass),
         cmocka_unit_test(sleepers_wake_in_the_order_of_their_times_and_not_before),
         cmocka_unit_test(tasks_that_yield_take_turns),
