@@ -30,7 +30,7 @@ int main(int argc, char **argv)
         bench_die("%s", larder_error());
     uint64_t before = peak();
     double start = bench_now();
-    if (larder_get_file(fs, argv[2], argv[3], NULL, NULL) < 0)
+    if (larder_get_file(fs, argv[2], argv[3], 0, NULL, NULL) < 0)
         bench_die("%s", larder_error());
     bench_figure(bench_now() - start, 1, peak() - before);
     larder_fs_free(fs);

@@ -4,6 +4,7 @@
 /* Larder: a key-value mapper and caching storage engine. Read fs.h first. */
 #include "larder/bytes.h"
 #include "larder/cache.h"
+#include "larder/copy.h"
 #include "larder/fs.h"
 #include "larder/loop.h"
 #include "larder/map.h"

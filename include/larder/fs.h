@@ -132,6 +132,9 @@ LARDER_API LARDER_WAITS int larder_exists(struct larder_fs *fs, const char *path
 LARDER_API LARDER_WAITS int larder_isfile(struct larder_fs *fs, const char *path);
 LARDER_API LARDER_WAITS int larder_isdir(struct larder_fs *fs, const char *path);
 
+/* Is there anything of this name, also a link that leads nowhere? As larder_exists. (fsspec: lexists) */
+LARDER_API LARDER_WAITS int larder_lexists(struct larder_fs *fs, const char *path);
+
 /* The bytes of a file, LARDER_SIZE_UNKNOWN where the place does not tell without reading it; 0 for a directory. (fsspec:
  * size) */
 LARDER_API LARDER_WAITS int larder_size(struct larder_fs *fs, const char *path, int64_t *size);
@@ -187,6 +190,23 @@ LARDER_API void larder_walk_free(struct larder_walk *walk);
  */
 LARDER_API LARDER_WAITS int64_t larder_du(struct larder_fs *fs, const char *path,
                                           const struct larder_find_options *options);
+
+/*
+ * What comes of paths that are patterns, or directories to go into: names are whole paths, relative to the handle's
+ * root, sorted, each once. A path that is none of both stands for itself, and nobody is asked whether it exists: its
+ * `type` is 0. -ENOENT: nothing at all. (fsspec: expand_path)
+ */
+struct larder_expand_options {
+    size_t size;
+    bool glob;      /* the paths are patterns, as of larder_glob */
+    bool recursive; /* directories, with all below them; then what does not exist is left out */
+    unsigned
+        maxdepth; /* 1: a directory's own entries; what a pattern matched counts as one level; 0: no limit */
+    unsigned jobs_max; /* listings under way at once; 0: 16 */
+};
+LARDER_API LARDER_WAITS int larder_expand_path(struct larder_fs *fs, const char *const paths[], size_t count,
+                                               const struct larder_expand_options *options,
+                                               struct larder_entries *out);
 
 struct larder_glob_options {
     size_t size;
@@ -244,15 +264,8 @@ LARDER_API LARDER_WAITS int64_t larder_cat_to(struct larder_fs *fs, const char *
 LARDER_API LARDER_WAITS int larder_read_block(struct larder_fs *fs, const char *path, int64_t offset,
                                               int64_t length, const void *delimiter, size_t delimiter_size,
                                               struct larder_bytes *out);
-/*
- * Copy one file to a local one, which is replaced whole or not at all; never whole in memory. `progress` (may be NULL)
- * is called in between with the bytes so far and the size (-1: unknown), on the caller's side. Returns the file's size.
- * (fsspec: get_file)
- */
+/* How far it is: bytes so far, and the size (-1: not known). On the caller's side, now and then, and at the end. */
 typedef void larder_progress_fn(void *arg, int64_t done, int64_t total);
-LARDER_API LARDER_WAITS int64_t larder_get_file(struct larder_fs *fs, const char *path,
-                                                const char *local_path, larder_progress_fn *progress,
-                                                void *arg);
 
 enum larder_write_flags {
     LARDER_CREATE = 1,  /* -EEXIST when there is something already */
@@ -266,6 +279,11 @@ LARDER_API LARDER_WAITS int larder_pipe_file(struct larder_fs *fs, const char *p
 /* The same, only in place of the version that a larder_info has: -ESTALE when it is another by now, or gone. */
 LARDER_API LARDER_WAITS int larder_replace_file(struct larder_fs *fs, const char *path, const void *data,
                                                 size_t size, const char *version, unsigned flags);
+/*
+ * Make an empty file, or one that is there empty; without `truncate` its bytes stay, and its modification time becomes
+ * now (-ENOTSUP where the place has no way to say so). (fsspec: touch)
+ */
+LARDER_API LARDER_WAITS int larder_touch(struct larder_fs *fs, const char *path, bool truncate);
 /* Remove a file: -ENOENT when missing, -EISDIR for a directory. */
 LARDER_API LARDER_WAITS int larder_rm_file(struct larder_fs *fs, const char *path);
 

@@ -25,7 +25,7 @@ int local_write(struct instance *instance, const char *path, struct source *sour
 int local_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int local_mkdir(struct instance *instance, const char *path);
 int local_rmdir(struct instance *instance, const char *path);
-int local_touch(struct instance *instance, const char *path);
+int local_touch(struct instance *instance, const char *path, int64_t mtime_ns);
 int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
 int local_move(struct instance *instance, const char *from, const char *to, unsigned flags);
 int local_stage(struct instance *instance, const char *path, struct token *out);

@@ -409,13 +409,16 @@ int local_move(struct instance *instance, const char *from, const char *to, unsi
     return dir ? sync_directory(dir) : fail_memory();
 }
 
-int local_touch(struct instance *instance, const char *path)
+int local_touch(struct instance *instance, const char *path, int64_t mtime_ns)
 {
+    const int64_t second = 1000000000;
+    int64_t ns = (mtime_ns % second + second) % second; /* also of times before 1970 */
+    struct timespec at = {(mtime_ns - ns) / second, ns}, times[2] = {at, at};
     autofree char *name = NULL;
     int rc = local_name(path, &name);
     if (rc < 0)
         return rc;
-    return utimensat(AT_FDCWD, name, NULL, 0) < 0 ? fail_errno(errno, "%s", name) : 0;
+    return utimensat(AT_FDCWD, name, mtime_ns ? times : NULL, 0) < 0 ? fail_errno(errno, "%s", name) : 0;
 }
 
 /* ---- removing, and directories ---- */

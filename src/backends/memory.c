@@ -370,13 +370,13 @@ static int memory_move(struct instance *instance, const char *from, const char *
     return rc;
 }
 
-static int memory_touch(struct instance *instance, const char *path)
+static int memory_touch(struct instance *instance, const char *path, int64_t mtime_ns)
 {
     struct node *node;
     tree_lock();
     int rc = tree_find(path, &node);
     if (rc == 0)
-        node->mtime_ns = wall_ns();
+        node->mtime_ns = mtime_ns ? mtime_ns : wall_ns();
     tree_unlock();
     return rc;
 }
@@ -468,6 +468,18 @@ static int memory_locate(const char *url, char **values, char **place, char **pa
     return place_is_all(url + strlen("memory://"), place, path);
 }
 
+/* One process's memory is not another's, nor a fork's: a cache must not mix them up. */
+static char *identity_new(void)
+{
+    static uint64_t process;
+    tree_lock();
+    if (process == 0)
+        process = random_u64();
+    char *identity = mem_format("memory:%016llx-%x", (unsigned long long)process, process_generation());
+    tree_unlock();
+    return identity;
+}
+
 static int memory_open(struct instance *instance)
 {
     instance->can = (struct larder_capabilities){.list = true,
@@ -480,8 +492,7 @@ static int memory_open(struct instance *instance)
                                                  .stage = true,
                                                  .part_size_min = 1,
                                                  .part_size_max = INT64_MAX};
-    /* One process's memory is not another's: a cache must not mix them up. */
-    instance->identity = mem_format("memory:%016llx", (unsigned long long)random_u64());
+    instance->identity = identity_new();
     return instance->identity ? 0 : fail_memory();
 }
 

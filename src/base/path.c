@@ -102,6 +102,20 @@ bool path_within(const char *root, const char *path)
     return size == 0 || (strncmp(path, root, size) == 0 && (!path[size] || path[size] == '/'));
 }
 
+static int rank(char c)
+{
+    return c == '/' ? 1 : c ? (unsigned char)c + 1 : 0;
+}
+
+int path_compare(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return rank(*a) - rank(*b);
+}
+
 const char *path_below(const char *root, const char *path)
 {
     const char *below = path + strlen(root);

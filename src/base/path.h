@@ -28,6 +28,8 @@ size_t path_parent_size(const char *path);
 bool path_within(const char *root, const char *path);
 /* `path` relative to `root`, which holds it: a pointer into `path`; "" for the root itself. */
 const char *path_below(const char *root, const char *path);
+/* Orders paths so that what is below a directory comes right behind it: as strcmp, but "/" is the smallest character. */
+int path_compare(const char *a, const char *b);
 /* Is `name` one segment that a server may have given us: not empty, ".", "..", no "/"? */
 bool path_is_segment(const char *name);
 

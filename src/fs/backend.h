@@ -233,8 +233,8 @@ struct backend {
     int (*remove)(struct instance *instance, const char *const paths[], size_t count, int status[]);
     int (*mkdir)(struct instance *instance, const char *path); /* -EEXIST, -ENOENT: no parent */
     int (*rmdir)(struct instance *instance, const char *path); /* -ENOTEMPTY, -ENOTDIR, -ENOENT */
-    /* The modification time of what is there becomes now. */
-    int (*touch)(struct instance *instance, const char *path);
+    /* The modification time of what is there becomes this, or 0: now. */
+    int (*touch)(struct instance *instance, const char *path, int64_t mtime_ns);
 
     /*
      * Within the place, without the bytes passing through here. `copy` is of one file (-EISDIR). `move` is also of a

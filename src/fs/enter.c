@@ -21,6 +21,17 @@ int enter_check(const struct larder_fs *fs, const char *subject)
     return allowed ? 0 : edge_refuse(where, subject);
 }
 
+int enter_check_two(struct larder_fs *a, struct larder_fs *b, const char *subject, struct larder_fs **carrier)
+{
+    int rc = enter_check(a, subject);
+    if (rc == 0)
+        rc = enter_check(b, subject);
+    if (rc == 0 && is_async(a) && is_async(b) && !loop_is_same(a->instance->loop, b->instance->loop))
+        rc = fail(-EXDEV, "%s: from and to a place of another loop", subject);
+    *carrier = is_async(a) ? a : b;
+    return rc;
+}
+
 int tuning_take(void *out, size_t out_size, const void *given)
 {
     size_t size = given ? *(const size_t *)given : 0;
@@ -140,17 +151,21 @@ static int call_from_here(struct larder_fs *fs, struct layer_call *call)
     return rc == -EAGAIN ? run(&timed) : rc;
 }
 
+int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *call)
+{
+    error_clear();
+    call->instance = fs->instance;
+    call->path = full;
+    if (!call->terms)
+        call->terms = &fs->terms;
+    int rc = call_from_here(fs, call);
+    return error_finish(rc, *full ? full : "the root");
+}
+
 int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call)
 {
     autofree char *full = NULL;
     error_clear();
     int rc = path_resolve(fs->root, path, &full, NULL);
-    if (rc < 0)
-        return rc;
-    call->instance = fs->instance;
-    call->path = full;
-    if (!call->terms)
-        call->terms = &fs->terms;
-    rc = call_from_here(fs, call);
-    return error_finish(rc, *full ? full : "the root");
+    return rc < 0 ? rc : enter_call_full(fs, full, call);
 }

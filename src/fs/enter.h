@@ -10,6 +10,8 @@
  * The handle's timeout counts, the error text is cleared before and made sure of after.
  */
 int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call);
+/* The same with a path that is full already, and any others that the call has. */
+int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *call);
 /* Run fn(arg) as or in a task of the filesystem's loop, under the handle's timeout: what is more than one call.
  * `subject` is for error texts. */
 int enter_task(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
@@ -17,6 +19,13 @@ int enter_task(struct larder_fs *fs, const char *subject, larder_task_fn *fn, vo
 int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
 /* 0, or -EDEADLK with a text, for what a caller at this place may not ask of `fs`. */
 int enter_check(const struct larder_fs *fs, const char *subject);
+
+/*
+ * Of two filesystems the one whose loop carries what goes on between them: the ASYNC one's, or anybody's. As enter_check
+ * for both; -EXDEV: they are bound to different loops.
+ */
+int enter_check_two(struct larder_fs *a, struct larder_fs *b, const char *subject,
+                    struct larder_fs **carrier);
 
 /* What writing calls take of larder_write_flags. */
 #define WRITE_FLAGS (LARDER_CREATE | LARDER_PARENTS | LARDER_SYNC)

@@ -10,16 +10,16 @@
 
 /* ---- what is there ---- */
 
-static int ask(struct larder_fs *fs, const char *path, struct answer *out)
+static int ask(struct larder_fs *fs, const char *path, const struct terms *terms, struct answer *out)
 {
-    struct layer_call call = {LAYER_INFO, .out = out};
+    struct layer_call call = {LAYER_INFO, .terms = terms, .out = out};
     return enter_call(fs, path, &call);
 }
 
 int larder_info(struct larder_fs *fs, const char *path, struct larder_info *out)
 {
     struct answer answer = {0};
-    int rc = ask(fs, path, &answer);
+    int rc = ask(fs, path, &fs->terms, &answer);
     if (rc < 0)
         return rc;
     assert(rc == 0);
@@ -30,10 +30,10 @@ int larder_info(struct larder_fs *fs, const char *path, struct larder_info *out)
 }
 
 /* The type, 0 for what is missing, or a failure. A file in the way of a path means that nothing is there. */
-static int type_of(struct larder_fs *fs, const char *path)
+static int type_of(struct larder_fs *fs, const char *path, const struct terms *terms)
 {
     struct answer answer = {0};
-    int rc = ask(fs, path, &answer);
+    int rc = ask(fs, path, terms, &answer);
     if (rc == -ENOENT || rc == -ENOTDIR) {
         error_clear();
         return 0;
@@ -52,18 +52,26 @@ static int is_type(int type, enum larder_type wanted)
 
 int larder_exists(struct larder_fs *fs, const char *path)
 {
-    int type = type_of(fs, path);
+    int type = type_of(fs, path, &fs->terms);
+    return type < 0 ? type : type > 0;
+}
+
+int larder_lexists(struct larder_fs *fs, const char *path)
+{
+    struct terms terms = fs->terms;
+    terms.no_follow = true;
+    int type = type_of(fs, path, &terms);
     return type < 0 ? type : type > 0;
 }
 
 int larder_isfile(struct larder_fs *fs, const char *path)
 {
-    return is_type(type_of(fs, path), LARDER_FILE);
+    return is_type(type_of(fs, path, &fs->terms), LARDER_FILE);
 }
 
 int larder_isdir(struct larder_fs *fs, const char *path)
 {
-    return is_type(type_of(fs, path), LARDER_DIRECTORY);
+    return is_type(type_of(fs, path, &fs->terms), LARDER_DIRECTORY);
 }
 
 /* ---- bytes ---- */
@@ -136,6 +144,30 @@ int larder_replace_file(struct larder_fs *fs, const char *path, const void *data
     if (!version)
         return fail(-EINVAL, "%s: no version to replace", path);
     return write_bytes(fs, path, data, size, flags, version);
+}
+
+/* A place that has no touch can still make what is missing. */
+static int touch(struct larder_fs *fs, const char *path)
+{
+    struct layer_call call = {LAYER_TOUCH};
+    int rc = enter_call(fs, path, &call);
+    if (rc != -ENOTSUP)
+        return rc;
+    int exists = larder_exists(fs, path);
+    if (exists < 0)
+        return exists;
+    return exists ? fail(rc, "%s: this place cannot set the time of a file", path) : -ENOENT;
+}
+
+int larder_touch(struct larder_fs *fs, const char *path, bool truncate)
+{
+    if (truncate)
+        return larder_pipe_file(fs, path, NULL, 0, 0);
+    int rc = touch(fs, path);
+    if (rc != -ENOENT)
+        return rc;
+    rc = larder_pipe_file(fs, path, NULL, 0, LARDER_CREATE);
+    return rc == -EEXIST ? touch(fs, path) : rc; /* made by another meanwhile */
 }
 
 int larder_rm_file(struct larder_fs *fs, const char *path)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "fs/fs.h"
+#include "task/loop.h"
 
 static int op_info(struct layer_call *c)
 {
@@ -46,7 +47,7 @@ static int op_rmdir(struct layer_call *c)
 
 static int op_touch(struct layer_call *c)
 {
-    return c->instance->backend->touch(c->instance, c->path);
+    return c->instance->backend->touch(c->instance, c->path, c->mtime_ns);
 }
 
 static int op_copy(struct layer_call *c)
@@ -147,7 +148,8 @@ static int work_call(void *arg)
 
 /*
  * A call that was cancelled while its worker went on may have results all the same: a failure has none. But a listing's
- * cursor has moved past its page, which nobody could ask for again: the next wait will tell of the cancel.
+ * cursor has moved past its page, which nobody could ask for again, and what was staged is known by its token only: the
+ * next wait will tell of the cancel.
  */
 static int CO_FN on_worker(struct layer_call *call)
 {
@@ -155,7 +157,7 @@ static int CO_FN on_worker(struct layer_call *call)
     int rc = offload(work_call, &work);
     if (rc >= 0 || work.rc < 0)
         return rc;
-    if (call->operation == LAYER_LIST)
+    if (call->operation == LAYER_LIST || call->operation == LAYER_STAGE)
         return work.rc;
     answer_free(call->out);
     larder_entries_free(call->page);
@@ -164,63 +166,93 @@ static int CO_FN on_worker(struct layer_call *call)
 
 /* ---- bridging: a sink that may suspend, under a table that cannot ---- */
 
-#define BRIDGE_SIZE (1 << 20)
+#define BRIDGE_SIZE ((int64_t)1 << 20)
 
-static int CO_FN bridge_piece(struct layer_call *call, int64_t start, int64_t count, struct bytes_sink *piece,
-                              struct terms *terms, struct answer *answer)
+struct bridge {
+    struct layer_call *call;
+    struct terms terms;  /* of the next piece */
+    struct answer first; /* what the file is; known once the first answer came */
+    struct bytes_sink piece;
+    int64_t start,
+        count; /* what is still to be asked for; before the first answer, as much as there may be */
+};
+
+/* What the file is, where the range cannot be asked for piece by piece before that is known. */
+static int CO_FN bridge_info(struct bridge *bridge)
 {
-    struct larder_range range = {start, start + count};
-    struct layer_call part = *call;
-    part.range = &range;
-    part.terms = terms;
-    part.sink = &piece->sink;
-    part.out = answer;
-    return layer_call(&part);
+    struct layer_call ask = *bridge->call;
+    ask.operation = LAYER_INFO;
+    ask.out = &bridge->first;
+    int rc = layer_call(&ask);
+    if (rc == 0)
+        range_resolve(ask.range, bridge->first.info.type == LARDER_FILE ? bridge->first.info.size : 0,
+                      &bridge->start, &bridge->count);
+    return rc;
 }
 
-/*
- * Piece by piece, each held to the version of the first by if_match, so that pieces of two versions never mix.
- */
-static int CO_FN bridge(struct layer_call *call)
+/* The next piece; the first answer says how many there are. */
+static int CO_FN bridge_piece(struct bridge *bridge, bool first)
 {
-    struct answer first = {0}, answer = {0};
-    struct terms terms = *call->terms;
-    struct bytes_sink piece;
-    int64_t start, count;
-    struct layer_call ask = *call;
-    ask.operation = LAYER_INFO;
-    ask.out = &first;
+    int64_t size = bridge->count < BRIDGE_SIZE ? bridge->count : BRIDGE_SIZE;
+    struct larder_range range = {bridge->start, bridge->start + size};
+    struct answer answer = {0};
+    struct layer_call ask = *bridge->call;
+    ask.range = &range;
+    ask.terms = &bridge->terms;
+    ask.sink = &bridge->piece.sink;
+    ask.out = first ? &bridge->first : &answer;
     int rc = layer_call(&ask);
-    if (rc == UNCHANGED && call->out)
-        *call->out = first;
-    else if (rc == UNCHANGED)
-        answer_free(&first);
+    answer_free(&answer);
     if (rc != 0)
         return rc;
-    bytes_sink_init(&piece);
-    terms.if_none_match = NULL;
-    terms.if_match = first.info.version ? first.info.version : call->terms->if_match;
-    range_resolve(call->range, first.info.type == LARDER_FILE ? first.info.size : 0, &start, &count);
-    bool begun = false;
-    do {
-        int64_t part = count < BRIDGE_SIZE ? count : BRIDGE_SIZE;
-        rc = bridge_piece(call, start, part, &piece, &terms, &answer);
-        if (rc == 0 && !begun)
-            rc = sink_begin(call->sink, &first, count);
-        begun = true;
-        if (rc == 0 && piece.size != (size_t)part)
-            rc = fail(-ESTALE, "%s: it changed while it was read", call->path);
+    if (first)
+        range_resolve(bridge->call->range, bridge->first.info.size, &bridge->start, &bridge->count);
+    if (size > bridge->count)
+        size = bridge->count;
+    if (bridge->piece.size != (size_t)size)
+        return fail(-ESTALE, "%s: it changed while it was read", bridge->call->path);
+    bridge->start += size;
+    bridge->count -= size;
+    return 0;
+}
+
+/* Each piece is held to the version of the first by if_match, so that pieces of two versions never mix. */
+static int CO_FN bridge_pieces(struct bridge *bridge, bool known)
+{
+    struct sink *sink = bridge->call->sink;
+    int64_t count = bridge->count;
+    int rc = known ? sink_begin(sink, &bridge->first, count) : 0;
+    for (bool first = !known; rc == 0; first = false) {
+        rc = bridge_piece(bridge, first);
+        if (rc == 0 && first)
+            rc = sink_begin(sink, &bridge->first, bridge->count + (int64_t)bridge->piece.size);
         if (rc == 0)
-            rc = sink_pour(call->sink, piece.data, piece.size);
-        answer_free(&answer);
-        start += part;
-        count -= part;
-    } while (rc == 0 && count > 0);
-    bytes_sink_fini(&piece);
-    if (rc == 0 && call->out)
-        *call->out = first;
+            rc = sink_pour(sink, bridge->piece.data, bridge->piece.size);
+        if (rc != 0 || bridge->count == 0)
+            break;
+        bridge->terms.if_none_match = NULL;
+        if (bridge->first.info.version)
+            bridge->terms.if_match = bridge->first.info.version;
+    }
+    return rc;
+}
+
+static int CO_FN bridge(struct layer_call *call)
+{
+    const struct larder_range *range = call->range;
+    struct bridge bridge = {.call = call, .terms = *call->terms};
+    bool ask_first = range && (range->start < 0 || range_needs_size(range) || range_is_empty(range));
+    bytes_sink_init(&bridge.piece);
+    bridge.start = range ? range->start : 0;
+    bridge.count = (range ? range->end : LARDER_TO_END) - bridge.start;
+    int rc = ask_first ? bridge_info(&bridge) : 0;
+    if (rc == 0)
+        rc = bridge_pieces(&bridge, ask_first);
+    bytes_sink_fini(&bridge.piece);
+    if (rc >= 0 && call->out)
+        *call->out = bridge.first;
     else
-        answer_free(&first);
+        answer_free(&bridge.first);
     return rc;
 }
 
@@ -359,27 +391,33 @@ int CO_FN layer_discard(struct instance *instance, const char *path, const struc
     return layer_call(&call);
 }
 
-bool layer_has(const struct instance *instance, enum layer_operation operation)
-{
-    while (instance->backend->view && !has_operation(instance->backend, operation))
-        instance = instance->next->instance;
-    return has_operation(instance->backend, operation);
-}
-
-/* ---- looks ---- */
-
-/* The layer that answers a look: views without the operation hand it on. */
-static struct instance *looker(struct instance *instance, enum layer_operation operation)
+/* The layer that a call comes to: views without the operation hand it on. */
+static struct instance *layer_at(struct instance *instance, enum layer_operation operation)
 {
     while (instance->backend->view && !has_operation(instance->backend, operation))
         instance = instance->next->instance;
     return instance;
 }
 
+bool layer_has(struct instance *instance, enum layer_operation operation)
+{
+    return has_operation(layer_at(instance, operation)->backend, operation);
+}
+
+bool layer_same_place(struct instance *a, struct instance *b)
+{
+    a = layer_at(a, LAYER_COPY);
+    b = layer_at(b, LAYER_COPY);
+    return a == b || (a->backend == b->backend && !a->backend->view && loop_is_same(a->loop, b->loop) &&
+                      strcmp(a->identity, b->identity) == 0);
+}
+
+/* ---- looks ---- */
+
 int layer_look_info(struct instance *instance, const char *path, const struct terms *terms,
                     struct answer *out)
 {
-    struct instance *at = looker(instance, LAYER_INFO);
+    struct instance *at = layer_at(instance, LAYER_INFO);
     if (at->backend->kind == INSTANT)
         return at->backend->info(at, path, terms, out);
     return at->backend->look_info ? at->backend->look_info(at, path, terms, out) : -EAGAIN;
@@ -388,7 +426,7 @@ int layer_look_info(struct instance *instance, const char *path, const struct te
 int layer_look_read(struct instance *instance, const char *path, const struct larder_range *range,
                     const struct terms *terms, struct sink *sink, struct answer *out)
 {
-    struct instance *at = looker(instance, LAYER_READ);
+    struct instance *at = layer_at(instance, LAYER_READ);
     if (at->backend->kind == INSTANT)
         return at->backend->read(at, path, range, terms, sink, out);
     return at->backend->look_read ? at->backend->look_read(at, path, range, terms, sink, out) : -EAGAIN;

@@ -37,7 +37,8 @@ struct layer_call {
     struct source *source;
     unsigned flags;
     const char *if_match;
-    const char *to; /* copy, move: full */
+    const char *to;   /* copy, move: full */
+    int64_t mtime_ns; /* touch */
     const struct token *token;
     struct token *new_token; /* stage */
     uint32_t part;
@@ -78,7 +79,10 @@ int CO_FN layer_publish(struct instance *instance, const char *path, const struc
 int CO_FN layer_discard(struct instance *instance, const char *path, const struct token *token);
 
 /* Does the place behind `instance`, through all views, have this operation? */
-bool layer_has(const struct instance *instance, enum layer_operation operation);
+bool layer_has(struct instance *instance, enum layer_operation operation);
+/* Are paths of both the same files, so that `b` can copy and move what is in `a`? A view that copies by itself, since it
+ * shows other bytes than the place behind it, is a place of its own. */
+bool layer_same_place(struct instance *a, struct instance *b);
 
 /* Any thread, never suspends. -EAGAIN: not without waiting. An INSTANT table's answer is the operation's own. */
 int layer_look_info(struct instance *instance, const char *path, const struct terms *terms,

@@ -5,8 +5,7 @@
  *
  *     piece    filled by the reader ──▶ lent to the caller ──▶ given back by his reply ──▶ filled …
  *
- * What was lent cannot be taken back. A read that starts over has to send the same version again, of which
- * the part that is known is dropped; else it is -ESTALE.
+ * What was lent cannot be taken back (fs/resume.h).
  */
 #include <errno.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/enter.h"
+#include "fs/resume.h"
 #include "task/loop.h"
 
 #define PIECE_SIZE ((size_t)1 << 20)
@@ -47,9 +47,8 @@ struct stream {
     /* loop */
     struct piece pieces[2];
     unsigned current;
-    int64_t count, skip; /* bytes kept so far; still to be dropped of what starts over */
+    struct resume resume;
     bool sent;
-    char *version; /* that was begun; mem; NULL: not known */
     struct edge_mail mail;
     struct group group;
     struct waiters returned;
@@ -105,19 +104,9 @@ static int CO_FN turn(struct stream *stream)
 static int stream_begin(struct sink *sink, const struct answer *answer, int64_t size)
 {
     struct stream *stream = (struct stream *)sink;
-    const char *version = answer ? answer->info.version : NULL;
-    if (!stream->sent) {
+    if (!stream->sent)
         stream->pieces[stream->current].size = 0;
-        stream->count = 0;
-        mem_free(stream->version);
-        stream->version = NULL;
-        if (version && !(stream->version = mem_dup(version)))
-            return fail_memory();
-    } else if (!version || !stream->version || strcmp(version, stream->version) != 0) {
-        return fail(-ESTALE, "%s: it changed while it was read", stream->path);
-    }
-    stream->skip = stream->count;
-    return 0;
+    return resume_begin(&stream->resume, answer, stream->sent, stream->path);
 }
 
 static int CO_EDGE stream_room(struct sink *sink, size_t want, void **out, size_t *size)
@@ -140,14 +129,7 @@ static int stream_fill(struct sink *sink, size_t size)
 {
     struct stream *stream = (struct stream *)sink;
     struct piece *piece = &stream->pieces[stream->current];
-    size_t known = (uint64_t)stream->skip < size ? (size_t)stream->skip : size;
-    if (known > 0) {
-        memmove(piece->data + piece->size, piece->data + piece->size + known, size - known);
-        stream->skip -= (int64_t)known;
-        size -= known;
-    }
-    piece->size += size;
-    stream->count += (int64_t)size;
+    piece->size += resume_fill(&stream->resume, piece->data + piece->size, size);
     return 0;
 }
 
@@ -206,8 +188,9 @@ int64_t larder_cat_to(struct larder_fs *fs, const char *path, const struct larde
     rc = enter_task_untimed(fs, path, read_task, &stream);
     mem_free(stream.pieces[0].data);
     mem_free(stream.pieces[1].data);
-    mem_free(stream.version);
+    int64_t count = stream.resume.count;
+    resume_fini(&stream.resume);
     if (stream.stop < 0)
         return fail(stream.stop, "%s: stopped by its reader", path);
-    return rc < 0 ? rc : stream.count;
+    return rc < 0 ? rc : count;
 }

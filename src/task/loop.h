@@ -22,7 +22,8 @@ struct uv_loop_s *loop_uv(struct larder_loop *loop);
 
 /* References keep the memory, not the loop's life. */
 struct larder_loop *loop_ref(struct larder_loop *loop);
-void loop_unref(struct larder_loop *loop); /* NULL is fine; any thread */
+bool loop_is_same(const struct larder_loop *a, const struct larder_loop *b); /* NULL: the default */
+void loop_unref(struct larder_loop *loop);                                   /* NULL is fine; any thread */
 /* The loop that an argument means: NULL is the one in use (larder_loop_use). NULL: the default loop, which is not made
  * for that, and which a fork's child has anew. Borrowed. */
 struct larder_loop *loop_meant(struct larder_loop *loop);

@@ -128,3 +128,8 @@ struct larder_loop *larder_loop_default(void)
     pthread_mutex_unlock(&lock);
     return loop;
 }
+
+bool loop_is_same(const struct larder_loop *a, const struct larder_loop *b)
+{
+    return a == b || (a ? !b && a->is_default : b->is_default);
+}

@@ -34,12 +34,18 @@ struct scenario {
     unsigned needs;
     int (*run)(struct scenario_run *run); /* 0, or REQUIRE's -1 */
 };
-extern const struct scenario scenarios[]; /* ended by a NULL name */
+/* Each ended by a NULL name. */
+extern const struct scenario scenarios[], copy_scenarios[];
 
 /* Put a file, or a directory, below run->fs. */
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);
 int put_text(struct scenario_run *run, const char *path, const char *text);
 int put_dir(struct scenario_run *run, const char *path);
+
+/* Are these the bytes? Frees them. */
+bool bytes_are(struct larder_bytes *bytes, const char *text);
+/* Are these the names of a listing, directories with a slash: "a b/ c"? Frees it. */
+bool names_are(struct larder_entries *entries, const char *expected);
 
 int scenario_failed(struct scenario_run *run, int line, const char *what, long long got);
 #define REQUIRE(condition)                                        \

@@ -11,29 +11,6 @@
 
 /* ---- helpers ---- */
 
-static bool bytes_are(struct larder_bytes *bytes, const char *text)
-{
-    bool same = bytes->size == strlen(text) && memcmp(bytes->data ? bytes->data : "", text, bytes->size) == 0;
-    larder_bytes_free(bytes);
-    return same;
-}
-
-/* "a b/ c" : the names of a listing, directories with a slash. */
-static bool names_are(struct larder_entries *entries, const char *expected)
-{
-    char text[4096] = "";
-    for (size_t i = 0; i < entries->count; i++) {
-        strncat(text, i ? " " : "", sizeof text - strlen(text) - 1);
-        strncat(text, entries->info[i].name, sizeof text - strlen(text) - 1);
-        strncat(text, entries->info[i].type == LARDER_DIRECTORY ? "/" : "", sizeof text - strlen(text) - 1);
-    }
-    larder_entries_free(entries);
-    bool same = strcmp(text, expected) == 0;
-    if (!same)
-        fprintf(stderr, "got      \"%s\"\nexpected \"%s\"\n", text, expected);
-    return same;
-}
-
 static int put_tree(struct scenario_run *run)
 {
     static const char *const files[] = {"f1", "f2", "d/g1", "d/e/h1", "d/e/h2", "dd/x"};
@@ -658,37 +635,6 @@ static int du_adds_up(struct scenario_run *run)
     return 0;
 }
 
-static void count_progress(void *arg, int64_t done, int64_t total)
-{
-    int64_t *last = arg;
-    *last = done >= *last && total == (5 << 20) ? done : INT64_MIN;
-}
-
-static int get_one_file(struct scenario_run *run)
-{
-    char local[512], nowhere[512];
-    size_t size = 5 << 20, got;
-    char *data = content_make(size, 9);
-    int64_t last = 0;
-    REQUIRE_IS(0, put_file(run, "big", data, size));
-    free(data);
-    snprintf(local, sizeof local, "%s/got", run->scratch);
-    snprintf(nowhere, sizeof nowhere, "%s/none/got", run->scratch);
-    tree_write(run->scratch, "got", "old", 3);
-    REQUIRE_IS(5 << 20, larder_get_file(run->fs, "big", local, count_progress, &last));
-    REQUIRE(last == 5 << 20);
-    data = tree_read(run->scratch, "got", &got);
-    REQUIRE(data && got == size && content_matches(data, size, 9, 0));
-    free(data);
-    REQUIRE_IS(-ENOENT, larder_get_file(run->fs, "none", local, NULL, NULL));
-    data = tree_read(run->scratch, "got", &got);
-    REQUIRE(data && got == size); /* a failure leaves what was there */
-    free(data);
-    REQUIRE_IS(-ENOENT, larder_get_file(run->fs, "big", nowhere, NULL, NULL));
-    REQUIRE_IS(-EISDIR, larder_get_file(run->fs, "big", run->scratch, NULL, NULL));
-    return 0;
-}
-
 /* ---- writing ---- */
 
 static int pipe_replaces_whole(struct scenario_run *run)
@@ -966,7 +912,6 @@ const struct scenario scenarios[] = {
     {"read blocks", 0, read_blocks},
     {"sizes", 0, sizes_are_told},
     {"du", NEED_LIST, du_adds_up},
-    {"get one file", 0, get_one_file},
     {"pipe replaces whole", NEED_WRITE, pipe_replaces_whole},
     {"create refuses what exists", NEED_WRITE | NEED_CREATE, create_refuses_what_exists},
     {"replace spares another version", NEED_WRITE, replace_spares_another_version},

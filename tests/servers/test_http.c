@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "larder/copy.h"
+
 #include "backends/backends.h"
 #include "base/path.h"
 #include "fs/fs.h"
@@ -29,6 +31,7 @@ static const char ODD_NAME[] = "a b%20#?[é]&+;=.txt";
 static int setup(void **state)
 {
     backend_register(&http_backend);
+    backend_register(&local_backend);
     nginx = server_start("nginx", NULL);
     if (!nginx)
         return 0;
@@ -573,7 +576,7 @@ static void a_big_file_streams_through_little_memory(void **state)
     fclose(file);
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
-    assert_true(larder_get_file(fs, "big", out, NULL, NULL) == BIG_SIZE);
+    assert_ok(larder_get_file(fs, "big", out, 0, NULL, NULL));
     getrusage(RUSAGE_SELF, &after);
     assert_true(UNDER_ASAN || after.ru_maxrss - before.ru_maxrss < 32 << 10); /* KiB */
     unlink(path);

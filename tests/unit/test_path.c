@@ -105,6 +105,16 @@ static void a_neighbour_with_the_same_beginning_is_not_within(void **state)
     assert_string_equal(path_below("a/b", "a/b/c/d"), "c/d");
 }
 
+static void what_is_below_a_directory_comes_right_behind_it(void **state)
+{
+    static const char *const sorted[] = {"", "a", "a/\x01", "a/b", "a/b/c", "a\x01", "a-b", "a.b", "ab", "b"};
+    for (int i = 0; i < 10; i++)
+        for (int j = 0; j < 10; j++) {
+            int order = path_compare(sorted[i], sorted[j]);
+            assert_true(i < j ? order < 0 : i > j ? order > 0 : order == 0);
+        }
+}
+
 static int build_paths(void *arg)
 {
     autofree char *resolved = NULL;
@@ -130,6 +140,7 @@ int main(void)
         cmocka_unit_test(no_path_leaves_its_root),
         cmocka_unit_test(paths_are_joined_and_taken_apart),
         cmocka_unit_test(a_neighbour_with_the_same_beginning_is_not_within),
+        cmocka_unit_test(what_is_below_a_directory_comes_right_behind_it),
         cmocka_unit_test(a_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,9 +220,9 @@ static int get_to(const char *url, struct larder_fs *fs, const char *path, const
     if (stat(local, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
         code = get_into(url, fs, path, local);
     } else {
-        int64_t rc = larder_get_file(fs, path, real ? real : local, show_progress, NULL);
+        int rc = larder_get_file(fs, path, real ? real : local, 0, show_progress, NULL);
         progress_end();
-        code = rc < 0 ? complain(url, (int)rc) : DONE;
+        code = rc < 0 ? complain(url, rc) : DONE;
     }
     free(real);
     free(local);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/transfer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "fs/enter.h"
+
+#define TELL_EVERY (1 << 20)
+
+/* ---- within one place ---- */
+
+static int CO_FN ask_size(struct transfer *transfer, struct instance *instance, const char *path)
+{
+    struct answer answer = {0};
+    int rc = layer_info(instance, path, transfer->terms, &answer);
+    if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
+        rc = fail(-EISDIR, "%s: a directory", path);
+    if (rc == 0)
+        transfer->total = answer.info.size;
+    answer_free(&answer);
+    return rc;
+}
+
+/* -ENOENT is the source's, or the target's directory is missing. */
+static int CO_FN copy_with_parents(struct transfer *transfer)
+{
+    unsigned flags = transfer->flags & ~(unsigned)LARDER_PARENTS;
+    int rc = layer_copy(transfer->to, transfer->path, transfer->target, flags);
+    if (rc != -ENOENT || !(transfer->flags & LARDER_PARENTS))
+        return rc;
+    rc = ask_size(transfer, transfer->to, transfer->path);
+    if (rc == 0)
+        rc = dirs_make_parents(transfer->to, transfer->target);
+    return rc < 0 ? rc : layer_copy(transfer->to, transfer->path, transfer->target, flags);
+}
+
+static int CO_FN copy_in_place(struct transfer *transfer)
+{
+    int rc = copy_with_parents(transfer);
+    if (rc == 0 && transfer->moved && transfer->total < 0)
+        rc = ask_size(transfer, transfer->to, transfer->target);
+    if (rc == 0 && transfer->total > 0)
+        transfer->done = transfer->total;
+    return rc;
+}
+
+static int CO_FN onto_itself(struct transfer *transfer)
+{
+    int rc = ask_size(transfer, transfer->to, transfer->path);
+    if (rc == 0 && (transfer->flags & LARDER_CREATE))
+        rc = fail(-EEXIST, "%s: it exists", transfer->target);
+    return rc;
+}
+
+/* ---- streamed ---- */
+
+/* What would fail in the end should fail before all the bytes have come. */
+static int CO_FN check_target(const struct transfer *transfer)
+{
+    struct answer answer = {0};
+    struct terms terms = TERMS_NONE;
+    if (transfer->flags & LARDER_CREATE) {
+        int rc = layer_info(transfer->to, transfer->target, &terms, &answer);
+        answer_free(&answer);
+        if (rc == 0)
+            return fail(-EEXIST, "%s: it exists", transfer->target);
+        if (rc != -ENOENT && rc != -ENOTDIR)
+            return rc;
+    }
+    if (!transfer->to->can.parents_required)
+        return 0;
+    if (transfer->flags & LARDER_PARENTS)
+        return dirs_make_parents(transfer->to, transfer->target);
+    autofree char *parent = mem_dup_n(transfer->target, path_parent_size(transfer->target));
+    int rc = parent ? layer_info(transfer->to, parent, &terms, &answer) : fail_memory();
+    answer_free(&answer);
+    return rc;
+}
+
+/* Small files are one write with all their bytes at hand, and so are those of nobody knows what size, if they can. */
+static struct sink *choose_way(struct transfer *transfer, int64_t size)
+{
+    bool staged = layer_has(transfer->to, LAYER_STAGE) || transfer->to->backend->kind != ASYNC;
+    return staged || size <= (int64_t)PIPE_PIECE_SIZE ? &transfer->stager.sink : &transfer->pipe.sink;
+}
+
+static uint64_t memory_of(const struct transfer *transfer, int64_t size)
+{
+    uint64_t most = transfer->into == &transfer->pipe.sink
+                        ? 2 * PIPE_PIECE_SIZE
+                        : (transfer->stager.flight_max + 1) * (uint64_t)transfer->stager.part_size;
+    return size >= 0 && (uint64_t)size < most ? (uint64_t)size : most;
+}
+
+static int CO_FN begin(struct transfer *transfer, const struct answer *answer, int64_t size)
+{
+    int rc = 0;
+    if (!transfer->into) {
+        transfer->into = choose_way(transfer, size);
+        if (size < 0 || size > (int64_t)PIPE_PIECE_SIZE)
+            rc = check_target(transfer);
+    }
+    if (rc == 0)
+        rc = sink_begin(transfer->into, answer, size);
+    if (rc == 0 && transfer->hold)
+        rc = transfer->hold(transfer, memory_of(transfer, size));
+    if (rc < 0)
+        return rc;
+    transfer->total = size;
+    transfer->done = 0;
+    if (transfer->moved)
+        transfer->moved(transfer);
+    return 0;
+}
+
+static int CO_EDGE transfer_begin(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    return begin(container_of(sink, struct transfer, sink), answer, size);
+}
+
+static int CO_EDGE transfer_room(struct sink *sink, size_t want, void **out, size_t *size)
+{
+    return sink_room(container_of(sink, struct transfer, sink)->into, want, out, size);
+}
+
+static int CO_FN fill(struct transfer *transfer, size_t size)
+{
+    transfer->done += (int64_t)size;
+    if (transfer->moved && transfer->done - transfer->told >= TELL_EVERY) {
+        transfer->told = transfer->done;
+        transfer->moved(transfer);
+    }
+    return sink_fill(transfer->into, size);
+}
+
+static int CO_EDGE transfer_fill(struct sink *sink, size_t size)
+{
+    return fill(container_of(sink, struct transfer, sink), size);
+}
+
+static int CO_FN stream_once(struct transfer *transfer)
+{
+    transfer->told = 0;
+    int rc = layer_read(transfer->from, transfer->path, NULL, transfer->terms, &transfer->sink, NULL);
+    if (rc < 0)
+        return rc;
+    if (transfer->into == &transfer->pipe.sink)
+        return pipe_finish(&transfer->pipe);
+    return stager_publish(&transfer->stager, transfer->flags, NULL, NULL);
+}
+
+static int CO_FN stream(struct transfer *transfer)
+{
+    unsigned flight_max = transfer->to->backend->kind == ASYNC ? 2 : 1;
+    transfer->sink = (struct sink){.begin = transfer_begin, .room = transfer_room, .fill = transfer_fill};
+    stager_init(&transfer->stager, transfer->to, transfer->target, 0, flight_max);
+    pipe_init(&transfer->pipe, transfer->to, transfer->target, transfer->flags & ~(unsigned)LARDER_PARENTS);
+    int rc;
+    do
+        rc = stream_once(transfer);
+    while (rc < 0 && pipe_wants_again(&transfer->pipe));
+    stager_fini(&transfer->stager);
+    pipe_fini(&transfer->pipe);
+    return rc;
+}
+
+int CO_FN transfer_file(struct transfer *transfer)
+{
+    bool same = layer_same_place(transfer->from, transfer->to);
+    if (same && layer_has(transfer->to, LAYER_COPY)) {
+        int rc = copy_in_place(transfer);
+        if (rc != -EXDEV && rc != -ENOTSUP)
+            return rc;
+        error_clear();
+    }
+    if (same && strcmp(transfer->path, transfer->target) == 0)
+        return onto_itself(transfer);
+    return stream(transfer);
+}
