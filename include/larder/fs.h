@@ -116,8 +116,10 @@ struct larder_info {
     const char
         *name; /* one segment in a listing; the path as asked from larder_info; below the root in a find */
     enum larder_type type;
-    int64_t size;       /* bytes, or LARDER_SIZE_UNKNOWN; 0 for a directory */
-    int64_t mtime_ns;   /* since 1970, as exactly as the place says; 0: unknown */
+    int64_t size; /* bytes, or LARDER_SIZE_UNKNOWN; 0 for a directory */
+    /* Since 1970, as exactly as the place says; 0: unknown. A listing over http may have no more than a minute and no
+     * time zone, read as UTC: larder_info asks for the file's own. */
+    int64_t mtime_ns;
     int64_t created_ns; /* the same */
     const char
         *version; /* an opaque strong validator: equal versions of a path are equal bytes. NULL: none known */

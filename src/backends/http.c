@@ -150,11 +150,6 @@ static int on_index_entry(void *arg, const struct index_entry *entry)
     return entries_add(arg, &info);
 }
 
-static int finish_index(void *arg)
-{
-    return index_finish(arg);
-}
-
 static int CO_FN read_index(const struct asked *asked, struct entries_builder *builder)
 {
     const struct http_response *response = asked->response;
@@ -172,8 +167,8 @@ static int CO_FN read_index(const struct asked *asked, struct entries_builder *b
         rc = count < 0 ? (int)count : count > 0 ? index_feed(index, buffer, (size_t)count) : 0;
     }
     mem_free(buffer);
-    if (rc == 0) /* a worker: jansson takes long, and recurses deeper than a task's stack is */
-        rc = offload(finish_index, index);
+    if (rc == 0)
+        rc = index_finish(index);
     index_free(index);
     return rc == -ENOTSUP ? http_fail(asked->transfer, rc, "%s", error_text()) : rc;
 }

@@ -35,6 +35,9 @@ bool path_is_segment(const char *name);
 
 /* RFC 3986: percent-encode all but unreserved characters, "/" and the sub-delims that are safe in a path. */
 char *url_encode_path(const char *path);
+/* What is written in another way, as url_encode_path writes it; an encoded slash and NUL stay encoded. Of two paths that
+ * mean the same both are then the same. NULL: out of memory. */
+char *url_normal_path(const char *text, size_t size);
 /* Decode `size` bytes at `text`. -EINVAL (with text): a broken %XX, or one of NUL (%00) or of a slash (%2F). */
 int url_decode_path(const char *text, size_t size, char **out);
 

@@ -37,6 +37,21 @@ size_t text_cut(const char *text, size_t size)
     return lead - 1 + character > size ? lead - 1 : size;
 }
 
+size_t utf8_put(uint32_t point, char out[4])
+{
+    if (point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+        point = 0xfffd;
+    if (point < 0x80) {
+        out[0] = (char)point;
+        return 1;
+    }
+    size_t more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+    for (size_t i = more; i > 0; i--, point >>= 6)
+        out[i] = (char)(0x80 | (point & 0x3f));
+    out[0] = (char)((0xff00 >> (more + 1) & 0xff) | point);
+    return more + 1;
+}
+
 /* Decimal digits at *text, at least one, and move behind them. */
 static int parse_digits(const char **text, uint64_t *out)
 {
@@ -357,21 +372,44 @@ int parse_rfc3339(const char *text, int64_t *out)
                  : finish_date(&date, sign * (offset.hour * 3600 + offset.minute * 60), fraction_ns, out);
 }
 
+static bool take_index_day(const char **text, struct date *date)
+{
+    if (is_digit((*text)[0]) && is_digit((*text)[1]) && (*text)[2] == '-')
+        return take_number(text, 2, &date->day) && skip(text, "-") && take_month_name(text, date) &&
+               skip(text, "-") && take_year(text, date);
+    return take_year(text, date) && skip(text, "-") &&
+           (is_digit(**text) ? take_number(text, 2, &date->month) : take_month_name(text, date)) &&
+           skip(text, "-") && take_number(text, 2, &date->day);
+}
+
+/* Nothing, " UTC" or " +0200". */
+static bool take_index_zone(const char **text, int *offset_s)
+{
+    struct date offset = {0};
+    *offset_s = 0;
+    if (!**text || take_zone(text))
+        return true;
+    int sign = skip(text, " +") ? 1 : skip(text, " -") ? -1 : 0;
+    if (sign == 0 || !take_number(text, 2, &offset.hour) || !take_number(text, 2, &offset.minute) ||
+        offset.hour > 23 || offset.minute > 59)
+        return false;
+    *offset_s = sign * (offset.hour * 3600 + offset.minute * 60);
+    return true;
+}
+
 int parse_index_date(const char *text, int64_t *out)
 {
     struct date date = {0};
-    bool taken;
-    if (is_digit(text[0]) && is_digit(text[1]) && text[2] == '-')
-        taken = take_number(&text, 2, &date.day) && skip(&text, "-") && take_month_name(&text, &date) &&
-                skip(&text, "-") && take_year(&text, &date);
-    else
-        taken = take_year(&text, &date) && skip(&text, "-") && take_number(&text, 2, &date.month) &&
-                skip(&text, "-") && take_number(&text, 2, &date.day);
-    if (!taken || !skip(&text, " ") || !take_minute(&text, &date))
+    int64_t fraction_ns = 0;
+    bool finer;
+    int offset_s;
+    if (!take_index_day(&text, &date) || !skip(&text, " ") || !take_minute(&text, &date))
         return -EINVAL;
-    if (skip(&text, ":") && !take_number(&text, 2, &date.second))
+    if (skip(&text, ":") && (!take_number(&text, 2, &date.second) ||
+                             (skip(&text, ".") && parse_fraction(&text, &fraction_ns, &finer) < 0)))
         return -EINVAL;
-    return *text ? -EINVAL : finish_date(&date, 0, 0, out);
+    return take_index_zone(&text, &offset_s) && !*text ? finish_date(&date, offset_s, fraction_ns, out)
+                                                       : -EINVAL;
 }
 
 void format_rfc3339(int64_t time_ns, char out[TEXT_TIME_SIZE])

@@ -19,7 +19,8 @@ int parse_lifetime(const char *text, int64_t *out);  /* the same, or "forever": 
 int parse_bool(const char *text, bool *out);         /* true false yes no on off 1 0 */
 int parse_http_date(const char *text, int64_t *out); /* RFC 9110 §5.6.7, all three forms */
 int parse_rfc3339(const char *text, int64_t *out);
-/* "22-Nov-2026 22:20[:30]" and "2026-11-22 22:20[:30]" */
+/* As pages print it, "DAY TIME[ ZONE]", in UTC where no zone is named: "22-Nov-2026", "2026-Nov-22" or "2026-11-22",
+ * "22:20[:30[.5]]", and "UTC", "GMT" or "+0200". */
 int parse_index_date(const char *text, int64_t *out);
 
 #define TEXT_TIME_SIZE 40
@@ -29,6 +30,8 @@ void format_rfc3339(int64_t time_ns, char out[TEXT_TIME_SIZE]);
 void format_http_date(int64_t time_ns, char out[TEXT_TIME_SIZE]);
 
 bool text_equal(const char *a, const char *b); /* but for the case of ASCII letters */
+/* The bytes of a code point, and how many they are. What is none is U+FFFD. */
+size_t utf8_put(uint32_t point, char out[4]);
 /* The greatest size up to `size` at which no UTF-8 character of `text` is cut in two. */
 size_t text_cut(const char *text, size_t size);
 

@@ -44,11 +44,11 @@ DavLockDB $dir/tmp/locks
 </Directory>
 Alias /pre $www
 <Location /pre>
-	IndexOptions FancyIndexing -HTMLTable NameWidth=24 Charset=UTF-8
+	IndexOptions -HTMLTable
 </Location>
 Alias /plain $www
 <Location /plain>
-	IndexOptions -FancyIndexing -HTMLTable Charset=UTF-8
+	IndexOptions -FancyIndexing -HTMLTable
 </Location>
 Alias /basic $www
 <Location /basic>

@@ -11,6 +11,7 @@
 #   /cached/        Cache-Control: max-age=60  /nohead/      405 to HEAD
 #   /noindex/       lists nothing: 403
 #   /hop/X          302 to the TLS port's /X   /loop/        302 to itself
+#   /text/          text/plain, for whatever it is
 #   /echo           what credentials came, as text
 #   /dav/           WebDAV, PROPFIND and locks by dav-ext; no If-Match, no Depth: infinity
 # shellcheck source=tests/servers/serve.sh
@@ -77,6 +78,7 @@ http {
 			dav_access user:rw group:r all:r;
 			$ext_methods
 		}
+		location /text/ { default_type text/plain; return 200 "no index"; }
 		location = /echo { default_type text/plain; return 200 "[\$http_authorization][\$http_x_key]"; }
 		location ~ ^/redirect/(?<rest>.*)\$ { return 302 /\$rest; }
 		location ~ ^/hop/(?<rest>.*)\$ { return 302 https://127.0.0.1:$tls/\$rest; }

@@ -366,12 +366,14 @@ static void rfc3339_has_offsets_and_fractions(void **state)
     }
 }
 
-static void index_pages_have_dates_of_two_forms(void **state)
+static void index_pages_have_dates_of_many_forms(void **state)
 {
     static const struct date_case good[] = {
-        {"22-Nov-2022 22:20", 1669155600}, {"22-Nov-2022 22:20:30", 1669155630},
-        {"2022-11-22 22:20", 1669155600},  {"2022-11-22 22:20:30", 1669155630},
-        {"29-feb-2000 00:00", 951782400},
+        {"22-Nov-2022 22:20", 1669155600},         {"22-Nov-2022 22:20:30", 1669155630},
+        {"2022-11-22 22:20", 1669155600},          {"2022-11-22 22:20:30", 1669155630},
+        {"29-feb-2000 00:00", 951782400},          {"2022-Nov-22 22:20:30", 1669155630},
+        {"2022-11-22 22:20 UTC", 1669155600},      {"2022-11-22 22:20 +0000", 1669155600},
+        {"2022-11-23 07:20:30 +0900", 1669155630}, {"22-Nov-2022 16:50 -0530", 1669155600},
     };
     static const char *const bad[] = {
         "",
@@ -379,7 +381,12 @@ static void index_pages_have_dates_of_two_forms(void **state)
         "22-Nov-2022",
         "22-Nov-22 22:20",
         "22-11-2022 22:20",
-        "2022-Nov-22 22:20",
+        "2022-Nov-22",
+        "2022-11-22 22:20 JST",
+        "2022-11-22 22:20 +09",
+        "2022-11-22 22:20 +0960",
+        "2022-11-22 22:20+0900",
+        "2022-11-22 22:20 UTC ",
         "22-Nov-2022 22:20:",
         "2022-11-22T22:20",
         "2022-11-22 22:2",
@@ -435,7 +442,7 @@ int main(void)
         cmocka_unit_test(a_year_of_two_digits_is_at_most_fifty_years_ahead),
         cmocka_unit_test(far_dates_are_far_and_not_wrong),
         cmocka_unit_test(rfc3339_has_offsets_and_fractions),
-        cmocka_unit_test(index_pages_have_dates_of_two_forms),
+        cmocka_unit_test(index_pages_have_dates_of_many_forms),
         cmocka_unit_test(a_date_that_is_written_can_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
