@@ -71,6 +71,20 @@ LARDER_API int larder_fs_current(const char *protocol, struct larder_fs **out);
 /* What is opened from now on is not the same as anything that was opened before. (fsspec: clear_instance_cache) */
 LARDER_API void larder_clear_instance_cache(void);
 
+/*
+ * With the option asynchronous=true larder_open starts nothing and opens nothing: the filesystem is open from a connect
+ * to a disconnect, as a program says, and its connections are shared with no other. Until then every call on it is
+ * -ENOTCONN, and its capabilities are none; larder_fs_at and larder_fs_url work. For any other filesystem both do nothing.
+ *   connect      -EBUSY: it is being disconnected; else what opening it met. Does not wait for a server
+ *   disconnect   calls are refused from now on; those under way are waited for; then everything is closed, sockets too,
+ *                and this returns. Not to be called inside such a call (in a callback): it would wait for itself.
+ *                -ENOTCONN: it is not connected. When it is cancelled, it is open again
+ * Where several have connected one instance, the last disconnect counts. A filesystem that is freed is closed as well,
+ * but nobody waits for that. In a fork's child it is -ECHILD. (fsspec: asynchronous=True, set_session, session.close)
+ */
+LARDER_API int larder_fs_connect(struct larder_fs *fs);
+LARDER_API LARDER_WAITS int larder_fs_disconnect(struct larder_fs *fs);
+
 /* Do this filesystem's operations run on a loop (http, every view), or where the caller is (memory, local)? */
 LARDER_API bool larder_fs_is_async(const struct larder_fs *fs);
 /* The URL of `path` under this handle, with no secret in it. Freed with larder_free. */

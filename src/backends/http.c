@@ -356,6 +356,7 @@ static int make_site(struct http_instance *http)
         .http1 = !option_bool(instance, "http2"),
         .insecure = option_bool(instance, "insecure"),
         .netrc = option_bool(instance, "netrc"),
+        .own_connections = instance->gate,
         .user = option_text(instance, "user"),
         .password = option_text(instance, "password"),
         .bearer = option_text(instance, "bearer"),
@@ -420,9 +421,8 @@ static int http_open_instance(struct instance *instance)
 
 static char *http_url(struct instance *instance, const char *path)
 {
-    struct http_instance *http = http_of(instance);
     autofree char *encoded = url_encode_path(path);
-    return encoded ? mem_format("%s/%s", http->origin, encoded) : NULL;
+    return encoded ? mem_format("%s/%s", instance->place, encoded) : NULL;
 }
 
 static const char *const http_protocols[] = {"http", "https", NULL};

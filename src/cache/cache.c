@@ -12,6 +12,7 @@
 #include "cache/cap.h"
 #include "cache/edit.h"
 #include "cache/view.h"
+#include "fs/enter.h"
 #include "fs/instance.h"
 #include "fs/option.h"
 #include "task/loop.h"
@@ -162,7 +163,7 @@ int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const ch
 {
     struct larder_fs *below = NULL, *fs = NULL;
     struct instance *instance = NULL;
-    struct opening opening = {.backend = &cache_backend};
+    struct opening opening = {.backend = &cache_backend, .asynchronous = next->instance->gate};
     opening.loop = larder_fs_is_async(next) ? next->instance->loop : loop_meant(NULL);
     error_clear();
     autofree const char **all = options_join(cache->options, options);
@@ -218,9 +219,14 @@ int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs, const c
         return rc;
     if (cache->store->read_only)
         return fail(-EROFS, "%s: it can only be read", cache->dir);
+    rc = fs ? enter_begin(fs, "larder_cache_clear") : 0;
+    if (rc < 0)
+        return rc;
     if (fs)
         place = place_of(fs->instance->identity);
     store_changed(cache->store, &place, full, true, false);
+    if (fs)
+        enter_end(fs);
     return larder_cache_flush(cache);
 }
 

@@ -182,11 +182,13 @@ int larder_mirror(struct larder_fs *fs, const char *path, const struct larder_mi
     list_init(&mirror.dirs);
     list_init(&mirror.files);
     list_init(&mirror.round);
-    rc = enter_check(fs, path);
+    rc = enter_begin(fs, path);
+    if (rc < 0)
+        return rc;
+    rc = begin(&mirror, fs);
     if (rc == 0)
-        rc = begin(&mirror, fs);
-    if (rc == 0)
-        rc = enter_task_untimed(fs, *root ? root : "the root", run_task, &mirror);
+        rc = enter_inside(fs, *root ? root : "the root", run_task, &mirror);
+    enter_end(fs);
     rc = outcome(&mirror, rc);
     if (out) {
         mirror.stats.size = out->size;

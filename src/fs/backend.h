@@ -198,8 +198,8 @@ struct backend {
      * they are part of what makes the instance. Optional. */
     int (*complete)(char **values);
     /*
-     * Set up an instance, whose place (leaves), next (views) and options are set. Fills can and identity; a view has its
-     * next's. Must not wait for a network. `close` is called for what open returned 0 for, on any thread, and must not
+     * Set up an instance, whose place (leaves), next (views) and options are set, and whose own fields are zero. Fills
+     * can and identity; a view has its next's. Must not wait for a network. `close` is called for what open returned 0 for, on any thread, and must not
      * wait: an ASYNC one posts to its loop what must be done there.
      */
     int (*open)(struct instance *instance);
@@ -277,8 +277,11 @@ struct instance {
     char *identity;       /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
                                  options say, and of no secret itself. A view's is its next's. mem */
     char **option_values; /* as the table's options: what was given, or filled in; mem, or NULL */
+    struct gate *
+        gate; /* of one that is opened later (gate.h): only then are can, identity and the rest set. NULL: none */
 
     /* instance.c */
+    bool started; /* by it alone, or under the gate's lock */
     atomic_uint references;
     char *key; /* const; mem */
     size_t key_size;

@@ -335,11 +335,13 @@ int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
     error_clear();
     for (size_t i = 0; i < bulk->count; i++)
         bulk->items[i].status = -ECANCELED;
-    rc = enter_check(bulk->fs, "a batch");
-    if (rc == 0)
-        rc = look_first(bulk);
+    rc = enter_begin(bulk->fs, "a batch");
+    if (rc < 0)
+        return rc;
+    rc = look_first(bulk);
     if (rc == 0 && bulk->todo_count > 0 && !must_stop(bulk))
-        rc = enter_task_untimed(bulk->fs, "a batch", todo_task, bulk);
+        rc = enter_inside(bulk->fs, "a batch", todo_task, bulk);
+    enter_end(bulk->fs);
     rc = result(bulk, rc);
     mem_free(bulk->todo);
     mem_free(bulk->text);

@@ -88,24 +88,26 @@ int place_is_all(const char *rest, char **place, char **path)
 /* ---- opening ---- */
 
 static const struct option fs_options[] = {
+    {"asynchronous", OPTION_BOOL, "false", 0, "open nothing before larder_fs_connect"},
     {"skip_instance_cache", OPTION_BOOL, "false", 0, "an instance of its own, that no other handle is given"},
     {0},
 };
 static const char *const no_protocols[] = {NULL};
 const struct backend fs_layer = {.name = "fs", .protocols = no_protocols, .options = fs_options};
 
-/* What all layers are opened with. */
+/* What all layers are opened with. By its caller alone: no environment knows whether a program connects. */
 static int take_fs_options(const char *const options[], struct opening *opening)
 {
-    char **values = NULL;
-    int rc = options_check_layers(options);
+    char **values = options_new(&fs_layer);
+    int rc = values ? options_check_layers(options) : fail_memory();
     if (rc == 0)
-        rc = options_take(&fs_layer, options, false, &values);
-    if (rc < 0)
-        return rc;
-    opening->unshared = option_value_bool(*option_slot(&fs_layer, values, "skip_instance_cache"));
+        rc = options_override(&fs_layer, options, false, false, values);
+    if (rc == 0) {
+        opening->asynchronous = option_value_bool(*option_slot(&fs_layer, values, "asynchronous"));
+        opening->unshared = option_value_bool(*option_slot(&fs_layer, values, "skip_instance_cache"));
+    }
     options_free(&fs_layer, values);
-    return 0;
+    return rc;
 }
 
 static int open_leaf(struct chain *chain, struct opening *opening, const char *const options[],

@@ -86,7 +86,7 @@ static int copy_at_once(struct larder_fs *from, const char *path, struct larder_
 static int copy_streamed(struct larder_fs *carrier, struct copy_call *call, const char *subject)
 {
     larder_task_fn *fn = call->progress ? copy_with_mail_task : copy_task;
-    return enter_task_untimed(carrier, subject, fn, call);
+    return enter_inside(carrier, subject, fn, call);
 }
 
 int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *to, const char *target,
@@ -101,11 +101,8 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
     if (rc == 0)
         rc = path_resolve(to->root, target, &full_target, NULL);
     if (rc == 0)
-        rc = enter_check_two(from, to, path, &carrier);
+        rc = enter_begin_two(from, to, path, &carrier);
     if (rc < 0)
-        return rc;
-    rc = progress ? -ENOTSUP : copy_at_once(from, full, to, full_target, flags);
-    if (rc != -ENOTSUP)
         return rc;
     struct copy_call call = {.progress = progress, .arg = arg};
     call.transfer = (struct transfer){.from = from->instance,
@@ -115,7 +112,10 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
                                       .terms = &from->terms,
                                       .flags = flags,
                                       .total = LARDER_SIZE_UNKNOWN};
-    rc = copy_streamed(carrier, &call, path);
+    rc = progress ? -ENOTSUP : copy_at_once(from, full, to, full_target, flags);
+    if (rc == -ENOTSUP)
+        rc = copy_streamed(carrier, &call, path);
+    enter_end_two(from, to);
     if (rc == 0 && progress)
         progress(arg, call.transfer.done, call.transfer.done);
     return rc;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/gate.h"
 #include "task/loop.h"
 
 static bool is_async(const struct larder_fs *fs)
@@ -14,22 +15,54 @@ static bool is_async(const struct larder_fs *fs)
     return fs->instance->backend->kind == ASYNC;
 }
 
-int enter_check(const struct larder_fs *fs, const char *subject)
+static int check_caller(const struct larder_fs *fs, const char *subject)
 {
     enum edge where = edge_where(fs->instance->loop);
     bool allowed = where == EDGE_THREAD || where == EDGE_TASK || (where == EDGE_FOREIGN && !is_async(fs));
     return allowed ? 0 : edge_refuse(where, subject);
 }
 
-int enter_check_two(struct larder_fs *a, struct larder_fs *b, const char *subject, struct larder_fs **carrier)
+int enter_begin(const struct larder_fs *fs, const char *subject)
 {
-    int rc = enter_check(a, subject);
+    int rc = check_caller(fs, subject);
+    return rc < 0 ? rc : gate_enter(fs->instance);
+}
+
+void enter_end(const struct larder_fs *fs)
+{
+    gate_leave(fs->instance);
+}
+
+int enter_check(const struct larder_fs *fs, const char *subject)
+{
+    int rc = enter_begin(fs, subject);
     if (rc == 0)
-        rc = enter_check(b, subject);
+        enter_end(fs);
+    return rc;
+}
+
+int enter_begin_two(struct larder_fs *a, struct larder_fs *b, const char *subject, struct larder_fs **carrier)
+{
+    int rc = check_caller(a, subject);
+    if (rc == 0)
+        rc = check_caller(b, subject);
     if (rc == 0 && is_async(a) && is_async(b) && !loop_is_same(a->instance->loop, b->instance->loop))
         rc = fail(-EXDEV, "%s: from and to a place of another loop", subject);
+    if (rc == 0)
+        rc = gate_enter(a->instance);
+    if (rc < 0)
+        return rc;
+    rc = gate_enter(b->instance);
+    if (rc < 0)
+        gate_leave(a->instance);
     *carrier = is_async(a) ? a : b;
     return rc;
+}
+
+void enter_end_two(struct larder_fs *a, struct larder_fs *b)
+{
+    enter_end(a);
+    enter_end(b);
 }
 
 int tuning_take(void *out, size_t out_size, const void *given)
@@ -103,9 +136,11 @@ static int run(struct timed *timed)
 static int enter(struct timed *timed)
 {
     error_clear();
-    int rc = enter_check(timed->fs, timed->subject);
-    if (rc == 0)
-        rc = run(timed);
+    int rc = enter_begin(timed->fs, timed->subject);
+    if (rc < 0)
+        return rc;
+    rc = run(timed);
+    enter_end(timed->fs);
     return error_finish(rc, timed->subject);
 }
 
@@ -119,6 +154,14 @@ int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn
 {
     struct timed timed = {fs, 0, subject, fn, arg};
     return enter(&timed);
+}
+
+int enter_inside(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg)
+{
+    struct timed timed = {fs, 0, subject, fn, arg};
+    error_clear();
+    int rc = check_caller(fs, subject);
+    return rc < 0 ? rc : error_finish(run(&timed), subject);
 }
 
 /* ---- one call ---- */
@@ -140,14 +183,11 @@ static int look(struct layer_call *call)
 static int call_from_here(struct larder_fs *fs, struct layer_call *call)
 {
     struct timed timed = {fs, fs->timeout_ms, call->path, call_task, call};
-    int rc = enter_check(fs, call->path);
-    if (rc < 0)
-        return rc;
     if (edge_where(fs->instance->loop) != EDGE_THREAD)
         return in_this_task(&timed);
     if (!is_async(fs))
         return layer_now(call);
-    rc = look(call);
+    int rc = look(call);
     return rc == -EAGAIN ? run(&timed) : rc;
 }
 
@@ -158,7 +198,11 @@ int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *c
     call->path = full;
     if (!call->terms)
         call->terms = &fs->terms;
-    int rc = call_from_here(fs, call);
+    int rc = enter_begin(fs, full);
+    if (rc < 0)
+        return rc;
+    rc = call_from_here(fs, call);
+    enter_end(fs);
     return error_finish(rc, *full ? full : "the root");
 }
 

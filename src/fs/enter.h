@@ -17,15 +17,19 @@ int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *c
 int enter_task(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
 /* The same without the timeout, for batches, where it is each item's. */
 int enter_task_untimed(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
-/* 0, or -EDEADLK with a text, for what a caller at this place may not ask of `fs`. */
-int enter_check(const struct larder_fs *fs, const char *subject);
-
-/*
- * Of two filesystems the one whose loop carries what goes on between them: the ASYNC one's, or anybody's. As enter_check
- * for both; -EXDEV: they are bound to different loops.
- */
-int enter_check_two(struct larder_fs *a, struct larder_fs *b, const char *subject,
+/* 0, or a failure with text, for what a caller at this place may not ask of `fs` (-EDEADLK), or while it is not open
+ * (-ENOTCONN). From begin to end it stays open: around what of a call is done outside of the functions above. */
+int enter_begin(const struct larder_fs *fs, const char *subject);
+void enter_end(const struct larder_fs *fs);
+/* The same for two filesystems, and which of them is the one whose loop carries what goes on between them: the ASYNC
+ * one, or any. -EXDEV: they are bound to different loops. */
+int enter_begin_two(struct larder_fs *a, struct larder_fs *b, const char *subject,
                     struct larder_fs **carrier);
+void enter_end_two(struct larder_fs *a, struct larder_fs *b);
+/* enter_begin and enter_end: to know it before anything is done. */
+int enter_check(const struct larder_fs *fs, const char *subject);
+/* As enter_task_untimed, by who is inside already, or needs not be. */
+int enter_inside(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
 
 /* What writing calls take of larder_write_flags. */
 #define WRITE_FLAGS (LARDER_CREATE | LARDER_PARENTS | LARDER_SYNC)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "fs/fs.h"
+#include "fs/gate.h"
 #include "fs/option.h"
 #include "task/loop.h"
 
@@ -28,6 +29,7 @@ static void instance_free(struct instance *instance)
     mem_free(instance->identity);
     mem_free(instance->place);
     mem_free(instance->key);
+    gate_free(instance->gate);
     mem_free(instance);
 }
 
@@ -37,6 +39,29 @@ static int take_from_next(struct instance *instance)
     instance->can = next->can;
     instance->identity = mem_dup(next->identity);
     return instance->identity ? 0 : fail_memory();
+}
+
+int instance_start(struct instance *instance)
+{
+    int rc = instance->next ? take_from_next(instance) : 0;
+    if (rc == 0)
+        rc = instance->backend->open(instance);
+    instance->started = rc == 0;
+    if (rc < 0)
+        mem_free(take(instance->identity));
+    return rc;
+}
+
+void instance_stop(struct instance *instance)
+{
+    if (!instance->started)
+        return;
+    if (instance->backend->close)
+        instance->backend->close(instance);
+    instance->started = false;
+    instance->can = (struct larder_capabilities){0};
+    mem_free(take(instance->identity));
+    memset(instance + 1, 0, instance->backend->size - sizeof *instance); /* as before open */
 }
 
 /* Takes over the key and the values. */
@@ -55,13 +80,14 @@ static int instance_new(const struct opening *opening, struct buffer *key, struc
     instance->place = opening->place ? mem_dup(opening->place) : NULL;
     instance->next = opening->next ? larder_fs_ref(opening->next) : NULL;
     atomic_init(&instance->references, 1);
-    int rc = instance->key && (instance->place || !opening->place) ? 0 : fail_memory();
-    if (rc == 0 && instance->next)
-        rc = take_from_next(instance);
+    instance->gate = opening->asynchronous ? gate_new() : NULL;
+    bool whole =
+        instance->key && (instance->place || !opening->place) && (instance->gate || !opening->asynchronous);
+    int rc = whole ? 0 : fail_memory();
     if (rc == 0 && opening->loop && backend->kind == ASYNC)
         rc = loop_choose(opening->loop, &instance->loop);
-    if (rc == 0)
-        rc = backend->open(instance);
+    if (rc == 0 && !opening->asynchronous)
+        rc = instance_start(instance);
     if (rc < 0) {
         instance_free(instance);
         return rc;
@@ -184,8 +210,7 @@ void instance_unref(struct instance *instance)
     if (!instance || atomic_fetch_sub_explicit(&instance->references, 1, memory_order_acq_rel) > 1)
         return;
     delist(instance);
-    if (instance->backend->close)
-        instance->backend->close(instance);
+    instance_stop(instance);
     instance_free(instance);
 }
 
@@ -231,6 +256,7 @@ static int make_key(const struct opening *opening, struct buffer *key)
     buffer_add(key, &backend, sizeof backend);
     buffer_add(key, &loop, sizeof loop);
     buffer_add(key, &next, sizeof next);
+    buffer_add(key, opening->asynchronous ? "a" : "-", 1);
     for (size_t i = 0; backend->options && backend->options[i].name; i++) {
         const char *value = opening->values[i];
         buffer_add(key, value ? "=" : "-", 1);

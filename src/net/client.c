@@ -259,7 +259,7 @@ static void client_close(struct loop_part *part)
 
 static int client_kind;
 
-static int client_new(struct larder_loop *loop, struct client **out)
+static int client_new(struct larder_loop *loop, const void *kind, struct client **out)
 {
     struct client *client = mem_zero(sizeof *client);
     CURLM *multi = curl_multi_init();
@@ -286,18 +286,28 @@ static int client_new(struct larder_loop *loop, struct client **out)
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     /* Else curl keeps four times as many as there are requests at the moment. */
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX);
-    loop_part_add(loop, &client->part, &client_kind, client_close);
+    loop_part_add(loop, &client->part, kind, client_close);
     *out = client;
     return 0;
 }
 
-int client_get(struct larder_loop *loop, struct client **out)
+int client_get(struct larder_loop *loop, const void *owner, struct client **out)
 {
-    struct loop_part *part = loop_part_find(loop, &client_kind);
+    const void *kind = owner ? owner : &client_kind;
+    struct loop_part *part = loop_part_find(loop, kind);
     if (!part)
-        return client_new(loop, out);
+        return client_new(loop, kind, out);
     *out = container_of(part, struct client, part);
     return 0;
+}
+
+void client_end(struct larder_loop *loop, const void *owner)
+{
+    struct loop_part *part = loop_part_find(loop, owner);
+    if (!part)
+        return;
+    list_remove(&part->node);
+    client_close(part);
 }
 
 /* ---- exchanges ---- */

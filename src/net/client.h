@@ -3,7 +3,8 @@
 #define NET_CLIENT_H
 /*
  * A curl multi handle on a loop's uv handles: one a loop, made on first use, so that connections and HTTP/2 streams are
- * shared by all that is asked on that loop. Loop's thread only.
+ * shared by all that is asked on that loop; and one for each site that has connections of its own, since curl closes
+ * those of one multi handle only together. Loop's thread only.
  *
  *     client_take            client_start                 curl is done
  *   ────────────▶ IDLE ───────────────────▶ RUNNING ───────────────────▶ DONE
@@ -37,7 +38,10 @@ struct exchange {
     void (*free_owner)(struct exchange *exchange);
 };
 
-int client_get(struct larder_loop *loop, struct client **out);
+/* `owner` NULL: the one that the loop's sites share; else that of its own connections. */
+int client_get(struct larder_loop *loop, const void *owner, struct client **out);
+/* Close an owner's client, if there is one, with its connections. None of its exchanges is in use. */
+void client_end(struct larder_loop *loop, const void *owner);
 
 /* An idle exchange, if possible one for which `like` (of the latest use) says yes; NULL: none. */
 struct exchange *client_take(struct client *client,

@@ -375,7 +375,7 @@ static bool is_set_up_for(const struct exchange *exchange, const void *site)
 static int transfer_new(struct http_site *site, struct http_transfer **out)
 {
     struct client *client;
-    int rc = client_get(task_loop(task_current()), &client);
+    int rc = site_client(site, &client);
     if (rc < 0)
         return rc;
     struct exchange *idle = client_take(client, is_set_up_for, site);

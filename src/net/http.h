@@ -36,6 +36,7 @@ struct http_config {
     unsigned connections_max;   /* 0: 32. Requests beyond them wait for their turn */
     bool http1;                 /* no HTTP/2, which otherwise is agreed upon over TLS */
     bool insecure;              /* any certificate will do */
+    bool own_connections;       /* shared with no other site, and closed when it is freed */
     bool netrc;                 /* look for credentials in ~/.netrc */
     const char *user, *password, *bearer;
     const char *headers; /* lines "Name: value", sent with each request */
@@ -46,7 +47,8 @@ struct http_config {
 };
 /* Copies the config. Any thread. -EINVAL: it cannot be. All its transfers are of one loop. */
 int http_site_new(const struct http_config *config, struct http_site **out);
-/* Any thread; no transfer is open. NULL is fine. */
+/* Any thread; no transfer is open. NULL is fine. Connections of its own are closed when the loop has run what was posted
+ * to it until then. */
 void http_site_free(struct http_site *site);
 
 /*

@@ -12,11 +12,46 @@
 #define CONNECTIONS_DEFAULT 32
 #define TRIES_DEFAULT       5
 
+/* ---- connections of its own: their client has this as its owner, for as long as it is there ---- */
+
+struct own_connections {
+    struct post post;
+    struct larder_loop *loop; /* NULL: there was no request */
+};
+
+static void end_own(struct post *post)
+{
+    struct own_connections *own = container_of(post, struct own_connections, post);
+    client_end(own->loop, own);
+    mem_free(own);
+}
+
+/* A loop that takes no more posts has closed them itself. */
+static void close_own(struct own_connections *own)
+{
+    if (!own)
+        return;
+    own->post.run = end_own;
+    if (!own->loop || loop_post(own->loop, &own->post) < 0)
+        mem_free(own);
+}
+
+int site_client(struct http_site *site, struct client **out)
+{
+    struct larder_loop *loop = task_loop(task_current());
+    if (site->own)
+        site->own->loop = loop;
+    return client_get(loop, site->own, out);
+}
+
+/* ---- sites ---- */
+
 void http_site_free(struct http_site *site)
 {
     if (!site)
         return;
     assert(site->live == 0 || site->generation != process_generation());
+    close_own(site->own);
     char *const texts[] = {site->user,    site->password,    site->bearer,
                            site->ca_file, site->client_cert, site->client_key,
                            site->proxy,   site->unix_socket, site->user_agent};
@@ -86,6 +121,8 @@ int http_site_new(const struct http_config *config, struct http_site **out)
                   copy_text(&site->proxy, config->proxy) &&
                   copy_text(&site->unix_socket, config->unix_socket) &&
                   copy_text(&site->user_agent, config->user_agent ? config->user_agent : agent);
+    site->own = config->own_connections ? mem_zero(sizeof *site->own) : NULL;
+    copied = copied && (site->own || !config->own_connections);
     int rc = copied ? add_site_headers(site, config->headers ? config->headers : "") : fail_memory();
     if (rc < 0) {
         http_site_free(site);

@@ -13,6 +13,7 @@ struct http_site {
     int64_t connect_timeout_ms, stall_timeout_ms, retry_timeout_ms;
     unsigned connections_max, tries_max;
     bool http1, insecure, netrc;
+    struct own_connections *own; /* NULL: it has none */
 
     /* loop only; a fork's child has its own loop, and begins anew */
     uint32_t generation; /* of the process that `live` and `turn` are about */
@@ -80,6 +81,8 @@ bool answer_may_pass(int answer);
 /* One try, along the redirects: 0 when the headers of an answer are there. */
 int CO_FN transfer_follow(struct http_transfer *transfer, const struct http_request *request);
 
+/* Where its connections are, on the running task's loop. */
+int site_client(struct http_site *site, struct client **out);
 /* Wait for a turn at the site; each is given back by site_leave. */
 int CO_FN site_enter(struct http_site *site);
 void site_leave(struct http_site *site);
