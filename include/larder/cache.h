@@ -103,8 +103,8 @@ struct larder_mirror_options {
     size_t size;
     enum larder_on_error on_error;
     unsigned jobs_max; /* files under way at once; 0: 64 */
-    /* Called for each file (without bytes), and each directory that failed, as a batch does. In a dry run for each file
-     * that would be fetched. May be NULL. */
+    /* Called for each file (without bytes), and each directory that failed, as a batch does; once more, with -ENOSPC, for
+     * what was fetched and could not be kept. In a dry run for each file that would be fetched. May be NULL. */
     larder_item_fn *completed;
     /* In between, with the bytes that are there by now, and those of the whole tree (-1: unknown). May be NULL. */
     larder_progress_fn *progress;

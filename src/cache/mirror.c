@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/cache.h"
+#include "cache/cap.h"
 #include "cache/pin.h"
 #include "fs/enter.h"
 #include "task/loop.h"
@@ -40,9 +41,10 @@ static int CO_FN add_name(struct mirror *mirror, const char *name)
     struct larder_info info = {.name = name, .size = LARDER_SIZE_UNKNOWN};
     if (path_is_key(name))
         return filter_wants(&mirror->filter, name, false)
-                   ? mirror_add_file(mirror, mirror->root, &info, mirror->planning ? &mirror->plan : NULL)
+                   ? mirror_add_file(mirror, mirror->root, &info,
+                                     mirror->pass == PASS_PLAN ? &mirror->plan : NULL)
                    : 0;
-    if (mirror->planning)
+    if (mirror->pass != PASS_FETCH)
         return 0;
     return mirror_settle_path(mirror, mirror->root, name, fail(-EINVAL, "\"%s\" is no path", name));
 }
@@ -73,22 +75,69 @@ static int CO_FN pass_tree(struct mirror *mirror)
     return rc;
 }
 
-static int CO_FN pass(struct mirror *mirror, bool planning)
+static int CO_FN pass(struct mirror *mirror, enum pass which)
 {
-    mirror->planning = planning;
+    if (mirror_must_stop(mirror))
+        return 0;
+    mirror->pass = which;
     return mirror->options.names ? pass_names(mirror) : pass_tree(mirror);
+}
+
+/* ---- the cap ---- */
+
+void tally_add(struct tally *tally, const struct tally *more)
+{
+    tally->files += more->files;
+    tally->bytes += more->bytes;
+    tally->bytes_there += more->bytes_there;
+    tally->takes += more->takes;
+    tally->took += more->took;
+    tally->unknown |= more->unknown;
+}
+
+/* All of it will be pinned: in place of what of it is pinned now, and beside all else that is. */
+static int check_room(const struct mirror *mirror)
+{
+    struct cap cap;
+    uint64_t latest = atomic_load(&mirror->store->size_max);
+    int rc = cap_read(mirror->store, &cap);
+    if (rc < 0)
+        return rc;
+    bool disk = latest < cap.size_max; /* of which there is less */
+    int64_t room = (int64_t)(disk ? latest : cap.size_max) - (int64_t)cap.pinned + (int64_t)mirror->plan.took;
+    if ((int64_t)mirror->plan.takes <= room)
+        return 0;
+    return fail(
+        -ENOSPC,
+        "%llu files take up to %llu bytes, and the cache has room for %lld beside what else is pinned: %s",
+        (unsigned long long)mirror->plan.files, (unsigned long long)mirror->plan.takes,
+        (long long)(room > 0 ? room : 0),
+        disk ? "the disk is nearly full (cache.min_free)" : "raise cache.max_size");
+}
+
+static int CO_FN fetch(struct mirror *mirror)
+{
+    uint64_t refused = store_counted(mirror->store, COUNT_REFUSED);
+    int rc = check_room(mirror);
+    if (rc == 0 && !mirror->partial && !mirror->options.dry_run)
+        rc = pin_set(mirror->store, &mirror->view->place, mirror->root, true);
+    if (rc == 0)
+        rc = pass(mirror, PASS_FETCH);
+    if (rc == 0)
+        rc = writer_flush_wait(mirror->store);
+    if (rc == 0 && store_counted(mirror->store, COUNT_REFUSED) != refused)
+        rc = pass(mirror, PASS_CHECK);
+    return rc;
 }
 
 static int CO_FN work(struct mirror *mirror)
 {
-    int rc = pass(mirror, true);
+    int rc = pass(mirror, PASS_PLAN);
     mirror->stats.files = mirror->plan.files;
     if (rc == 0) /* the second pass reads what the first one stored */
         rc = writer_flush_wait(mirror->store);
-    if (rc == 0 && !mirror_must_stop(mirror) && !mirror->partial && !mirror->options.dry_run)
-        rc = pin_set(mirror->store, &mirror->view->place, mirror->root, true);
     if (rc == 0 && !mirror_must_stop(mirror))
-        rc = pass(mirror, false);
+        rc = fetch(mirror);
     if (rc == 0 && !mirror_must_stop(mirror) && !mirror->options.names)
         rc = mirror_drop_gone(mirror);
     return rc;

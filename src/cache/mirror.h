@@ -2,17 +2,18 @@
 #ifndef CACHE_MIRROR_H
 #define CACHE_MIRROR_H
 /*
- * A whole tree into the cache, in two passes over its directories:
+ * A whole tree into the cache, in passes over its directories:
  *
  *   plan     every listing is asked for, and so stored; the files in it are counted, and what of them is there
  *   fetch    the same listings, out of the store; what is not there is read
+ *   check    only if something was not kept: what is not there is told of
  *
  * and then a look through the store for what no listing names any more (mirror_gone.c). So a tree that does not fit is
  * refused before a byte of it comes, and the work to do is known. A pass goes in rounds: a page of each of some
  * directories, then all the files of those pages, so that memory is bounded by pages, whatever the tree, and the files
  * of many small directories are fetched at once. Names that are given are one round after the other, without listings.
  *
- *   mirror.c        the call, the passes
+ *   mirror.c        the call, the passes, the cap
  *   mirror_tree.c   directories: what is wanted of them, links that lead back up
  *   mirror_file.c   files: what is there, what is fetched, telling the caller
  *   mirror_gone.c   what the place has no longer
@@ -34,8 +35,10 @@ bool filter_wants(const struct filter *filter, const char *path, bool directory)
 
 struct tally { /* of files */
     uint64_t files, bytes, bytes_there;
-    bool unknown; /* some file's size is not */
+    uint64_t takes, took; /* of the cap: all of them once they are there, and what of them is, and pinned */
+    bool unknown;         /* some file's size is not */
 };
+void tally_add(struct tally *tally, const struct tally *more);
 
 struct file {
     struct list node;
@@ -61,11 +64,11 @@ struct mirror {
     struct terms terms, list_terms, stored_terms;
     int64_t begun_ns; /* wall clock */
     /* the loop's */
-    bool planning;
+    enum pass { PASS_PLAN, PASS_FETCH, PASS_CHECK } pass;
     bool root_is_file;
     bool partial; /* only some of the files: each is pinned by itself */
     struct tally plan;
-    struct table skipped;    /* directories not to go into: they failed, or lead back up */
+    struct table skipped; /* what failed, and directories that lead back up: not to be done in a later pass */
     struct list dirs, files; /* to do */
     struct list round;       /* directories of this round */
     struct throttle throttle;
@@ -92,6 +95,8 @@ int mirror_add_dir(struct mirror *mirror, const char *path);
 size_t mirror_take_round(struct mirror *mirror);
 /* A page of one of them; for group_each. */
 int CO_EDGE mirror_dir_job(void *arg, size_t index);
+void mirror_skip(struct mirror *mirror, const char *path);
+bool mirror_is_skipped(const struct mirror *mirror, const char *path);
 void mirror_free_dirs(struct mirror *mirror);
 void mirror_free_skipped(struct mirror *mirror);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "cache/cap.h"
 #include "cache/pin.h"
 #include "task/loop.h"
 
@@ -90,6 +91,8 @@ static int CO_FN settle(struct mirror *mirror, struct file *file, int status)
     int rc = 0;
     file->item.status = status;
     note(mirror, status);
+    if (status < 0)
+        mirror_skip(mirror, file->path);
     if (!mirror->options.completed && !mirror->options.progress) {
         file_free(file);
         return 0;
@@ -124,35 +127,63 @@ static bool is_contradicted(const struct file *file, const struct record *record
     return (file->size >= 0 && file->size != record->head.size) || file->mtime_ns > record->head.answered_ns;
 }
 
-/* Is it there whole, and fresh, or of the version that the listing has just named? *ask: if not, what is there is not
- * to be used unasked. */
-static bool is_present(struct mirror *mirror, const struct file *file, int64_t *size, bool *ask)
+struct presence {
+    bool there;   /* whole, and fresh or of the version that the listing has just named */
+    bool ask;     /* it is not, and what is there is not to be used unasked */
+    bool stored;  /* some of it is there */
+    int64_t size; /* of what is stored */
+};
+
+static struct presence look(struct mirror *mirror, const struct file *file)
 {
     struct reader *reader;
     struct record record;
+    struct presence found = {0};
     if (reader_find(mirror->store, KEY_RECORD, &mirror->view->place, file->path, &reader, &record) < 0)
-        return false;
-    *size = record.head.size;
-    *ask = is_contradicted(file, &record);
+        return found;
     bool named = file->version && record_is_strong(&record);
-    bool there = record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE && *size >= 0 &&
-                 !*ask && (named || hit_is_fresh(mirror->view, file->path, &record, &mirror->terms)) &&
-                 (record.head.body_there || record.head.version || *size == 0) &&
-                 reader_has(mirror->store, reader, &record, 0, *size) == 0;
+    found.size = record.head.size;
+    found.ask = is_contradicted(file, &record);
+    found.stored = record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE && found.size >= 0 &&
+                   (record.head.body_there || record.head.version || found.size == 0);
+    found.there = found.stored && !found.ask &&
+                  (named || hit_is_fresh(mirror->view, file->path, &record, &mirror->terms)) &&
+                  reader_has(mirror->store, reader, &record, 0, found.size) == 0;
     reader_end(mirror->store, reader);
-    return there;
+    return found;
+}
+
+/* ---- counting ---- */
+
+#define PAGE_SIZE 4096 /* LMDB's, where that is not larger */
+#define HEAD_SIZE 512  /* of a record, with its key, path and version */
+
+static uint64_t pages(uint64_t size)
+{
+    return (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+}
+
+/* What a file of so many bytes takes when nothing of it shrinks: it lies in its record, or in blocks. */
+static uint64_t cost_of(int64_t size)
+{
+    if (size <= BODY_SIZE_MAX)
+        return pages((uint64_t)size + HEAD_SIZE);
+    uint64_t blocks = (uint64_t)(size / BLOCK_SIZE), rest = (uint64_t)(size % BLOCK_SIZE);
+    return blocks * pages(BLOCK_SIZE) + pages(rest) + PAGE_SIZE;
 }
 
 static void count(struct mirror *mirror, const struct file *file, struct tally *tally)
 {
-    int64_t size = 0;
-    bool ask = false;
+    struct presence found = look(mirror, file);
+    int64_t size = found.there ? found.size : file->size;
     tally->files++;
-    if (is_present(mirror, file, &size, &ask)) {
+    if (found.there)
         tally->bytes_there += (uint64_t)size;
+    if (found.stored && pin_covers(mirror->store, &mirror->view->place, file->path))
+        tally->took += cost_of(found.size);
+    if (size >= 0) {
         tally->bytes += (uint64_t)size;
-    } else if (file->size >= 0) {
-        tally->bytes += (uint64_t)file->size;
+        tally->takes += cost_of(size);
     } else {
         tally->unknown = true;
     }
@@ -180,22 +211,11 @@ int mirror_add_file(struct mirror *mirror, const char *dir, const struct larder_
 
 /* ---- what is fetched ---- */
 
-/* `*there`: nothing had to be done. As of what is streamed, the handle's timeout does not count: large files take their
- * time. */
-static int CO_FN fetch_file(struct mirror *mirror, const struct file *file, bool *there)
+/* As of what is streamed, the handle's timeout does not count: large files take their time. */
+static int CO_FN fetch_file(struct mirror *mirror, const struct file *file, bool ask)
 {
     uint64_t fetched = 0;
     int64_t size = 0;
-    bool ask = false;
-    *there = is_present(mirror, file, &size, &ask);
-    if (*there) {
-        mirror->stats.bytes_present += (uint64_t)size;
-        return 0;
-    }
-    if (mirror->options.dry_run) {
-        mirror->stats.bytes_fetched += file->size > 0 ? (uint64_t)file->size : 0;
-        return 0;
-    }
     struct terms terms = mirror->terms;
     if (ask)
         terms.age_max_ms = 0;
@@ -203,20 +223,44 @@ static int CO_FN fetch_file(struct mirror *mirror, const struct file *file, bool
     mirror->stats.bytes_fetched += fetched;
     if (rc == 0 && (uint64_t)size > fetched)
         mirror->stats.bytes_present += (uint64_t)size - fetched;
+    if (rc == 0 && mirror->partial)
+        rc = pin_set(mirror->store, &mirror->view->place, file->path, true);
     return error_finish(rc, file->path);
+}
+
+static int no_room(const struct file *file, const char *what)
+{
+    return fail(-ENOSPC, "%s: not %s, for want of room beside what is pinned (cache.max_size)", file->path,
+                what);
+}
+
+/* 1: there is nothing to be told of it. */
+static int CO_FN do_file(struct mirror *mirror, const struct file *file)
+{
+    struct presence found = look(mirror, file);
+    if (mirror->pass == PASS_CHECK)
+        return found.stored || mirror_is_skipped(mirror, file->path) ? 1 : no_room(file, "kept");
+    if (found.there)
+        mirror->stats.bytes_present += (uint64_t)found.size;
+    if (mirror->options.dry_run)
+        mirror->stats.bytes_fetched += !found.there && file->size > 0 ? (uint64_t)file->size : 0;
+    if (mirror->options.dry_run)
+        return found.there;
+    if (!found.there && !cap_may_fit(mirror->store, cost_of(file->size > 0 ? file->size : 0)))
+        return no_room(file, "fetched");
+    if (!found.there)
+        return fetch_file(mirror, file, found.ask);
+    return mirror->partial ? pin_set(mirror->store, &mirror->view->place, file->path, true) : 0;
 }
 
 static int CO_FN next_file(struct mirror *mirror)
 {
     struct list *node = mirror_must_stop(mirror) ? NULL : list_pop(&mirror->files);
-    bool there;
     if (!node)
         return 0;
     struct file *file = container_of(node, struct file, node);
-    int rc = fetch_file(mirror, file, &there);
-    if (rc == 0 && mirror->partial && !mirror->options.dry_run)
-        rc = pin_set(mirror->store, &mirror->view->place, file->path, true);
-    if (!there || !mirror->options.dry_run)
+    int rc = do_file(mirror, file);
+    if (rc <= 0)
         return settle(mirror, file, rc);
     file_free(file);
     return 0;

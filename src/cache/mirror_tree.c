@@ -66,14 +66,14 @@ bool filter_wants(const struct filter *filter, const char *path, bool directory)
            any_holds(filter->include, filter->include_count, path, directory);
 }
 
-/* ---- directories not to go into ---- */
+/* ---- what is passed over ---- */
 
 struct skipped {
     struct table_entry entry;
     char path[];
 };
 
-static void skip(struct mirror *mirror, const char *path)
+void mirror_skip(struct mirror *mirror, const char *path)
 {
     size_t size = strlen(path);
     struct skipped *skipped = mem_alloc(sizeof *skipped + size + 1);
@@ -85,7 +85,7 @@ static void skip(struct mirror *mirror, const char *path)
         mem_free(skipped);
 }
 
-static bool is_skipped(const struct mirror *mirror, const char *path)
+bool mirror_is_skipped(const struct mirror *mirror, const char *path)
 {
     return table_find(&mirror->skipped, path, strlen(path));
 }
@@ -217,7 +217,7 @@ static int take_directory(struct mirror *mirror, struct dir *dir, const struct l
     if (!below)
         return fail_memory();
     const char *path = path_below(mirror->root, below->path);
-    if (!filter_wants(&mirror->filter, path, true) || is_skipped(mirror, below->path))
+    if (!filter_wants(&mirror->filter, path, true) || mirror_is_skipped(mirror, below->path))
         dir_free(below);
     else
         list_push(&dir->below, &below->node);
@@ -231,7 +231,7 @@ static int take_page(struct mirror *mirror, struct dir *dir, const struct larder
         const struct larder_info *info = &page->info[i];
         sum_entry(dir, info);
         if (info->type == LARDER_FILE)
-            rc = mirror_add_file(mirror, dir->path, info, mirror->planning ? &dir->tally : NULL);
+            rc = mirror_add_file(mirror, dir->path, info, mirror->pass == PASS_PLAN ? &dir->tally : NULL);
         else if (info->type == LARDER_DIRECTORY)
             rc = take_directory(mirror, dir, info);
     }
@@ -242,10 +242,10 @@ static int take_page(struct mirror *mirror, struct dir *dir, const struct larder
 static int end_listing(struct mirror *mirror, struct dir *dir)
 {
     struct list *node;
-    if (mirror->planning && leads_up(dir)) {
+    if (mirror->pass == PASS_PLAN && leads_up(dir)) {
         log_at(LARDER_LOG_WARNING,
                "%s: it lists what a directory above it does, and is taken for a link to that", dir->path);
-        skip(mirror, dir->path);
+        mirror_skip(mirror, dir->path);
         return 0;
     }
     if (dir->depth == DEPTH_MAX && !list_empty(&dir->below))
@@ -254,10 +254,7 @@ static int end_listing(struct mirror *mirror, struct dir *dir)
         container_of(node, struct dir, node)->above[dir->depth] = dir->sum;
         list_push(&mirror->dirs, node);
     }
-    mirror->plan.files += dir->tally.files;
-    mirror->plan.bytes += dir->tally.bytes;
-    mirror->plan.bytes_there += dir->tally.bytes_there;
-    mirror->plan.unknown |= dir->tally.unknown;
+    tally_add(&mirror->plan, &dir->tally);
     return 0;
 }
 
@@ -268,7 +265,8 @@ static int CO_FN take_root(struct mirror *mirror)
     int rc = fetch_info(&mirror->view->instance, mirror->root, &mirror->terms, &answer);
     answer.info.name = "";
     if (rc == 0 && answer.info.type == LARDER_FILE)
-        rc = mirror_add_file(mirror, mirror->root, &answer.info, mirror->planning ? &mirror->plan : NULL);
+        rc = mirror_add_file(mirror, mirror->root, &answer.info,
+                             mirror->pass == PASS_PLAN ? &mirror->plan : NULL);
     else if (rc == 0)
         rc = fail(-ENOTDIR, "%s: it cannot be listed", mirror->root);
     mirror->root_is_file = rc == 0;
@@ -280,7 +278,7 @@ static int CO_FN take_root(struct mirror *mirror)
 static int CO_FN do_page(struct mirror *mirror, struct dir *dir)
 {
     struct larder_entries page = {0};
-    const struct terms *terms = mirror->planning ? &mirror->list_terms : &mirror->stored_terms;
+    const struct terms *terms = mirror->pass == PASS_PLAN ? &mirror->list_terms : &mirror->stored_terms;
     if (mirror->root_is_file)
         return take_root(mirror);
     int rc = fetch_list_kept(mirror->view, dir->path, terms, &dir->cursor, &page);
@@ -306,7 +304,6 @@ static int CO_FN next_dir(struct mirror *mirror)
         return 0;
     }
     if (rc < 0 && rc != -ECANCELED) {
-        skip(mirror, dir->path);
         rc = mirror_settle_path(mirror, dir->path, "", error_finish(rc, *dir->path ? dir->path : "the root"));
     }
     dir_free(dir);

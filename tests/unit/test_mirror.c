@@ -365,6 +365,55 @@ static void what_was_fetched_is_pinned(void **state)
     assert_false(is_pinned("u"));
 }
 
+/* ---- the cap ---- */
+
+static void a_tree_that_does_not_fit_is_refused_first(void **state)
+{
+    struct larder_mirror_stats stats = {.size = sizeof stats};
+    struct larder_fs *small = open_with("max_size=4M"), *offline = open_with("mode=offline");
+    put_tree();
+    assert_status(-ENOSPC, larder_mirror(small, "t", NULL, &stats));
+    assert_non_null(strstr(larder_error(), "40 files take up to 7"));
+    assert_non_null(strstr(larder_error(), "room for 4194304 "));
+    assert_non_null(strstr(larder_error(), "raise cache.max_size"));
+    assert_int_equal(fake.reads, 0);
+    assert_false(is_pinned("t"));
+    larder_fs_free(small);
+    small = open_with("max_size=9M");
+    assert_ok(larder_mirror(small, "t", NULL, &stats));
+    assert_ok(larder_mirror(small, "t", NULL, &stats)); /* what is there takes no more room */
+    for (unsigned i = 0; i < 10; i++) {                 /* and stays, whatever else comes */
+        fake_put("other", 1000000, i);
+        assert_ok(read_all(small, "other", 1000000, i));
+        clock_ahead_ms += 100000;
+    }
+    flush_cache();
+    fake.fail = -EIO;
+    read_tree(offline);
+    larder_fs_free(offline);
+    larder_fs_free(small);
+}
+
+static void sizes_that_nobody_tells_end_at_the_cap(void **state)
+{
+    struct told told;
+    struct larder_mirror_options options = telling(&told);
+    struct larder_mirror_stats stats = {.size = sizeof stats};
+    struct larder_fs *small = open_with("max_size=4M"), *offline = open_with("mode=offline");
+    unsigned there = 0;
+    for (unsigned i = 0; i < FILES; i++)
+        fake_put(path_of(i), 200000, i)->size_unknown = true;
+    int failed = larder_mirror(small, "t", &options, &stats);
+    assert_in_range(failed, 15, 30);
+    assert_in_range(told.count, FILES, FILES + told.failed); /* what was fetched, and then not kept, twice */
+    assert_int_equal(told.failed, failed);
+    for (unsigned i = 0; i < FILES; i++)
+        there += read_all(offline, path_of(i), 200000, i) == 0;
+    assert_int_equal(there, FILES - (unsigned)failed);
+    larder_fs_free(offline);
+    larder_fs_free(small);
+}
+
 /* ---- odd trees ---- */
 
 static void a_link_that_leads_up_is_left_out(void **state)
@@ -461,6 +510,8 @@ int main(void)
         TEST(names_need_no_listing),
         TEST(a_dry_run_asks_for_listings_only),
         TEST(what_was_fetched_is_pinned),
+        TEST(a_tree_that_does_not_fit_is_refused_first),
+        TEST(sizes_that_nobody_tells_end_at_the_cap),
         TEST(a_link_that_leads_up_is_left_out),
         TEST(directories_that_look_alike_are_no_links),
         TEST(bytes_cost_what_the_rate_says),
