@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Caddy's file_server: a directory is listed as JSON when that is accepted, else as HTML.
+#   /html/          the same tree, always as HTML
 # shellcheck source=tests/servers/serve.sh
 . "${0%/*}/serve.sh"
 need caddy openssl
@@ -20,7 +21,13 @@ cat >"$dir/Caddyfile" <<CONF
 http://:$port {
 	bind 127.0.0.1
 	root * $www
-	file_server browse
+	handle_path /html/* {
+		request_header Accept text/html
+		file_server browse
+	}
+	handle {
+		file_server browse
+	}
 }
 https://:$tls {
 	bind 127.0.0.1

@@ -14,6 +14,7 @@ server.bind = "127.0.0.1"
 server.port = $port
 server.errorlog = "$dir/error.log"
 server.upload-dirs = ("$dir/tmp")
+server.http-parseopts = ("url-invalid-utf8-reject" => "disable")
 server.max-keep-alive-requests = 1000000
 server.stream-request-body = 0
 accesslog.filename = "|/usr/bin/tee -a $dir/access.log"

@@ -15,6 +15,7 @@
 set -eu
 [ $# -eq 3 ] || { echo "usage: ${0##*/} DIR PORT TLS_PORT" >&2; exit 2; }
 PATH=$PATH:/usr/sbin:/sbin
+export TZ=UTC # Apache and lighttpd print local times
 mkdir -p "$1/www" "$1/dav" "$1/tmp"
 dir=$(cd "$1" && pwd -P)
 www=$(cd "$1/www" && pwd -P)
