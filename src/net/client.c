@@ -15,13 +15,17 @@
 
 #define IDLE_EXCHANGES_MAX   256
 #define IDLE_CONNECTIONS_MAX 256
+#define WATCH_MS             250 /* between two looks at who stalls: that much later at most it is noticed */
 
 struct client {
     struct loop_part part;
     struct larder_loop *loop;
     CURLM *multi;
-    CURLSH *share; /* TLS sessions, which curl else keeps for each easy handle */
-    uv_timer_t timer;
+    CURLSH *share;    /* TLS sessions, which curl else keeps for each easy handle */
+    uv_timer_t timer; /* curl's */
+    uv_timer_t watch; /* of what runs */
+    unsigned open_timers;
+    struct list running;
     struct socket **sockets; /* by descriptor */
     size_t socket_limit;
     struct list idle;
@@ -229,12 +233,59 @@ void client_kick(struct client *client)
     collect_done(client);
 }
 
+/* ---- stalls ---- */
+
+/*
+ * curl's own watch (CURLOPT_LOW_SPEED_TIME) goes by an average of five seconds, so that it is late after a fast start and
+ * takes a byte every other second for none. Who has no waiting task is held up by us, not by the server; and before there
+ * is a connection it is the time for connecting that counts.
+ */
+static void watch(struct exchange *exchange, uint64_t now_ms)
+{
+    curl_off_t sent_us = 0;
+    if (exchange->moved || exchange->done || !exchange->waiting)
+        exchange->quiet_since_ms = now_ms;
+    exchange->moved = false;
+    if (now_ms - exchange->quiet_since_ms < exchange->quiet_max_ms)
+        return;
+    curl_easy_getinfo(exchange->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+    if (sent_us == 0) {
+        exchange->quiet_since_ms = now_ms;
+        return;
+    }
+    exchange->done = exchange->stalled = true;
+    exchange->result = CURLE_OPERATION_TIMEDOUT;
+    client_wake(exchange);
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct client *client = timer->data;
+    uint64_t now_ms = uv_now(loop_uv(client->loop));
+    if (list_empty(&client->running))
+        uv_timer_stop(timer);
+    list_for_each (node, &client->running)
+        watch(container_of(node, struct exchange, node), now_ms);
+}
+
+static void watch_begin(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    list_push(&client->running, &exchange->node);
+    exchange->moved = exchange->stalled = false;
+    exchange->quiet_since_ms = uv_now(loop_uv(client->loop));
+    if (!uv_is_active((uv_handle_t *)&client->watch))
+        uv_timer_start(&client->watch, on_watch, WATCH_MS, WATCH_MS);
+}
+
 /* ---- the part of a loop ---- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct client *client = handle->data;
     struct larder_loop *loop = client->loop;
+    if (--client->open_timers > 0)
+        return;
     mem_free(client->sockets);
     mem_free(client);
     loop_drop(loop);
@@ -251,10 +302,11 @@ static void client_close(struct loop_part *part)
 {
     struct client *client = container_of(part, struct client, part);
     for (struct list *node; (node = list_pop(&client->idle)) != NULL;)
-        exchange_free(container_of(node, struct exchange, idle));
+        exchange_free(container_of(node, struct exchange, node));
     curl_multi_cleanup(client->multi);
     curl_share_cleanup(client->share);
     uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&client->watch, on_timer_closed);
 }
 
 static int client_kind;
@@ -274,9 +326,13 @@ static int client_new(struct larder_loop *loop, const void *kind, struct client 
     client->multi = multi;
     client->share = share;
     list_init(&client->idle);
+    list_init(&client->running);
     uv_timer_init(loop_uv(loop), &client->timer);
+    uv_timer_init(loop_uv(loop), &client->watch);
     uv_unref((uv_handle_t *)&client->timer);
-    client->timer.data = client;
+    uv_unref((uv_handle_t *)&client->watch);
+    client->timer.data = client->watch.data = client;
+    client->open_timers = 2;
     loop_hold(loop);
     curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -316,7 +372,7 @@ struct exchange *client_take(struct client *client,
                              bool (*like)(const struct exchange *exchange, const void *arg), const void *arg)
 {
     struct list *node = client->idle.prev;
-    while (node != &client->idle && !like(container_of(node, struct exchange, idle), arg))
+    while (node != &client->idle && !like(container_of(node, struct exchange, node), arg))
         node = node->prev;
     if (node == &client->idle)
         node = client->idle.prev;
@@ -324,7 +380,7 @@ struct exchange *client_take(struct client *client,
         return NULL;
     list_remove(node);
     client->idle_count--;
-    return container_of(node, struct exchange, idle);
+    return container_of(node, struct exchange, node);
 }
 
 int client_adopt(struct client *client, struct exchange *exchange,
@@ -335,7 +391,7 @@ int client_adopt(struct client *client, struct exchange *exchange,
         return fail_memory();
     exchange->client = client;
     exchange->free_owner = free_owner;
-    list_init(&exchange->idle);
+    list_init(&exchange->node);
     return 0;
 }
 
@@ -347,7 +403,7 @@ void client_give(struct exchange *exchange)
         exchange_free(exchange);
         return;
     }
-    list_push(&client->idle, &exchange->idle);
+    list_push(&client->idle, &exchange->node);
     client->idle_count++;
 }
 
@@ -372,6 +428,7 @@ int client_start(struct exchange *exchange)
     if (curl_multi_add_handle(client->multi, exchange->easy) != CURLM_OK)
         return fail_memory();
     exchange->running = true;
+    watch_begin(exchange);
     /* On a live connection a single request leaves right here. Many leave together, by curl's timer of 0 ms, once the
      * last task that is ready now has added its own: +13 % requests a second over HTTP/2, +4.5 % over HTTP/1.1. */
     if (!loop_is_busy(client->loop))
@@ -411,4 +468,5 @@ void client_stop(struct exchange *exchange)
     if (!exchange->done)
         curl_easy_setopt(exchange->easy, CURLOPT_QUICK_EXIT, 0L);
     exchange->running = false;
+    list_remove(&exchange->node);
 }

@@ -33,8 +33,12 @@ struct exchange {
     CURL *easy;
     struct exchange_wait *waiting; /* the task that waits; NULL: nobody */
     bool running, done;
-    CURLcode result; /* when done */
-    struct list idle;
+    CURLcode result;         /* when done */
+    struct list node;        /* of the client's idle ones, or of those that run */
+    uint64_t quiet_max_ms;   /* a task that waits for so long while nothing moves: CURLE_OPERATION_TIMEDOUT */
+    uint64_t quiet_since_ms; /* as far as the client has looked */
+    bool moved;              /* bytes did, since then; set in curl's callbacks */
+    bool stalled;            /* that is why it is done */
     void (*free_owner)(struct exchange *exchange);
 };
 

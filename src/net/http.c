@@ -46,8 +46,6 @@ static void set_up_site(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_SIZE);
     send_set_up(transfer);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)site->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((site->stall_timeout_ms + 999) / 1000));
     curl_easy_setopt(easy, CURLOPT_USERAGENT, site->user_agent);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, site->insecure ? 0L : 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, site->insecure ? 0L : 2L);
@@ -58,6 +56,7 @@ static void set_up_site(struct http_transfer *transfer)
         curl_easy_setopt(easy, CURLOPT_PROXY, site->proxy);
     if (site->unix_socket)
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, site->unix_socket);
+    transfer->exchange.quiet_max_ms = (uint64_t)site->stall_timeout_ms;
     transfer->serial = site->serial;
 }
 

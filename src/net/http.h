@@ -30,7 +30,7 @@ struct http_transfer;
 /* How a site is spoken to. NULL, false and 0 are the defaults. */
 struct http_config {
     int64_t connect_timeout_ms; /* 0: 30 s. For name look-up, TCP and TLS together */
-    int64_t stall_timeout_ms;   /* 0: 60 s. Without a byte for so long: -ETIMEDOUT. Rounded up to seconds */
+    int64_t stall_timeout_ms;   /* 0: 60 s. Without a byte for so long: -ETIMEDOUT */
     unsigned tries_max;         /* 0: 5. In a row, of what fails in a way that may pass; 1: one try is all */
     int64_t retry_timeout_ms;   /* 0: 15 s. No try begins later than so long after the first failure */
     unsigned connections_max;   /* 0: 32. Requests beyond them wait for their turn */

@@ -156,6 +156,9 @@ int http_fail_transport(const struct http_transfer *transfer)
     tries_note_transport(transfer, status);
     if (transfer->headers_done && status == -ECONNRESET)
         return cut_body(transfer);
+    if (transfer->exchange.stalled)
+        return http_fail(transfer, status, "no byte moved for %.3g s",
+                         (double)transfer->site->stall_timeout_ms / 1000);
     const char *proxy = transfer->site->proxy;
     /* curl's own words, but where they quote the proxy's URL and so perhaps a password. */
     bool quotes = proxy && *proxy && strstr(transfer->curl_text, proxy);

@@ -62,6 +62,7 @@ size_t receive_header(char *data, size_t one, size_t size, void *arg)
 {
     struct http_transfer *transfer = arg;
     const char *end = data + size, *space, *colon;
+    transfer->exchange.moved = true;
     if (transfer->headers_done) /* a trailer */
         return size;
     while (end > data && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
@@ -99,6 +100,7 @@ size_t receive_header(char *data, size_t one, size_t size, void *arg)
 size_t receive_body(char *data, size_t one, size_t size, void *arg)
 {
     struct http_transfer *transfer = arg;
+    transfer->exchange.moved = true;
     if (transfer->discard)
         return size;
     size_t lent = transfer->lent_size - transfer->lent_used;

@@ -53,6 +53,7 @@ static size_t give(char *out, size_t one, size_t size, void *arg)
         return CURL_READFUNC_PAUSE;
     }
     memcpy(out, transfer->given, count);
+    transfer->exchange.moved = true;
     transfer->given += count;
     transfer->given_size -= count;
     return count;

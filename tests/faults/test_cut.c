@@ -28,7 +28,7 @@ static struct larder_fs *open_cached(const char *name, const char *mode)
 {
     struct larder_fs *fs;
     char url[128], dir[512], mode_option[64];
-    const char *options[] = {dir, mode_option, "http.stall_timeout=2", NULL};
+    const char *options[] = {dir, mode_option, NULL};
     snprintf(url, sizeof url, "cache::%s", fault_server_url(server));
     snprintf(dir, sizeof dir, "cache.dir=%s/%s", scratch, name);
     snprintf(mode_option, sizeof mode_option, "cache.mode=%s", mode);
@@ -51,7 +51,6 @@ static void forget(void)
 
 static int setup(void **state)
 {
-    static const char *const options[] = {"http.stall_timeout=2", NULL};
     static int number;
     char name[16], dir[512];
     const char *cache_options[] = {dir, NULL};
@@ -63,7 +62,7 @@ static int setup(void **state)
     snprintf(name, sizeof name, "cache%d", number++);
     snprintf(dir, sizeof dir, "dir=%s/%s", scratch, name);
     assert_ok(larder_cache_open(cache_options, &cache));
-    assert_ok(larder_open(NULL, fault_server_url(server), options, &plain, NULL));
+    assert_ok(larder_open(NULL, fault_server_url(server), NULL, &plain, NULL));
     cached = open_cached(name, "online");
     offline = open_cached(name, "offline");
     return 0;
@@ -266,7 +265,7 @@ static void a_file_that_changes_is_never_a_mixture(void **state)
 
 static void a_stalled_server_is_given_up(void **state)
 {
-    static const char *const options[] = {"http.stall_timeout=1", "http.max_tries=2", NULL};
+    static const char *const options[] = {"http.stall_timeout=0.3", "http.max_tries=2", NULL};
     struct larder_fs *impatient;
     assert_ok(larder_open(NULL, fault_server_url(server), options, &impatient, NULL));
     fault_on(server, (struct fault_match){.method = "GET"}, (struct fault){.end = FAULT_STALL, .at = 1000});

@@ -30,10 +30,9 @@ static void put(const char *path, size_t size, uint64_t seed, const char *etag)
 
 static int setup(void **state)
 {
-    static const char *const options[] = {"http.stall_timeout=1", NULL};
     server = fault_server_start();
     put("/f", SIZE, OLD, "\"v1\"");
-    assert_ok(larder_open(NULL, fault_server_url(server), options, &fs, NULL));
+    assert_ok(larder_open(NULL, fault_server_url(server), NULL, &fs, NULL));
     return 0;
 }
 
@@ -119,15 +118,41 @@ static void a_body_of_unknown_length_goes_on_too(void **state)
     larder_bytes_free(&bytes);
 }
 
-static void a_stall_at_99_percent_is_gone_around(void **state)
+static void a_stall_is_gone_around(void **state)
 {
-    script(1, &(struct fault){.end = FAULT_STALL, .at = SIZE / 100 * 99});
-    assert_ok(read_range(0, SIZE, OLD));
-    assert_int_equal(fault_count(server, NULL, NULL), 2);
-    assert_header(1, "Range", "bytes=297000-299999");
-    script(1, &(struct fault){.end = FAULT_STALL, .at = 0}); /* after the headers */
-    assert_ok(read_range(0, SIZE, OLD));
-    assert_int_equal(fault_count(server, NULL, NULL), 2);
+    static const size_t stalls[] = {0, SIZE / 2, SIZE / 100 * 99}; /* 0: after the headers */
+    struct larder_fs *wary;
+    assert_ok(larder_open(NULL, fault_server_url(server), (const char *const[]){"stall_timeout=0.3", NULL},
+                          &wary, NULL));
+    for (size_t i = 0; i < sizeof stalls / sizeof stalls[0]; i++) {
+        struct larder_bytes bytes = {0};
+        char range[32];
+        script(1, &(struct fault){.end = FAULT_STALL, .at = stalls[i]});
+        assert_ok(larder_cat_file(wary, "f", NULL, &bytes));
+        assert_int_equal(bytes.size, SIZE);
+        assert_true(content_matches(bytes.data, SIZE, OLD, 0));
+        larder_bytes_free(&bytes);
+        snprintf(range, sizeof range, "bytes=%zu-299999", stalls[i]);
+        assert_header(1, "Range", range);
+    }
+    larder_fs_free(wary);
+}
+
+/* No average of some seconds: one byte in time is enough. */
+static void a_byte_now_and_then_is_no_stall(void **state)
+{
+    struct larder_fs *wary;
+    struct larder_bytes bytes = {0};
+    fault_file_text(server, "/drip", "12345678");
+    assert_ok(larder_open(NULL, fault_server_url(server), (const char *const[]){"stall_timeout=1", NULL},
+                          &wary, NULL));
+    fault_on(server, (struct fault_match){.path = "/drip"},
+             (struct fault){.trickle_size = 1, .trickle_ms = 250});
+    assert_ok(larder_cat_file(wary, "drip", NULL, &bytes));
+    assert_string_equal(bytes.data, "12345678");
+    larder_bytes_free(&bytes);
+    assert_int_equal(fault_count(server, NULL, NULL), 1);
+    larder_fs_free(wary);
 }
 
 static void a_body_may_be_cut_often_when_it_gets_on(void **state)
@@ -330,7 +355,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_cut_body_goes_on_where_it_was),
         TEST(a_body_of_unknown_length_goes_on_too),
-        TEST(a_stall_at_99_percent_is_gone_around),
+        TEST(a_stall_is_gone_around),
+        TEST(a_byte_now_and_then_is_no_stall),
         TEST(a_body_may_be_cut_often_when_it_gets_on),
         TEST(the_rest_may_fail_and_be_asked_for_again),
         TEST(a_redirect_in_the_middle_is_followed),

@@ -39,7 +39,7 @@ static int setup(void **state)
     server = fault_server_start();
     fault_file_set(server, "/f", &(struct fault_file){.data = data, .size = SIZE, .etag = "\"v1\""});
     free(data);
-    fs = open_with("http.stall_timeout=1");
+    fs = open_with(NULL);
     jump_clock_pause(false);
     jump_clock_forget();
     return 0;
