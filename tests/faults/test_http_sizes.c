@@ -20,11 +20,9 @@ static struct larder_fs *fs;
 
 static int setup(void **state)
 {
-    void *data = content_make(SIZE, SEED);
     server = fault_server_start();
-    fault_file_set(server, "/f", &(struct fault_file){.data = data, .size = SIZE, .etag = "\"v1\""});
+    fault_file_content(server, "/f", SIZE, SEED, "\"v1\"");
     fault_file_text(server, "/empty", "");
-    free(data);
     return larder_open(NULL, fault_server_url(server), NULL, &fs, NULL);
 }
 

@@ -23,9 +23,7 @@ static struct larder_fs *fs;
 
 static void put(const char *path, size_t size, uint64_t seed, const char *etag)
 {
-    char *data = content_make(size, seed);
-    fault_file_set(server, path, &(struct fault_file){.data = data, .size = size, .etag = etag});
-    free(data);
+    fault_file_content(server, path, size, seed, etag);
 }
 
 static int setup(void **state)

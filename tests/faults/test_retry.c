@@ -35,10 +35,8 @@ static struct larder_fs *open_with(const char *option)
 
 static int setup(void **state)
 {
-    char *data = content_make(SIZE, SEED);
     server = fault_server_start();
-    fault_file_set(server, "/f", &(struct fault_file){.data = data, .size = SIZE, .etag = "\"v1\""});
-    free(data);
+    fault_file_content(server, "/f", SIZE, SEED, "\"v1\"");
     fs = open_with(NULL);
     jump_clock_pause(false);
     jump_clock_forget();

@@ -53,8 +53,14 @@ struct fault_server {
     struct record **records;
     size_t record_count;
     unsigned stalled, releases;
+    uint64_t chance; /* its state */
+    unsigned refuse_count, refuse_per_mille;
 };
 
+/* So many times in 1000. Under the lock. */
+bool fault_happens(struct fault_server *server, unsigned per_mille);
+
+void fault_reset_at_close(int fd);
 /* Read and answer requests until the connection ends. On its thread. */
 void fault_serve(struct connection *connection);
 void fault_record_free(struct record *record);

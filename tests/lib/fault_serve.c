@@ -199,8 +199,10 @@ static struct fault choose_fault(struct fault_server *server, const struct fault
     for (struct rule *rule = server->rules; rule; rule = rule->next) {
         if (!rule_fits(rule, request))
             continue;
-        unsigned seen = rule->seen++;
-        if (seen >= rule->match.skip && (!rule->match.count || seen - rule->match.skip < rule->match.count))
+        unsigned seen = rule->seen++, per_mille = rule->match.per_mille;
+        if (seen < rule->match.skip || (rule->match.count && seen - rule->match.skip >= rule->match.count))
+            continue;
+        if (!per_mille || fault_happens(server, per_mille))
             return rule->fault;
     }
     return (struct fault){0};
@@ -259,6 +261,12 @@ static bool stall(struct connection *connection)
     return !gone;
 }
 
+void fault_reset_at_close(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 /* True: go on with the answer. */
 static bool meet_end(struct connection *connection, const struct fault *fault)
 {
@@ -266,10 +274,8 @@ static bool meet_end(struct connection *connection, const struct fault *fault)
         return true;
     if (fault->end == FAULT_STALL)
         return stall(connection);
-    if (fault->end == FAULT_RESET) {
-        struct linger linger = {.l_onoff = 1, .l_linger = 0};
-        setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-    }
+    if (fault->end == FAULT_RESET)
+        fault_reset_at_close(connection->fd);
     return false;
 }
 
@@ -333,6 +339,17 @@ static bool send_bytes(int fd, const char *data, size_t size, const struct fault
     return true;
 }
 
+static bool send_extra(int fd, const struct fault *fault)
+{
+    char *junk = malloc(fault->extra + 1);
+    if (!junk)
+        fault_give_up("send_extra");
+    memset(junk, '#', fault->extra);
+    bool sent = send_bytes(fd, junk, fault->extra, fault);
+    free(junk);
+    return sent;
+}
+
 static bool send_body(struct connection *connection, const struct fault_answer *answer,
                       const struct fault *fault)
 {
@@ -343,7 +360,8 @@ static bool send_body(struct connection *connection, const struct fault_answer *
         return false;
     if (!(fault->flags & END_EARLY) && !meet_end(connection, fault))
         return false;
-    if (!send_bytes(connection->fd, answer->body + first, answer->size - first, fault))
+    if (!send_bytes(connection->fd, answer->body + first, answer->size - first, fault) ||
+        !send_extra(connection->fd, fault))
         return false;
     return !(fault->flags & FAULT_CHUNKED) || send_all(connection->fd, "0\r\n\r\n", 5);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fault_parts.h"
+#include "tree.h"
 
 #define WAIT_SECONDS 30
 
@@ -53,6 +54,17 @@ static void reap_connections(struct fault_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
+static bool is_refused(struct fault_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    bool counted = server->refuse_count > 0;
+    bool refused = counted || (server->refuse_per_mille && fault_happens(server, server->refuse_per_mille));
+    server->refuse_count -= counted;
+    server->connection_count += refused;
+    pthread_mutex_unlock(&server->lock);
+    return refused;
+}
+
 static void *accept_connections(void *arg)
 {
     struct fault_server *server = arg;
@@ -64,6 +76,11 @@ static void *accept_connections(void *arg)
             break; /* the listener was shut down */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         reap_connections(server);
+        if (is_refused(server)) {
+            fault_reset_at_close(fd);
+            close(fd);
+            continue;
+        }
         struct connection *connection = calloc(1, sizeof(*connection));
         if (!connection)
             fault_give_up("accept_connections");
@@ -162,6 +179,14 @@ void fault_file_set(struct fault_server *server, const char *path, const struct 
     pthread_mutex_unlock(&server->lock);
 }
 
+void fault_file_content(struct fault_server *server, const char *path, size_t size, uint64_t seed,
+                        const char *etag)
+{
+    void *data = content_make(size, seed);
+    fault_file_set(server, path, &(struct fault_file){.data = data, .size = size, .etag = etag});
+    free(data);
+}
+
 void fault_file_text(struct fault_server *server, const char *path, const char *text)
 {
     fault_file_set(server, path, &(struct fault_file){.data = text, .size = strlen(text)});
@@ -218,6 +243,30 @@ void fault_clear(struct fault_server *server)
     pthread_mutex_lock(&server->lock);
     for (struct rule *rule = server->rules; rule; rule = rule->next)
         rule->cleared = true;
+    pthread_mutex_unlock(&server->lock);
+}
+
+void fault_seed(struct fault_server *server, uint64_t seed)
+{
+    pthread_mutex_lock(&server->lock);
+    server->chance = seed;
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* splitmix64 */
+bool fault_happens(struct fault_server *server, unsigned per_mille)
+{
+    uint64_t x = server->chance += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (x ^ (x >> 31)) % 1000 < per_mille;
+}
+
+void fault_refuse(struct fault_server *server, unsigned count, unsigned per_mille)
+{
+    pthread_mutex_lock(&server->lock);
+    server->refuse_count = count;
+    server->refuse_per_mille = per_mille;
     pthread_mutex_unlock(&server->lock);
 }
 

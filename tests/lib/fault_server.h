@@ -44,6 +44,9 @@ struct fault_file {
  * implied by what they hold. A `path` that ends in "/" is that directory's own page instead of the index.
  */
 void fault_file_set(struct fault_server *server, const char *path, const struct fault_file *file);
+/* Of `size` bytes of a seed's content (tree.h). */
+void fault_file_content(struct fault_server *server, const char *path, size_t size, uint64_t seed,
+                        const char *etag);
 void fault_file_text(struct fault_server *server, const char *path, const char *text);
 void fault_file_remove(struct fault_server *server, const char *path);
 
@@ -61,6 +64,7 @@ struct fault_match {
     const char *header; /* the request has a header of this name; NULL: whatever it has */
     unsigned skip;      /* leave so many such requests to the rules behind */
     unsigned count;     /* then take so many; 0: all */
+    unsigned per_mille; /* and of those so many in 1000, by chance (fault_seed); 0: all */
 };
 
 enum fault_end {
@@ -91,6 +95,7 @@ struct fault {
     const char *headers; /* "Name: value\r\n…" in place of the answer's of that name; "Name:" takes one out */
     const void *body;    /* in place of the answer's, whose Content-Length stays; NULL: the answer's own */
     size_t body_size;
+    size_t extra; /* so many bytes more than there should be come behind it */
     enum fault_end end;
     size_t at;
     unsigned flags;
@@ -105,6 +110,10 @@ struct fault {
 void fault_on(struct fault_server *server, struct fault_match match, struct fault fault);
 /* Forget all rules. */
 void fault_clear(struct fault_server *server);
+/* What chance goes by; 0 at first. */
+void fault_seed(struct fault_server *server, uint64_t seed);
+/* Reset connections before anything is read from them: the next `count`, and by chance so many in 1000 of all. */
+void fault_refuse(struct fault_server *server, unsigned count, unsigned per_mille);
 
 /* Let every answer that is stalled now go on. */
 void fault_release(struct fault_server *server);

@@ -382,6 +382,49 @@ static void *ask_often(void *arg)
     return NULL;
 }
 
+static uint64_t failures_of_seed(uint64_t seed)
+{
+    uint64_t failed = 0;
+    fault_clear(server);
+    fault_seed(server, seed);
+    fault_on(server, (struct fault_match){.per_mille = 300}, (struct fault){.status = 503});
+    for (int i = 0; i < 64; i++)
+        failed |= (uint64_t)(status_of(ask("/a", "")) == 503) << i;
+    return failed;
+}
+
+static void chance_is_the_same_for_a_seed(void **state)
+{
+    uint64_t first = failures_of_seed(1), other = failures_of_seed(2);
+    assert_true(first != 0 && first != UINT64_MAX && first != other);
+    assert_true(failures_of_seed(1) == first);
+}
+
+static void connections_are_refused_as_told(void **state)
+{
+    struct reply reply;
+    fault_refuse(server, 2, 0);
+    for (int i = 0; i < 2; i++) {
+        hear(dial(), &reply);
+        assert_int_equal(reply.size, 0);
+        assert_int_equal(reply.error, ECONNRESET);
+    }
+    assert_int_equal(status_of(ask("/a", "")), 200);
+    fault_refuse(server, 0, 1000);
+    hear(dial(), &reply);
+    assert_int_equal(reply.error, ECONNRESET);
+    assert_int_equal(fault_count(server, NULL, NULL), 1);
+    assert_int_equal(fault_connections(server), 4);
+}
+
+static void more_may_come_than_there_should_be(void **state)
+{
+    fault_on(server, (struct fault_match){.count = 1}, (struct fault){.extra = 3});
+    assert_string_equal(body_of(ask("/a", "")), BODY "###");
+    fault_on(server, (struct fault_match){.count = 1}, (struct fault){.extra = 3, .flags = FAULT_CHUNKED});
+    assert_string_equal(body_of(ask("/a", "")), "a\r\n" BODY "\r\n3\r\n###\r\n0\r\n\r\n");
+}
+
 static void many_clients_are_served_at_once(void **state)
 {
     pthread_t threads[8];
@@ -432,6 +475,9 @@ int main(void)
         with_server(a_connection_may_end_after_its_answer_unsaid),
         with_server(what_is_compressed_can_be_unpacked),
         with_server(a_hook_may_change_the_file_before_the_answer),
+        with_server(chance_is_the_same_for_a_seed),
+        with_server(connections_are_refused_as_told),
+        with_server(more_may_come_than_there_should_be),
         with_server(many_clients_are_served_at_once),
         with_server(a_stop_cuts_what_is_stalled_and_idle),
     };
