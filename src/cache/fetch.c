@@ -19,6 +19,7 @@
 #define LOOK_SIZE_MAX  (256 * 1024) /* a hit that is copied on the loop, before anything else is tried */
 #define STORED_WAIT_MS 2000
 #define SCRATCH_SIZE   65536
+#define PATIENCE_MS    2000 /* of who wants a part, for others who fetch all of it */
 #define IDLE_MAX       8 /* steps that bring nothing (others were cancelled), before the cache is passed by */
 
 static int64_t min(int64_t a, int64_t b)
@@ -190,6 +191,36 @@ static bool choose_part(struct reading *r, struct run *run)
     return run->end > run->start;
 }
 
+static void note_asked(struct reading *r)
+{
+    if (!r->asked)
+        store_count(r->store, COUNT_MISSES, 1);
+    r->asked = true;
+}
+
+/* All that is wanted is there, and is asked about, if only because nobody says for how long it is right. */
+static bool only_revalidates(const struct reading *r)
+{
+    return r->known_whole && !r->pinned && !r->ignore_store;
+}
+
+/*
+ * Nobody else of this store asks for the same meanwhile. What they asked for is in the store by now, if there was
+ * anybody: between the look and the lock, too. What each asks for itself is not worth standing in line for.
+ */
+static int CO_FN lock(struct reading *r, struct run *run, bool whole)
+{
+    if (only_revalidates(r))
+        return 0;
+    int rc = run_lock(run, whole ? UINT64_MAX : PATIENCE_MS);
+    if (rc == 0 && reading_can_go_on(r))
+        return STEP_ON;
+    if (rc == 0 && only_revalidates(r))
+        run_unlock(run);
+    return rc;
+}
+
+/* STEP_ON: there was no need to ask. */
 static int CO_FN request(struct reading *r)
 {
     struct run *run = run_new(task_loop(task_current()), r->view, r->store, r->path, RUN_DATA);
@@ -197,27 +228,30 @@ static int CO_FN request(struct reading *r)
         return fail_memory();
     bool whole = !r->range && r->pos == 0 && !r->begun;
     run->end = LARDER_TO_END;
-    if (!r->asked)
-        store_count(r->store, COUNT_MISSES, 1);
-    r->asked = true;
     run_unref(r->joined);
     r->joined = run;
+    if (!whole && !choose_part(r, run)) {
+        run_finish(run, -ECANCELED, NULL);
+        r->alone = true;
+        return 0;
+    }
+    int rc = lock(r, run, whole);
+    if (rc != 0) {
+        run_finish(run, rc < 0 ? rc : -ECANCELED, NULL);
+        return rc;
+    }
+    note_asked(r);
     if (whole)
         return ask_whole(r, run);
-    if (choose_part(r, run))
-        return ask_part(r, run);
-    run_finish(run, -ECANCELED, NULL);
-    r->alone = true;
-    return 0;
+    choose_part(r, run); /* the others may have brought some of what lies behind */
+    return ask_part(r, run);
 }
 
 /* Past the cache: what it cannot keep, or not ask for in parts. */
 static int CO_FN go_past(struct reading *r)
 {
     struct answer answer = {0};
-    if (!r->asked)
-        store_count(r->store, COUNT_MISSES, 1);
-    r->asked = true;
+    note_asked(r);
     reading_unpin(r);
     int rc = ask_past(r, &answer);
     if (rc == 0)
@@ -275,7 +309,7 @@ static int CO_FN step(struct reading *r)
     } else {
         rc = request(r);
     }
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (r->alone)
         return STEP_ON;

@@ -69,6 +69,8 @@ bool reading_may_use(struct reading *r, const struct record *record);
  * may have come into it between the look and the search. */
 bool reading_is_behind(struct reading *r, const struct seen *now);
 bool reading_run_is_fresh(const struct reading *r, const struct run *run);
+/* Would reading_give_stored bring it on? */
+bool reading_can_go_on(struct reading *r);
 /* As much as the store has in a row. */
 int CO_FN reading_give_stored(struct reading *r);
 /* Of a run without bytes: a step, or the failure with its text. */

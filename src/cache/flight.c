@@ -27,6 +27,7 @@ static const char flights_kind; /* its address */
 static void leave(struct run *run)
 {
     struct flight *flight = run->flight;
+    lock_beat_stop(&run->beat);
     if (!flight)
         return;
     list_remove(&run->node);
@@ -119,6 +120,11 @@ static struct flight *join(struct flights *flights, const char *key, size_t size
 
 /* ---- runs ---- */
 
+static void run_see(struct run *run)
+{
+    run->seen_known = store_seen(run->store, KEY_RECORD, &run->place, run->path, &run->seen) == 0;
+}
+
 struct run *run_new(struct larder_loop *loop, struct view *view, struct store *store, const char *path,
                     enum run_kind kind)
 {
@@ -141,7 +147,8 @@ struct run *run_new(struct larder_loop *loop, struct view *view, struct store *s
     run->place = view->place;
     run->place.identity = memcpy(run->strings, view->place.identity, view->place.size + 1);
     run->path = memcpy(run->strings + view->place.size + 1, path, path_size);
-    run->seen_known = store_seen(store, KEY_RECORD, &view->place, path, &run->seen) == 0;
+    lock_init(&run->lock, KEY_RECORD, &run->place, path);
+    run_see(run);
     return run;
 }
 
@@ -155,6 +162,7 @@ void run_unref(struct run *run)
 {
     if (!run || atomic_fetch_sub_explicit(&run->references, 1, memory_order_acq_rel) > 1)
         return;
+    lock_end(&run->lock, run->store, true);
     answer_free(&run->answer);
     loop_unref(run->loop);
     mem_free(run->data);
@@ -180,15 +188,36 @@ int run_wait_stored(struct run *run, uint64_t timeout_ms)
     return deadline_end(&deadline, rc, "the cache's writer");
 }
 
+/* ---- between processes and loops ---- */
+
+int run_lock(struct run *run, uint64_t patience_ms)
+{
+    uint64_t first = run->start < 0 ? 0 : (uint64_t)run->start / BLOCK_SIZE;
+    uint64_t count = run->end == LARDER_TO_END ? LOCK_BLOCKS : (uint64_t)block_count(run->end) - first;
+    int rc = lock_wait(&run->lock, run->store, first, count, patience_ms);
+    run_see(run);
+    lock_beat_start(&run->beat, run->loop, &run->lock, run->store);
+    return rc;
+}
+
+void run_unlock(struct run *run)
+{
+    lock_end(&run->lock, run->store, true);
+}
+
 void run_set_alone(struct run *run)
 {
     run->alone = true;
+    lock_end(&run->lock, run->store, false);
     waiters_wake(&run->changed);
 }
+
+/* ---- the end of one ---- */
 
 static void end(struct run *run)
 {
     run->state = RUN_ENDED;
+    lock_end(&run->lock, run->store, run->kept || run->status == -ECANCELED || run->status == UNCHANGED);
     waiters_wake(&run->changed);
     leave(run);
 }

@@ -12,10 +12,13 @@
  *
  * Who needs what an ASKING run will bring waits for it; a LANDED one is read in memory, so that a second read
  * neither asks again nor waits for a disk; an ENDED one is in no flight, and lives as long as somebody holds
- * it. All of it belongs to the loop's thread, but for `references` and what the writer reads of a LANDED run
+ * it. Between loops and processes a run holds a lock (lock.h) from before it asks until it has ENDED.
+ *
+ * All of it belongs to the loop's thread, but for `references` and what the writer reads of a LANDED run
  * (const then).
  */
 #include "cache/edit.h"
+#include "cache/lock.h"
 #include "cache/view.h"
 
 enum run_kind { RUN_INFO, RUN_DATA };
@@ -48,6 +51,10 @@ struct run {
     bool kept;     /* the writer has it, or had */
     bool streamed; /* it went to the writer in pieces: only the last is in memory */
 
+    /* while nobody else is to ask for the same (run_lock), until it is ENDED */
+    struct lock lock;
+    struct lock_beat beat;
+
     /* on its way into the store */
     struct store *store;
     struct larder_loop *loop;
@@ -74,6 +81,9 @@ int CO_FN run_wait(struct run *run);
 /* Until it is ENDED, for at most `timeout_ms`. */
 int CO_FN run_wait_stored(struct run *run, uint64_t timeout_ms);
 
+/* Before it asks: as lock_wait, for its bytes; it ends with the run, or before. Then look into the store again. */
+int CO_FN run_lock(struct run *run, uint64_t patience_ms);
+void run_unlock(struct run *run);
 /* It will not be shared. */
 void run_set_alone(struct run *run);
 /* The request is over; status and text are set. `op`: what is to be stored, NULL for nothing. */

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "cache/edit.h"
 #include "cache/listing.h"
+#include "cache/lock.h"
 #include "cache/view.h"
 
 struct listing_cursor {
@@ -21,6 +22,7 @@ struct listing_cursor {
     size_t cost;
     struct answer answer; /* of the first page */
     int64_t answered_ns;
+    struct lock lock; /* nobody else asks for this listing meanwhile */
 };
 
 static void drop_pages(struct listing_cursor *at)
@@ -30,6 +32,7 @@ static void drop_pages(struct listing_cursor *at)
     if (at->cost)
         writer_release(at->store, at->cost);
     at->cost = 0;
+    lock_end(&at->lock, at->store, false);
 }
 
 static void free_cursor(void *state)
@@ -47,12 +50,15 @@ struct kept_listing {
     struct put put;
     struct listing pages;
     struct answer answer;
+    struct lock lock; /* until it is in the store */
+    struct store *store;
     char strings[];
 };
 
 static void kept_done(struct op *op, int status)
 {
     struct kept_listing *kept = container_of(op, struct kept_listing, put.op);
+    lock_end(&kept->lock, kept->store, status == 0);
     listing_free(&kept->pages);
     answer_free(&kept->answer);
     mem_free(kept);
@@ -80,6 +86,8 @@ static void keep_listing(struct view *view, struct listing_cursor *at, const cha
     struct kept_listing *kept = kept_new(view, path, RECORD_KNOWN);
     if (!kept)
         return;
+    kept->store = at->store;
+    lock_move(&kept->lock, &at->lock);
     kept->pages = at->pages;
     kept->answer = at->answer;
     at->pages = (struct listing){0};
@@ -98,7 +106,7 @@ static void keep_listing(struct view *view, struct listing_cursor *at, const cha
     at->cost = 0;
     if (writer_add(at->store, &put->op) < 0) {
         writer_release(at->store, put->op.cost);
-        kept_done(&put->op, 0);
+        kept_done(&put->op, -EROFS);
     }
 }
 
@@ -270,7 +278,10 @@ static int CO_FN next_page(struct view *view, const char *path, struct listing_c
 {
     struct answer answer = {0};
     bool first = !at->answered_ns;
+    struct lock_beat beat;
+    lock_beat_start(&beat, task_loop(task_current()), &at->lock, at->store);
     int rc = layer_list(view_next(view), path, terms, &at->next, page, &answer);
+    lock_beat_stop(&beat);
     if (rc != 0) {
         if (out && rc == UNCHANGED)
             *out = answer;
@@ -288,6 +299,8 @@ static int CO_FN next_page(struct view *view, const char *path, struct listing_c
     cursor->end = at->next.end;
     if (rc == 0 && at->keep && cursor->end)
         keep_listing(view, at, path);
+    if (!at->keep || cursor->end)
+        lock_end(&at->lock, at->store, false);
     if (rc < 0) {
         larder_entries_free(page);
         answer_free(&answer);
@@ -355,28 +368,52 @@ static int CO_FN ask(struct view *view, struct store *store, const char *path, c
     return rc;
 }
 
+/* Out of the store alone. -EAGAIN: it is to be asked for. */
+static int CO_FN look(struct view *view, struct store *store, const char *path, const struct terms *terms,
+                      struct listing_cursor *at, struct found *found)
+{
+    answer_free(&found->answer);
+    *found = (struct found){0};
+    int rc = find(view, store, path, terms, found);
+    if (rc == 0)
+        rc = found->fresh ? open_stored(view, store, path, at, found) : -EAGAIN;
+    else if (rc == -EAGAIN && hit_is_absent(view, store, path, terms))
+        rc = fail(-ENOENT, "%s: no such directory (as the cache knows)", path_shown(path));
+    if (rc == 0 || rc == -ENOENT)
+        store_count(store, COUNT_HITS, 1);
+    return rc;
+}
+
+/* Nobody else asks for it meanwhile, and whoever did has stored it. If that is of no use to us, each asks for itself. */
+static int CO_FN look_again(struct view *view, struct store *store, const char *path,
+                            const struct terms *terms, struct listing_cursor *at, struct found *found)
+{
+    if (found->id)
+        return -EAGAIN;
+    lock_init(&at->lock, KEY_LISTING, &view->place, path);
+    int rc = lock_wait(&at->lock, store, 0, 1, UINT64_MAX);
+    if (rc == 0)
+        rc = look(view, store, path, terms, at, found);
+    if (rc == -EAGAIN && found->id)
+        lock_end(&at->lock, store, true);
+    return rc;
+}
+
 static int CO_FN first_page(struct view *view, struct store *store, const char *path,
                             const struct terms *terms, struct listing_cursor *at, struct cursor *cursor,
                             struct larder_entries *page, struct answer *out)
 {
     struct found found = {0};
-    int rc = find(view, store, path, terms, &found);
-    if (rc == 0 && found.fresh) {
-        rc = open_stored(view, store, path, at, &found);
-        if (rc == 0) {
-            store_count(store, COUNT_HITS, 1);
-            rc = stored_page(at, cursor, page, out);
-            answer_free(&found.answer);
-            return rc;
-        }
-    }
-    if (rc == -EAGAIN && hit_is_absent(view, store, path, terms)) {
-        store_count(store, COUNT_HITS, 1);
-        return fail(-ENOENT, "%s: no such directory (as the cache knows)", path_shown(path));
-    }
-    if (rc == 0 || rc == -EAGAIN)
+    int rc = look(view, store, path, terms, at, &found);
+    if (rc == -EAGAIN && view->mode != MODE_OFFLINE)
+        rc = look_again(view, store, path, terms, at, &found);
+    if (rc == 0)
+        rc = stored_page(at, cursor, page, out);
+    else if (rc == -EAGAIN)
         rc = view->mode == MODE_OFFLINE ? offline_list(view, store, path, terms)
                                         : ask(view, store, path, terms, at, &found, cursor, page, out);
+    if (at->stored || rc < 0)
+        lock_end(&at->lock, store, at->stored);
     answer_free(&found.answer);
     return rc;
 }

@@ -158,6 +158,13 @@ static int peek(struct reading *r, int64_t *there)
     return rc;
 }
 
+bool reading_can_go_on(struct reading *r)
+{
+    int64_t there = 0;
+    int rc = peek(r, &there);
+    return rc != -EAGAIN && (rc != 0 || there > 0 || r->pos == r->end);
+}
+
 struct copy {
     struct reading *r;
     struct sink *sink;

@@ -12,7 +12,7 @@
 #define SHARED_FILE "cache-1.use"
 #define SHARED_MARK 0x3165737572656401U
 
-_Static_assert(sizeof(struct shared) == 64 + 8 * ALIVE_SLOTS + 4 * USED_SLOTS, "the file has no holes");
+_Static_assert(sizeof(struct shared) == 64 + 16 * LOCK_SLOTS + 4 * USED_SLOTS, "the file has no holes");
 
 static void *map(int fd)
 {

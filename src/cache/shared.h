@@ -7,7 +7,8 @@
  *
  *   used   when something was last read, in the store's ticks (unit.h): a slot by its id. A hit looks at one
  *          word, and writes it once a tick. Two ids in one slot are both taken for as young as the younger one
- *   alive  when bytes last came for what a process has locked (lock.h): who waits for it sees whether to go on
+ *   alive  when the loop of whoever has a lock (lock.h) last ran: who waits for a stopped one sees that
+ *   alone  when somebody asked for what will not be in the store: whoever waited for it asks, too
  *
  * Where the file cannot be had, the memory is this process's alone: then the order in which things go is as good
  * as what this process knows.
@@ -15,14 +16,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define USED_SLOTS  (1U << 20)
-#define ALIVE_SLOTS 1024U
+#define USED_SLOTS (1U << 20)
+#define LOCK_SLOTS 1024U
 
 struct shared {
     uint64_t mark;
     atomic_uint_least32_t tick;
     uint32_t unused[13];
-    atomic_uint_least64_t alive[ALIVE_SLOTS]; /* ns of the monotonic clock, the machine's */
+    atomic_uint_least64_t alive[LOCK_SLOTS], alone[LOCK_SLOTS]; /* ns of the monotonic clock, the machine's */
     atomic_uint_least32_t used[USED_SLOTS];
 };
 

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,10 @@
 #include "cache/shared.h"
 #include "task/process.h"
 
-#define STORE_FILE "cache-1.mdb"
-#define LOCK_FILE  STORE_FILE "-lock"
-#define ASIDE_FILE STORE_FILE ".damaged"
+#define STORE_FILE   "cache-1.mdb"
+#define LOCK_FILE    STORE_FILE "-lock"
+#define ASIDE_FILE   STORE_FILE ".damaged"
+#define FLIGHTS_FILE "cache-1.flights"
 
 #define OPEN_WAIT_MS 2000  /* for another process that is opening the directory */
 #define EXIT_WAIT_MS 10000 /* at exit(), for what is queued to be written */
@@ -340,6 +342,7 @@ static void store_free(struct store *store)
         mdb_env_close(store->env);
     shared_close(store->shared);
     writer_fini(&store->writer);
+    mem_free(store->lock_path);
     mem_free(store->dir);
     mem_free(store);
 }
@@ -358,6 +361,14 @@ static struct store *find(struct context *context, const char *dir)
     return NULL;
 }
 
+/* The program may change its directory. NULL: no memory. */
+static char *absolute(const char *dir)
+{
+    autofree char *room = mem_alloc(PATH_MAX);
+    char *real = room ? realpath(dir, room) : NULL;
+    return room ? mem_dup(real ? real : dir) : NULL;
+}
+
 static int open_new(struct context *context, const char *dir, struct store **out)
 {
     int fd = -1, rc = check_filesystem(dir);
@@ -369,8 +380,9 @@ static int open_new(struct context *context, const char *dir, struct store **out
     store->generation = context->generation;
     store->references = 1;
     rc = writer_init(&store->writer);
-    store->dir = mem_dup(dir);
-    if (rc == 0 && !store->dir)
+    store->dir = absolute(dir);
+    store->lock_path = store->dir ? path_join(store->dir, FLIGHTS_FILE) : NULL;
+    if (rc == 0 && !store->lock_path)
         rc = fail_memory();
     if (rc == 0)
         rc = lock_directory(dir, &fd);

@@ -31,8 +31,6 @@
  * record with a new id where one path changed, and count an epoch where a tree did: the former costs a
  * record, the latter makes reads under way of unknown paths drop what they got, wherever they are. Both are
  * rare beside reads.
- *
- * Later: locks between processes (beside flights), verification in a child process.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -172,7 +170,7 @@ int CO_FN writer_reserve_wait(struct store *store, size_t size);
 
 struct store {
     /* const after open */
-    char *dir;
+    char *dir, *lock_path; /* the latter of lock.h */
     MDB_env *env;
     MDB_dbi dbi;
     uint32_t generation;
