@@ -116,6 +116,7 @@ struct larder_capabilities {
     bool copy;  /* files are copied within the place, without their bytes passing through this machine */
     bool stage; /* large files are written in parts, of these sizes and so many (0: no limit); else spooled */
     bool sign;  /* larder_sign */
+    bool touch; /* larder_touch of what is there, with its content left alone */
     uint64_t part_size_min, part_size_max;
     uint32_t part_count_max;
 };

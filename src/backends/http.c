@@ -248,14 +248,7 @@ static int CO_FN http_list(struct instance *instance, const char *path, const st
 /* ---- the instance ---- */
 
 static const struct option http_options[] = {
-    {"timeout", OPTION_DURATION, NULL, OPTION_PER_HANDLE, "for each call as a whole; none by default"},
-    {"connect_timeout", OPTION_DURATION, "30s", 0, "for name look-up, TCP and TLS together"},
-    {"stall_timeout", OPTION_DURATION, "60s", 0, "without a byte for so long a transfer has failed"},
-    {"max_tries", OPTION_COUNT, "5", 0,
-     "in a row of what may pass, such as a lost connection or a 503; 1: no retries"},
-    {"retry_timeout", OPTION_DURATION, "15s", 0, "no try begins later than so long after the first failure"},
-    {"max_connections", OPTION_COUNT, "32", 0, "at once; requests beyond them wait for their turn"},
-    {"http2", OPTION_BOOL, "true", 0, "speak HTTP/2 where the server does, over TLS"},
+    HTTP_TRANSPORT_OPTIONS,
     {"user", OPTION_TEXT, NULL, OPTION_IDENTITY, "name for basic authentication; else that of the URL"},
     {"password", OPTION_TEXT, NULL, OPTION_SECRET, "its password; else that of the URL"},
     {"bearer", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET, "token for bearer authentication"},
@@ -264,13 +257,8 @@ static const struct option http_options[] = {
     {"netrc", OPTION_BOOL, "false", 0, "take name and password from ~/.netrc"},
     {"headers", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
      "lines \"Name: value\" to send with each request to this origin"},
-    {"user_agent", OPTION_TEXT, NULL, 0, "instead of larder/VERSION"},
-    {"ca_file", OPTION_TEXT, NULL, 0, "PEM file of the authorities to trust, instead of the system's"},
     {"client_cert", OPTION_TEXT, NULL, OPTION_IDENTITY, "PEM file of the certificate to show"},
     {"client_key", OPTION_TEXT, NULL, 0, "PEM file of its key"},
-    {"insecure", OPTION_BOOL, "false", 0, "trust any certificate"},
-    {"proxy", OPTION_TEXT, NULL, 0,
-     "URL of a proxy, \"\" for none; else as http_proxy, https_proxy, no_proxy say"},
     {"unix_socket", OPTION_TEXT, NULL, OPTION_IDENTITY, "path of a socket to connect to instead of the host"},
     {0},
 };
@@ -339,41 +327,45 @@ static int take_secrets(const struct uri *uri, char **values)
 static int check_count(const struct instance *instance, const char *name, int64_t most)
 {
     int64_t count = option_number(instance, name);
-    return count >= 1 && count <= most
-               ? 0
-               : fail(-EINVAL, "option http.%s: from 1 to %lld", name, (long long)most);
+    return count >= 1 && count <= most ? 0
+                                       : fail(-EINVAL, "option %s.%s: from 1 to %lld",
+                                              instance->backend->name, name, (long long)most);
+}
+
+int http_make_site(struct http_instance *http, struct http_config config)
+{
+    const struct instance *instance = &http->instance;
+    config.connect_timeout_ms = option_number(instance, "connect_timeout");
+    config.stall_timeout_ms = option_number(instance, "stall_timeout");
+    config.tries_max = (unsigned)option_number(instance, "max_tries");
+    config.retry_timeout_ms = option_number(instance, "retry_timeout");
+    config.connections_max = (unsigned)option_number(instance, "max_connections");
+    config.http1 = !option_bool(instance, "http2");
+    config.insecure = option_bool(instance, "insecure");
+    config.ca_file = option_text(instance, "ca_file");
+    config.proxy = option_text(instance, "proxy");
+    config.user_agent = option_text(instance, "user_agent");
+    int rc = check_count(instance, "max_connections", 4096);
+    if (rc == 0)
+        rc = check_count(instance, "max_tries", 100);
+    return rc < 0 ? rc : http_site_new(&config, &http->site);
 }
 
 static int make_site(struct http_instance *http)
 {
-    struct instance *instance = &http->instance;
+    const struct instance *instance = &http->instance;
     const struct http_config config = {
-        .connect_timeout_ms = option_number(instance, "connect_timeout"),
-        .stall_timeout_ms = option_number(instance, "stall_timeout"),
-        .tries_max = (unsigned)option_number(instance, "max_tries"),
-        .retry_timeout_ms = option_number(instance, "retry_timeout"),
-        .connections_max = (unsigned)option_number(instance, "max_connections"),
-        .http1 = !option_bool(instance, "http2"),
-        .insecure = option_bool(instance, "insecure"),
         .netrc = option_bool(instance, "netrc"),
         .own_connections = instance->gate,
         .user = option_text(instance, "user"),
         .password = option_text(instance, "password"),
         .bearer = option_text(instance, "bearer"),
         .headers = option_text(instance, "headers"),
-        .ca_file = option_text(instance, "ca_file"),
         .client_cert = option_text(instance, "client_cert"),
         .client_key = option_text(instance, "client_key"),
-        .proxy = option_text(instance, "proxy"),
         .unix_socket = option_text(instance, "unix_socket"),
-        .user_agent = option_text(instance, "user_agent"),
     };
-    int rc = check_count(instance, "max_connections", 4096);
-    if (rc == 0)
-        rc = check_count(instance, "max_tries", 100);
-    if (rc < 0)
-        return rc;
-    return http_site_new(&config, &http->site);
+    return http_make_site(http, config);
 }
 
 static int make_path(const struct uri *uri, char **out)

@@ -28,16 +28,18 @@ static bool is_date(const char *validator)
 int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, const struct terms *terms,
                    struct http_request *request, struct asked *out)
 {
-    autofree char *url = make_url(http, path, slash);
-    if (!url)
-        return fail_memory();
-    request->url = url;
+    autofree char *url = NULL;
     request->if_match = terms->if_match;
     if (terms->if_none_match && is_date(terms->if_none_match))
         request->if_modified_since = terms->if_none_match;
     else
         request->if_none_match = terms->if_none_match;
+    if (http->ask)
+        return http->ask(http, path, request, out);
     struct asked asked = {0};
+    request->url = url = make_url(http, path, slash);
+    if (!url)
+        return fail_memory();
     int rc = http_open(http->site, request, &asked.transfer);
     request->url = NULL;
     if (rc < 0)

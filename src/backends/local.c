@@ -300,6 +300,7 @@ static int local_open(struct instance *instance)
                                                  .remove_count_max = 1,
                                                  .links = true,
                                                  .copy = true,
+                                                 .touch = true,
                                                  .stage = true,
                                                  .part_size_min = 1,
                                                  .part_size_max = INT64_MAX};

@@ -489,6 +489,7 @@ static int memory_open(struct instance *instance)
                                                  .real_directories = true,
                                                  .remove_count_max = 1000,
                                                  .copy = true,
+                                                 .touch = true,
                                                  .stage = true,
                                                  .part_size_min = 1,
                                                  .part_size_max = INT64_MAX};

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/seams.h"
 
@@ -145,6 +146,18 @@ int parse_lifetime(const char *text, int64_t *out)
     if (!text_equal(text, "forever"))
         return parse_duration(text, out);
     *out = INT64_MAX;
+    return 0;
+}
+
+int parse_hex(const char *text, unsigned *out)
+{
+    unsigned value = 0;
+    size_t size = strlen(text);
+    if (size == 0 || size > 8 || strspn(text, "0123456789abcdefABCDEF") != size)
+        return -EINVAL;
+    for (const char *at = text; *at; at++)
+        value = value * 16 + (unsigned)(*at <= '9' ? *at - '0' : (*at | 0x20) - 'a' + 10);
+    *out = value;
     return 0;
 }
 

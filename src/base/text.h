@@ -16,6 +16,7 @@ int parse_size(const char *text, uint64_t *out); /* bytes, with K M G T (1024) o
 /* ms, rounded up: "1.5" is seconds; units ms s m h d. Never negative. */
 int parse_duration(const char *text, int64_t *out);
 int parse_lifetime(const char *text, int64_t *out);  /* the same, or "forever": INT64_MAX */
+int parse_hex(const char *text, unsigned *out);      /* digits of base 16, up to 8 */
 int parse_bool(const char *text, bool *out);         /* true false yes no on off 1 0 */
 int parse_http_date(const char *text, int64_t *out); /* RFC 9110 §5.6.7, all three forms */
 int parse_rfc3339(const char *text, int64_t *out);

@@ -127,7 +127,7 @@ static int write_bytes(struct larder_fs *fs, const char *path, const void *data,
     int rc = source_of(&source, path, data, size);
     if (rc == 0)
         rc = write_once(fs, path, &source, flags, version);
-    if (rc != -ENOENT || !(flags & LARDER_PARENTS))
+    if (rc != -ENOENT || !(flags & LARDER_PARENTS) || !fs->instance->can.parents_required)
         return rc;
     rc = make_parents(fs, path);
     return rc < 0 ? rc : write_once(fs, path, &source, flags, version);

@@ -120,7 +120,7 @@ static int CO_FN pipe_job(struct job *job, const char *path)
         return rc;
     unsigned flags = job->bulk->flags & ~(unsigned)LARDER_PARENTS;
     rc = layer_write(instance, path, &source, flags, NULL, NULL);
-    if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS))
+    if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS) || !instance->can.parents_required)
         return rc;
     rc = dirs_make_parents(instance, path);
     return rc < 0 ? rc : layer_write(instance, path, &source, flags, NULL, NULL);

@@ -82,6 +82,14 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
     return line ? header_list_add(list, line) : fail_memory();
 }
 
+static int copy_headers(struct curl_slist **list, const struct curl_slist *from)
+{
+    int rc = 0;
+    for (; rc == 0 && from; from = from->next)
+        rc = header_list_add(list, from->data);
+    return rc;
+}
+
 /* The request's own headers, and behind them the site's. */
 static int make_headers(struct http_transfer *transfer, const struct http_request *request)
 {
@@ -95,14 +103,13 @@ static int make_headers(struct http_transfer *transfer, const struct http_reques
         rc = add_header(list, "If-Modified-Since", request->if_modified_since);
     if (rc == 0)
         rc = add_header(list, "Accept", request->accept);
-    for (const char *const *line = request->headers; rc == 0 && line && *line; line++)
-        rc = header_list_add(list, *line);
+    if (rc == 0)
+        rc = copy_headers(list, transfer->own);
     /* curl would ask before every PUT. */
     if (rc == 0 && request->body && request->body->size >= 0 && request->body->size <= EXPECT_SIZE_MIN)
         rc = header_list_add(list, "Expect:");
     if (rc == 0 && *list && !transfer->foreign)
-        for (struct curl_slist *line = transfer->site->headers; rc == 0 && line; line = line->next)
-            rc = header_list_add(list, line->data);
+        rc = copy_headers(list, transfer->site->headers);
     return rc;
 }
 
@@ -116,6 +123,8 @@ static void read_answer(struct http_transfer *transfer)
     transfer->site->down = false;
     for (unsigned i = 0; i < HTTP_HEADERS; i++)
         response->header[i] = transfer->header[i] ? transfer->text.data + transfer->header[i] : NULL;
+    if (transfer->site->encoding_is_stored)
+        response->header[HTTP_CONTENT_ENCODING] = NULL;
 }
 
 /* One request to transfer->url, until its headers are there. */
@@ -240,8 +249,11 @@ static bool is_redirect(const struct http_response *response)
 }
 
 /* What changes something goes elsewhere only where it is told to go unchanged. */
-static bool is_followed(const struct http_request *request, const struct http_response *response)
+static bool is_followed(const struct http_request *request, const struct http_transfer *transfer)
 {
+    const struct http_response *response = &transfer->response;
+    if (transfer->stay)
+        return false;
     bool unchanged = response->status == 307 || response->status == 308;
     return send_only_asks(request->method) ||
            (unchanged && !response->slash_added && http_is_repeatable(request));
@@ -292,7 +304,7 @@ static int CO_FN redirect(struct http_transfer *transfer, const struct http_requ
     if (!url)
         return fail_memory();
     transfer->response.slash_added = is_slash_added(transfer->url, url);
-    if (!is_followed(request, &transfer->response))
+    if (!is_followed(request, transfer))
         return 0;
     if (uri_split_http(url, &parts) < 0)
         return http_fail(transfer, -EPROTO, "a redirect to something that is no http or https URL");
@@ -412,6 +424,7 @@ void http_close(struct http_transfer *transfer)
     struct http_site *site = transfer->site;
     client_stop(&transfer->exchange);
     curl_slist_free_all(take(transfer->headers));
+    curl_slist_free_all(take(transfer->own));
     mem_free(take(transfer->url));
     mem_free(take(transfer->first_url));
     mem_free(take(transfer->range));
@@ -445,7 +458,10 @@ int CO_FN http_open(struct http_site *site, const struct http_request *request, 
     transfer->method = request->method;
     transfer->url = mem_dup(request->url);
     transfer->range = request->range ? mem_dup(request->range) : NULL;
-    bool copied = transfer->url && (transfer->range || !request->range);
+    transfer->stay = request->stay;
+    for (const char *const *line = request->headers; rc == 0 && line && *line; line++)
+        rc = header_list_add(&transfer->own, *line);
+    bool copied = rc == 0 && transfer->url && (transfer->range || !request->range);
     rc = copied ? ask(transfer, request) : fail_memory();
     if (rc < 0) {
         http_close(transfer);

@@ -34,6 +34,7 @@ struct http_config {
     unsigned tries_max;         /* 0: 5. In a row, of what fails in a way that may pass; 1: one try is all */
     int64_t retry_timeout_ms;   /* 0: 15 s. No try begins later than so long after the first failure */
     unsigned connections_max;   /* 0: 32. Requests beyond them wait for their turn */
+    bool encoding_is_stored;    /* Content-Encoding is a word about the file (object stores): not looked at */
     bool http1;                 /* no HTTP/2, which otherwise is agreed upon over TLS */
     bool insecure;              /* any certificate will do */
     bool own_connections;       /* shared with no other site, and closed when it is freed */
@@ -104,12 +105,15 @@ struct http_request { /* borrowed while http_open runs */
     const char *if_match, *if_none_match, *if_modified_since, *if_range;
     const char *accept;
     const char *const *headers; /* more of them, lines "Name: value", NULL-ended; NULL: none */
+    bool stay;                  /* no redirect is followed: the answer is that one */
+    bool again;                 /* a second time does no harm, whatever the method says */
     struct http_body *body;     /* NULL: none */
     /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
     bool *maybe_done;
     struct http_tries *tries; /* NULL: those of this request alone */
 };
-/* May it be sent again when its answer was lost? What only asks, a PUT without conditions whose body can be had again,
+const char *http_method_name(enum http_method method);
+/* May it be sent again when its answer was lost? `again`, what only asks, a PUT without conditions whose body can be had again,
  * and DELETE: then `maybe_done` explains a 404. A second COPY, MOVE, MKCOL, or PUT with a condition may meet what the
  * first one did. */
 bool http_is_repeatable(const struct http_request *request);
@@ -117,6 +121,7 @@ bool http_is_repeatable(const struct http_request *request);
 enum http_header {
     HTTP_AGE,
     HTTP_ALLOW,
+    HTTP_BUCKET_REGION, /* S3's x-amz-bucket-region */
     HTTP_CACHE_CONTROL,
     HTTP_CONTENT_ENCODING,
     HTTP_CONTENT_RANGE,

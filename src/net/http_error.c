@@ -42,7 +42,7 @@ __attribute__((format(printf, 3, 0))) static int fail_with(const struct http_tra
     autofree char *shown = uri_redact(transfer->url);
     if (!shown)
         return fail_memory();
-    return fail(status, "%s %s%s%s: %s%s", send_method_name(transfer->method), shown,
+    return fail(status, "%s %s%s%s: %s%s", http_method_name(transfer->method), shown,
                 transfer->range ? " bytes " : "", transfer->range ? transfer->range : "", why, tries);
 }
 
@@ -73,7 +73,7 @@ void http_log(const struct http_transfer *transfer, int status)
     if (status < 0)
         log_line(LARDER_LOG_INFO, "%s", error_text()); /* which names it */
     else if (shown)
-        log_line(LARDER_LOG_INFO, "%s %s%s%s: %d", send_method_name(transfer->method), shown,
+        log_line(LARDER_LOG_INFO, "%s %s%s%s: %d", http_method_name(transfer->method), shown,
                  transfer->range ? " bytes " : "", transfer->range ? transfer->range : "",
                  transfer->response.status);
 }

@@ -16,6 +16,7 @@ static const struct {
 #define NAME(name) {name, sizeof(name) - 1}
     [HTTP_AGE] = NAME("age"),
     [HTTP_ALLOW] = NAME("allow"),
+    [HTTP_BUCKET_REGION] = NAME("x-amz-bucket-region"),
     [HTTP_CACHE_CONTROL] = NAME("cache-control"),
     [HTTP_CONTENT_ENCODING] = NAME("content-encoding"),
     [HTTP_CONTENT_RANGE] = NAME("content-range"),

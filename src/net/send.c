@@ -22,7 +22,7 @@ static const struct {
     [HTTP_MOVE] = {"MOVE", false},
 };
 
-const char *send_method_name(enum http_method method)
+const char *http_method_name(enum http_method method)
 {
     return methods[method].name;
 }
@@ -37,7 +37,7 @@ bool http_is_repeatable(const struct http_request *request)
     const struct http_body *body = request->body;
     if (body && !body->data && body->size != 0 && !body->rewind)
         return false;
-    return methods[request->method].only_asks || request->method == HTTP_DELETE ||
+    return request->again || methods[request->method].only_asks || request->method == HTTP_DELETE ||
            (request->method == HTTP_PUT && !request->if_match && !request->if_none_match);
 }
 

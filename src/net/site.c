@@ -111,6 +111,7 @@ int http_site_new(const struct http_config *config, struct http_site **out)
     site->tries_max = config->tries_max ? config->tries_max : TRIES_DEFAULT;
     site->connections_max = config->connections_max ? config->connections_max : CONNECTIONS_DEFAULT;
     site->http1 = config->http1;
+    site->encoding_is_stored = config->encoding_is_stored;
     site->insecure = config->insecure;
     site->netrc = config->netrc;
     waiters_init(&site->turn);

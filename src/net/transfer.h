@@ -12,7 +12,7 @@ struct http_site {
     struct curl_slist *headers;
     int64_t connect_timeout_ms, stall_timeout_ms, retry_timeout_ms;
     unsigned connections_max, tries_max;
-    bool http1, insecure, netrc;
+    bool http1, insecure, netrc, encoding_is_stored;
     struct own_connections *own; /* NULL: it has none */
 
     /* loop only; a fork's child has its own loop, and begins anew */
@@ -32,7 +32,9 @@ struct http_transfer {
     char *url, *range;
     char *first_url;            /* when that was redirected; else NULL */
     struct curl_slist *headers; /* the site's and the request's, when the request has its own */
+    struct curl_slist *own;     /* the request's own, for the rest of a body that is cut */
     bool foreign;               /* redirected to another origin: no credentials */
+    bool stay;                  /* no redirect is followed */
 
     /* the request's body, while it is sent */
     struct http_body *body;
@@ -94,7 +96,6 @@ int CO_FN send_begin(struct http_transfer *transfer, const struct http_request *
 /* Until the headers of the final answer are there, or the exchange is over: read and give what curl asks for. */
 int CO_FN send_until_answered(struct http_transfer *transfer);
 bool send_only_asks(enum http_method method);
-const char *send_method_name(enum http_method method);
 
 /* Forget the answer so far; then curl's callbacks, whose `arg` is the transfer. */
 void receive_begin(struct http_transfer *transfer);

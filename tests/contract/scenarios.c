@@ -649,14 +649,16 @@ static int pipe_replaces_whole(struct scenario_run *run)
     REQUIRE_IS(0, larder_pipe_file(run->fs, "f", NULL, 0, 0));
     REQUIRE_IS(0, larder_cat_file(run->fs, "f", NULL, &bytes));
     REQUIRE(bytes_are(&bytes, ""));
-    REQUIRE_IS(0, larder_mkdir(run->fs, "d", false));
-    REQUIRE_IS(-EISDIR, larder_pipe_file(run->fs, "d", "x", 1, 0));
     REQUIRE_IS(0, larder_pipe_file(run->fs, "n/m/o", "x", 1, LARDER_PARENTS));
     REQUIRE_IS(1, larder_isfile(run->fs, "n/m/o"));
+    REQUIRE_IS(-EINVAL, larder_pipe_file(run->fs, "f", "x", 1, 1u << 30));
+    if (!larder_fs_capabilities(run->fs)->real_directories)
+        return 0; /* a name may be a file's and a directory's */
+    REQUIRE_IS(0, larder_mkdir(run->fs, "d", false));
+    REQUIRE_IS(-EISDIR, larder_pipe_file(run->fs, "d", "x", 1, 0));
     REQUIRE_IS(-ENOTDIR, larder_pipe_file(run->fs, "f/below", "x", 1, LARDER_PARENTS));
     if (larder_fs_capabilities(run->fs)->parents_required)
         REQUIRE_IS(-ENOENT, larder_pipe_file(run->fs, "p/q", "x", 1, 0));
-    REQUIRE_IS(-EINVAL, larder_pipe_file(run->fs, "f", "x", 1, 1u << 30));
     return 0;
 }
 
@@ -667,6 +669,8 @@ static int create_refuses_what_exists(struct scenario_run *run)
     REQUIRE_IS(-EEXIST, larder_pipe_file(run->fs, "f", "second", 6, LARDER_CREATE));
     REQUIRE_IS(0, larder_cat_file(run->fs, "f", NULL, &bytes));
     REQUIRE(bytes_are(&bytes, "first"));
+    if (!larder_fs_capabilities(run->fs)->real_directories)
+        return 0;
     REQUIRE_IS(0, larder_mkdir(run->fs, "d", false));
     REQUIRE_IS(-EEXIST, larder_pipe_file(run->fs, "d", "x", 1, LARDER_CREATE));
     return 0;

@@ -24,7 +24,7 @@
 static struct place places[PLACES_MAX];
 static size_t place_count;
 static char *scratch;
-static struct server *nginx;
+static struct server *nginx, *gateway;
 static const struct scenario *const tables[] = {scenarios, copy_scenarios};
 #define TABLES (sizeof tables / sizeof tables[0])
 static char verdicts[PLACES_MAX][TABLES][64][2][8];
@@ -196,6 +196,18 @@ static int setup(void **state)
         tree_write(disk, ".keep", "", 0);
         add_place("http", url, disk, (struct larder_capabilities)LIST_ONLY);
     }
+    gateway = server_start("rgw", NULL);
+    if (gateway) {
+        struct larder_fs *account;
+        setenv("AWS_ENDPOINT_URL_S3", server_url(gateway), 1);
+        setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
+        setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
+        assert_ok(larder_open(NULL, "s3://", NULL, &account, NULL));
+        assert_ok(larder_mkdir(account, "contract", false));
+        larder_fs_free(account);
+        add_place("s3", "s3://contract", NULL,
+                  (struct larder_capabilities){.list = true, .write = true, .create_only = true});
+    }
     return 0;
 }
 
@@ -225,6 +237,7 @@ static int teardown(void **state)
 {
     print_table();
     server_stop(nginx);
+    server_stop(gateway);
     for (size_t p = 0; p < place_count; p++)
         if (places[p].options)
             free((char *)places[p].options[0]);
@@ -234,10 +247,10 @@ static int teardown(void **state)
 
 int main(void)
 {
-    static const char *const names[PLACES_MAX] = {"memory",       "cache::memory", "local",
-                                                  "cache::local", "http",          "cache::http"};
-    struct CMUnitTest tests[6];
-    for (size_t i = 0; i < 6; i++)
+    static const char *const names[PLACES_MAX] = {"memory", "cache::memory", "local", "cache::local",
+                                                  "http",   "cache::http",   "s3",    "cache::s3"};
+    struct CMUnitTest tests[PLACES_MAX];
+    for (size_t i = 0; i < PLACES_MAX; i++)
         tests[i] = (struct CMUnitTest){.name = names[i], .test_func = contract, .initial_state = &places[i]};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

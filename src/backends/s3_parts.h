@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BACKENDS_S3_PARTS_H
+#define BACKENDS_S3_PARTS_H
+/*
+ * What the files of the S3 backend share. A path is BUCKET/KEY; the root holds the buckets. Reading is http's
+ * (http_read.c), which asks through the dialect of s3_ask.c.
+ */
+#include "backends/http_parts.h"
+#include "net/aws_keys.h"
+#include "net/sigv4.h"
+#include "net/xml.h"
+
+struct s3_instance {
+    struct http_instance http;
+    /* const after open */
+    struct aws_provider *provider;
+    char *origin, *scheme; /* of the endpoint */
+    char *host;            /* the same, with its port; NULL: AWS's own, which the region is part of */
+    const char *region;    /* of buckets that nobody corrected */
+    bool by_host;          /* the bucket is in front of the host, else of the path */
+    bool conditional;      /* the server knows If-None-Match and If-Match of a PUT */
+    /* the loop's */
+    int64_t skew_ns;     /* the server's clock is so much ahead */
+    struct list regions; /* of buckets that are elsewhere: s3_ask.c */
+    bool unquoted_match; /* this server compares If-Match without quotes */
+};
+static inline struct s3_instance *s3_of(struct instance *instance)
+{
+    return (struct s3_instance *)instance;
+}
+
+/* "bucket/a/b" is the key "a/b" of "bucket"; "bucket" has the key "". */
+struct s3_name {
+    size_t bucket_size;
+    const char *key;
+};
+struct s3_name s3_name_of(const char *path);
+
+#define S3_PAIRS_MAX 8
+struct s3_request {
+    const char *path;                        /* BUCKET/KEY, BUCKET, or "": of the account */
+    struct sigv4_pair query[S3_PAIRS_MAX];   /* ended by a NULL name */
+    struct sigv4_pair headers[S3_PAIRS_MAX]; /* to be signed; names in lower case; likewise */
+    const void *data;                        /* the body; NULL: none */
+    size_t size;
+    struct http_request http; /* method, range, conditions, maybe_done, tries; the rest is made here */
+};
+/*
+ * Sign and send. Returns when the headers of a good answer are there (2xx), or with the failure that the answer's error
+ * document names; region and clock were corrected on the way. `asked->transfer` is to be closed.
+ */
+int CO_FN s3_ask(struct s3_instance *s3, const struct s3_request *request, struct asked *asked);
+/* The same, and its body as a tree; NULL where the body is empty. An <Error> that comes with a 200 is the failure that it
+ * says, tried again as if it had come with its own status. */
+int CO_FN s3_ask_xml(struct s3_instance *s3, const struct s3_request *request, struct xml **out);
+/* The same, where the body does not matter. *etag (may be NULL): what the header says; mem, NULL when it does not. */
+int CO_FN s3_do(struct s3_instance *s3, const struct s3_request *request, char **etag);
+/* The failure that an error document is, with text. `status`: of the answer. */
+int s3_fail_code(const char *code, const char *message, int status);
+
+/* How http_ask asks here. */
+int CO_FN s3_ask_http(struct http_instance *http, const char *path, struct http_request *request,
+                      struct asked *out);
+void s3_regions_free(struct s3_instance *s3);
+/* A URL that works without keys; mem. */
+int CO_FN s3_sign(struct instance *instance, const char *path, uint32_t expires_s, char **url);
+
+/* Operations of the table, by file. */
+int CO_FN s3_info(struct instance *instance, const char *path, const struct terms *terms, struct answer *out);
+int CO_FN s3_list(struct instance *instance, const char *path, const struct terms *terms,
+                  struct cursor *cursor, struct larder_entries *page, struct answer *out);
+/* Is there a key that begins with path + "/"? 1, 0, or a failure. `marker` (may be NULL): is that key itself there? */
+int CO_FN s3_has_below(struct s3_instance *s3, const char *path, bool *marker);
+
+int CO_FN s3_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                   const char *if_match, struct answer *out);
+/* What a condition asks, looked at beforehand: -EEXIST, -ESTALE. Where the server itself does not decide. */
+int CO_FN s3_check_before(struct s3_instance *s3, const char *path, unsigned flags, const char *if_match);
+int CO_FN s3_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
+int CO_FN s3_mkdir(struct instance *instance, const char *path);
+int CO_FN s3_rmdir(struct instance *instance, const char *path);
+int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+
+int CO_FN s3_stage(struct instance *instance, const char *path, struct token *out);
+int CO_FN s3_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
+                        int64_t offset, const void *data, size_t size);
+int CO_FN s3_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                     unsigned flags, const char *if_match, struct answer *out);
+int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token);
+/* What the headers of an answer to a write say of the file that is there now. */
+int s3_answer_of_write(const char *etag, int64_t size, struct answer *out);
+
+#endif
