@@ -42,6 +42,14 @@ int larder_fs_current(const char *protocol, struct larder_fs **out)
     return error_finish(fs_current(protocol, out), protocol);
 }
 
+int larder_fs_from_json(struct larder_loop *loop, const char *text, const char *const options[],
+                        struct larder_fs **out)
+{
+    know_all();
+    error_clear();
+    return error_finish(fs_from_json(loop, text, options, out), "larder_fs_from_json");
+}
+
 static const struct option *nth_option(size_t index, const struct backend **backend)
 {
     for (size_t i = 0; (*backend = backend_at(i)); i++)
@@ -64,7 +72,8 @@ int larder_option_at(size_t index, struct larder_option *out)
                                   .fallback = option->fallback,
                                   .help = option->help,
                                   .secret = option->flags & OPTION_SECRET,
-                                  .per_handle = option->flags & OPTION_PER_HANDLE};
+                                  .per_handle = option->flags & OPTION_PER_HANDLE,
+                                  .origin = option_origin(backend, option)};
     memcpy(out, &known, out->size < sizeof known ? out->size : sizeof known);
     return 0;
 }

@@ -15,6 +15,8 @@ LIBRARIES = {  # the beginning of a system include: the floors that may have it
     'curl/': ['net'],
     'libxml/': ['net', 'backends'],
     'lmdb.h': ['cache', 'txn'],
+    # net: index pages. fs: the configuration, and filesystems written down, which txn keeps as texts.
+    'jansson': ['net', 'fs', 'tools'],
     'openssl/': ['base'],
 }
 CALLS = {  # functions behind a seam: the one file that may call them

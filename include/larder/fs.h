@@ -21,7 +21,13 @@
  *
  * Options are a NULL-ended list of "key=value": "http.timeout=5" speaks to one layer of a chain, a bare "timeout=5" to
  * the innermost. An unknown key or layer is -EINVAL; a known layer that the chain lacks is passed over. `larder help
- * options` prints all of them. NULL is none.
+ * options` prints all of them. NULL is none. What is not given there may come from the environment, LARDER_HTTP_TIMEOUT,
+ * else from the user's configuration, $XDG_CONFIG_HOME/larder/config.json (else ~/.config/larder/config.json), which is
+ * read once a process:
+ *
+ *     {"http": {"timeout": "30s", "max_connections": 8}, "cache": {"dir": "/var/cache/larder"}}
+ *
+ * A configuration that cannot be read, or says something that cannot be, fails larder_open. (fsspec: config.conf)
  *
  * A struct that tunes a call starts with `size`, which the caller sets to its sizeof; zero fields mean the default;
  * a NULL pointer to it means all defaults.
@@ -90,14 +96,34 @@ LARDER_API bool larder_fs_is_async(const struct larder_fs *fs);
 /* The URL of `path` under this handle, with no secret in it. Freed with larder_free. */
 LARDER_API int larder_fs_url(const struct larder_fs *fs, const char *path, char **url);
 
+/*
+ * Write a handle down: its chain and place, its root, the options of all layers, whoever gave them, and what holds for
+ * its calls. One line, with keys in order: the same for the same handle. `*text` is freed with larder_free.
+ *
+ *     {"handle":{"timeout":5000},"larder":1,"left_out":["http.password"],"options":{"http":{"timeout":"5",
+ *     "user":"u"}},"root":"tree","url":"https://host/"}
+ *
+ * `secrets` false leaves out what is marked so: passwords, tokens, headers, and the query of a URL, in which a signature
+ * may be. from_json opens what a text says, on `loop` as larder_open; `options` count more than the text, and have to
+ * give the secrets that it left out, if neither the environment nor the configuration does. In one process, that is the
+ * same instance again. (fsspec: to_json, from_json)
+ *   -EINVAL   it is no such text
+ *   -EACCES   a secret that it leaves out is missing
+ *   -ENOTSUP  of another version, or of a protocol that nobody knows
+ */
+LARDER_API int larder_fs_to_json(const struct larder_fs *fs, bool secrets, char **text);
+LARDER_API int larder_fs_from_json(struct larder_loop *loop, const char *text, const char *const options[],
+                                   struct larder_fs **out);
+
 /* One option that a layer knows. All of it is static. */
 struct larder_option {
     size_t size;
     const char *layer, *name;
     const char *fallback; /* NULL: unset */
     const char *help;
-    bool secret;     /* never in a text, a log, a URL */
-    bool per_handle; /* larder_fs_at may change it */
+    bool secret;        /* never in a text, a log, a URL */
+    bool per_handle;    /* larder_fs_at may change it */
+    const char *origin; /* who gives it a value now: "the environment", a file's name; NULL: nobody */
 };
 /* The options of everything that is built in, one for each index from 0 on; -ENOENT: no more. */
 LARDER_API int larder_option_at(size_t index, struct larder_option *out);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/config.h"
 #include "fs/fs.h"
 #include "fs/instance.h"
 #include "fs/option.h"
@@ -95,11 +96,18 @@ static const struct option fs_options[] = {
 static const char *const no_protocols[] = {NULL};
 const struct backend fs_layer = {.name = "fs", .protocols = no_protocols, .options = fs_options};
 
-/* What all layers are opened with. By its caller alone: no environment knows whether a program connects. */
+static int refuse_configured(void *arg, const char *key, const char *value)
+{
+    return fail(-EINVAL, "option fs.%s: it is given to larder_open alone", key);
+}
+
+/* What all layers are opened with. By its caller alone: nobody else knows whether he connects. */
 static int take_fs_options(const char *const options[], struct opening *opening)
 {
     char **values = options_new(&fs_layer);
     int rc = values ? options_check_layers(options) : fail_memory();
+    if (rc == 0)
+        rc = config_each(fs_layer.name, refuse_configured, NULL);
     if (rc == 0)
         rc = options_override(&fs_layer, options, false, false, values);
     if (rc == 0) {
@@ -158,4 +166,21 @@ int chain_open(struct chain *chain, struct larder_loop *loop, const char *const 
     if (rc == 0)
         *out = instance;
     return rc;
+}
+
+int chain_url(const struct instance *outermost, const char *path, char **url)
+{
+    const struct instance *layer = outermost;
+    autofree char *chain = mem_dup("");
+    for (; chain && layer->next; layer = layer->next->instance) {
+        char *longer = mem_format("%s%s::", chain, layer->backend->name);
+        mem_free(chain);
+        chain = longer;
+    }
+    autofree char *leaf = layer->backend->url((struct instance *)layer, path);
+    char *whole = chain && leaf ? mem_format("%s%s", chain, leaf) : NULL;
+    if (!whole)
+        return fail_memory();
+    *url = whole;
+    return 0;
 }

@@ -21,4 +21,7 @@ int chain_parse(const char *url, struct chain *chain);
 int chain_open(struct chain *chain, struct larder_loop *loop, const char *const options[],
                struct instance **out);
 
+/* The URL of a full path, with its views in front and without secrets; mem. */
+int chain_url(const struct instance *outermost, const char *path, char **url);
+
 #endif

@@ -17,8 +17,10 @@ int fs_new(struct instance *instance, const char *root, struct larder_fs **out);
 int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
             char **path);
 
-/* larder_fs_current, likewise. */
+/* larder_fs_current and larder_fs_from_json, likewise. */
 int fs_current(const char *protocol, struct larder_fs **out);
+int fs_from_json(struct larder_loop *loop, const char *text, const char *const options[],
+                 struct larder_fs **out);
 
 /* Put into the zeroed tuning struct at `out` what the caller's, which starts with its size, says; NULL says nothing.
  * -EINVAL: that size was not set. */

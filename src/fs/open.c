@@ -122,22 +122,9 @@ const struct larder_capabilities *larder_fs_capabilities(const struct larder_fs 
 
 int larder_fs_url(const struct larder_fs *fs, const char *path, char **url)
 {
-    autofree char *full = NULL, *chain = mem_dup("");
-    const struct instance *layer = fs->instance;
+    autofree char *full = NULL;
     int rc = path_resolve(fs->root, path, &full, NULL);
-    if (rc < 0)
-        return rc;
-    for (; chain && layer->next; layer = layer->next->instance) {
-        char *longer = mem_format("%s%s::", chain, layer->backend->name);
-        mem_free(chain);
-        chain = longer;
-    }
-    autofree char *leaf = layer->backend->url((struct instance *)layer, full);
-    char *whole = chain && leaf ? mem_format("%s%s", chain, leaf) : NULL;
-    if (!whole)
-        return fail_memory();
-    *url = whole;
-    return 0;
+    return rc < 0 ? rc : chain_url(fs->instance, full, url);
 }
 
 /* ---- opening ---- */

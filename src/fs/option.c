@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "base/text.h"
+#include "fs/config.h"
 
 static size_t option_count(const struct backend *backend)
 {
@@ -102,10 +103,10 @@ static int take_option(const struct backend *backend, const struct parsed *parse
                        char **values)
 {
     size_t index = option_index(backend, parsed->key, parsed->key_size);
-    const struct option *option = &backend->options[index];
     if (index == option_count(backend))
         return fail(-EINVAL, "option %s.%.*s: no such option", backend->name, (int)parsed->key_size,
                     parsed->key);
+    const struct option *option = &backend->options[index];
     if (per_handle && !(option->flags & OPTION_PER_HANDLE))
         return fail(-EINVAL, "option %s.%s belongs to the whole instance: give it to larder_open",
                     backend->name, option->name);
@@ -119,29 +120,54 @@ static int take_option(const struct backend *backend, const struct parsed *parse
     return 0;
 }
 
-static int take_environment(const struct backend *backend, size_t index, char **values)
+/* ---- who gives one ---- */
+
+struct taking {
+    const struct backend *backend;
+    char **values;
+};
+
+static int take_configured(void *arg, const char *key, const char *value)
 {
-    const struct option *option = &backend->options[index];
-    autofree char *name = mem_format("LARDER_%s_%s", backend->name, option->name);
+    struct taking *taking = arg;
+    struct parsed parsed = {.key = key, .key_size = strlen(key), .value = value};
+    return take_option(taking->backend, &parsed, false, taking->values);
+}
+
+/* "LARDER_HTTP_TIMEOUT"; mem */
+static char *environment_name(const char *layer, const char *name)
+{
+    char *variable = mem_format("LARDER_%s_%s", layer, name);
+    for (char *p = variable; p && *p; p++)
+        *p = isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_';
+    return variable;
+}
+
+static int take_environment(const struct backend *backend, const struct option *option, char **values)
+{
+    autofree char *name = environment_name(backend->name, option->name);
     if (!name)
         return fail_memory();
-    for (char *p = name; *p; p++)
-        *p = (char)toupper((unsigned char)*p);
-    const char *value = getenv(name);
-    if (!value)
-        return 0;
-    if (check_value(option, value) < 0)
-        return fail_more(refuse_value(backend, option, value), "%s", name);
-    values[index] = mem_dup(value);
-    return values[index] ? 0 : fail_memory();
+    struct parsed parsed = {.key = option->name, .key_size = strlen(option->name), .value = getenv(name)};
+    int rc = parsed.value ? take_option(backend, &parsed, false, values) : 0;
+    return rc < 0 ? fail_more(rc, "%s", name) : 0;
+}
+
+const char *option_origin(const struct backend *backend, const struct option *option)
+{
+    if (backend == &fs_layer)
+        return NULL;
+    autofree char *name = environment_name(backend->name, option->name);
+    return name && getenv(name) ? "the environment" : config_says(backend->name, option->name);
 }
 
 int options_take(const struct backend *backend, const char *const options[], bool innermost, char ***values)
 {
     char **taken = options_new(backend);
-    int rc = taken ? 0 : fail_memory();
-    for (size_t i = 0; rc == 0 && backend->options && backend->options[i].name; i++)
-        rc = take_environment(backend, i, taken);
+    struct taking taking = {backend, taken};
+    int rc = taken ? config_each(backend->name, take_configured, &taking) : fail_memory();
+    for (size_t i = 0; rc == 0 && i < option_count(backend); i++)
+        rc = take_environment(backend, &backend->options[i], taken);
     if (rc == 0)
         rc = options_override(backend, options, innermost, false, taken);
     if (rc < 0) {
@@ -202,6 +228,11 @@ void options_free(const struct backend *backend, char **values)
     for (size_t i = 0; i < count; i++)
         mem_free(values[i]);
     mem_free(values);
+}
+
+bool option_is_known(const struct backend *backend, const char *name)
+{
+    return option_index(backend, name, strlen(name)) < option_count(backend);
 }
 
 char **option_slot(const struct backend *backend, char **values, const char *name)

@@ -8,16 +8,21 @@
 int options_check_layers(const char *const options[]);
 char **options_new(const struct backend *backend); /* NULL: out of memory */
 void options_free(const struct backend *backend, char **values);
-/* Out of the environment, then out of `options`: those of this layer and, `innermost`, the bare ones. */
+/* Out of the configuration (config.h), then out of the environment, then out of `options`: those of this layer and,
+ * `innermost`, the bare ones. */
 int options_take(const struct backend *backend, const char *const options[], bool innermost, char ***values);
-/* The same without the environment; `per_handle`: others than OPTION_PER_HANDLE are -EINVAL. */
+/* The same of `options` alone; `per_handle`: others than OPTION_PER_HANDLE are -EINVAL. */
 int options_override(const struct backend *backend, const char *const options[], bool innermost,
                      bool per_handle, char **values);
 bool option_value_bool(const char *value);                                   /* false: NULL */
 int64_t option_value_number(const struct option *option, const char *value); /* -1: NULL */
 
+bool option_is_known(const struct backend *backend, const char *name);
 /* Where the value of the option `name` is, which the table declares (asserted). */
 char **option_slot(const struct backend *backend, char **values, const char *name);
+
+/* Who gives a value where no options do: "the environment", the name of a file; NULL: nobody. */
+const char *option_origin(const struct backend *backend, const struct option *option);
 
 /* "fs", no layer of a chain but what every handle is opened with, whatever it is of. */
 extern const struct backend fs_layer;

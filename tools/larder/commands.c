@@ -102,8 +102,9 @@ static void print_layer_options(void)
     for (size_t i = 0; larder_option_at(i, &option) == 0; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s.%s", option.layer, option.name);
-        out_format("  %-28s  %s%s%s%s\n", name, option.help, option.fallback ? " [" : "",
+        out_format("  %-28s  %s%s%s%s", name, option.help, option.fallback ? " [" : "",
                    option.fallback ? option.fallback : "", option.fallback ? "]" : "");
+        out_format("%s%s\n", option.origin ? "; set by " : "", option.origin ? option.origin : "");
     }
 }
 
