@@ -259,6 +259,7 @@ static const struct option http_options[] = {
      "lines \"Name: value\" to send with each request to this origin"},
     {"client_cert", OPTION_TEXT, NULL, OPTION_IDENTITY, "PEM file of the certificate to show"},
     {"client_key", OPTION_TEXT, NULL, 0, "PEM file of its key"},
+    {"client_key_password", OPTION_TEXT, NULL, OPTION_SECRET, "which that key is encrypted with"},
     {"unix_socket", OPTION_TEXT, NULL, OPTION_IDENTITY, "path of a socket to connect to instead of the host"},
     {0},
 };
@@ -344,6 +345,7 @@ int http_make_site(struct http_instance *http, struct http_config config)
     config.insecure = option_bool(instance, "insecure");
     config.ca_file = option_text(instance, "ca_file");
     config.proxy = option_text(instance, "proxy");
+    config.no_proxy = option_text(instance, "no_proxy");
     config.user_agent = option_text(instance, "user_agent");
     int rc = check_count(instance, "max_connections", 4096);
     if (rc == 0)
@@ -363,6 +365,7 @@ static int make_site(struct http_instance *http)
         .headers = option_text(instance, "headers"),
         .client_cert = option_text(instance, "client_cert"),
         .client_key = option_text(instance, "client_key"),
+        .client_key_password = option_text(instance, "client_key_password"),
         .unix_socket = option_text(instance, "unix_socket"),
     };
     return http_make_site(http, config);

@@ -48,8 +48,11 @@ int http_check_match(const struct asked *asked, const struct terms *terms);
         {"user_agent", OPTION_TEXT, NULL, 0, "instead of larder/VERSION"},                                  \
         {"ca_file", OPTION_TEXT, NULL, 0, "PEM file of the authorities to trust, instead of the system's"}, \
         {"insecure", OPTION_BOOL, "false", 0, "trust any certificate"},                                     \
-        {"proxy", OPTION_TEXT, NULL, 0,                                                                     \
-         "URL of a proxy, \"\" for none; else as http_proxy, https_proxy, no_proxy say"}
+        {"proxy", OPTION_TEXT, NULL, OPTION_SECRET,                                                         \
+         "URL of a proxy, \"\" for none; else as http_proxy, https_proxy and all_proxy say"},               \
+        {"no_proxy", OPTION_TEXT, NULL, 0,                                                                  \
+         "hosts to ask without it, as \"a.org,.b.org,10.0.0.0/8\"; else, where no proxy is given, as "      \
+         "no_proxy says"}
 /* The site of an instance: `config` and what those options say. */
 int http_make_site(struct http_instance *http, struct http_config config);
 

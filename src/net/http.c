@@ -52,12 +52,21 @@ static void set_up_site(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)(site->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
     if (site->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, site->ca_file);
-    if (site->proxy)
-        curl_easy_setopt(easy, CURLOPT_PROXY, site->proxy);
-    if (site->unix_socket)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, site->unix_socket);
     transfer->exchange.quiet_max_ms = (uint64_t)site->stall_timeout_ms;
+    /* Without one, OpenSSL would ask on the terminal. */
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, site->client_key_password ? site->client_key_password : "");
     transfer->serial = site->serial;
+}
+
+/* A proxy that is named is not passed by because of the environment, nor is a socket because of its proxy. */
+static void set_up_way(struct http_transfer *transfer)
+{
+    const struct http_site *site = transfer->site;
+    CURL *easy = transfer->exchange.easy;
+    const char *socket = transfer->foreign ? NULL : site->unix_socket;
+    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket);
+    curl_easy_setopt(easy, CURLOPT_PROXY, socket ? "" : site->proxy);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, site->no_proxy ? site->no_proxy : site->proxy ? "" : NULL);
 }
 
 /* Credentials are for the origin that was asked first. */
@@ -137,6 +146,7 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     if (rc < 0)
         return rc;
     set_up_site(transfer);
+    set_up_way(transfer);
     set_up_credentials(transfer);
     rc = send_begin(transfer, request);
     if (rc < 0)

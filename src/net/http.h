@@ -41,10 +41,12 @@ struct http_config {
     bool netrc;                 /* look for credentials in ~/.netrc */
     const char *user, *password, *bearer;
     const char *headers; /* lines "Name: value", sent with each request */
-    const char *ca_file, *client_cert, *client_key;
+    const char *ca_file, *client_cert, *client_key, *client_key_password;
     const char *proxy; /* NULL: the environment's, "": none */
-    const char *unix_socket;
-    const char *user_agent; /* NULL: larder/VERSION */
+    const char
+        *no_proxy; /* hosts, with commas between them; NULL: the environment's, if `proxy` is NULL too */
+    const char *unix_socket; /* for the site's own origin, whatever its host is */
+    const char *user_agent;  /* NULL: larder/VERSION */
 };
 /* Copies the config. Any thread. -EINVAL: it cannot be. All its transfers are of one loop. */
 int http_site_new(const struct http_config *config, struct http_site **out);

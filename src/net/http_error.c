@@ -147,10 +147,31 @@ static int transport_status(const struct http_transfer *transfer)
     }
 }
 
+int http_tunnel_refusal(const struct http_transfer *transfer)
+{
+    long answer = 0;
+    curl_easy_getinfo(transfer->exchange.easy, CURLINFO_HTTP_CONNECTCODE, &answer);
+    return transfer->exchange.result == CURLE_OK || (answer >= 200 && answer <= 299) ? 0 : (int)answer;
+}
+
+/* Whatever else a proxy says of a tunnel, nothing was asked at the origin, and so nothing is missing there. */
+static int tunnel_status(int answer)
+{
+    return answer == 401 || answer == 403 || answer == 407 ? -EACCES : -EHOSTUNREACH;
+}
+
+/* Does a text of curl's quote a URL with a user in it, such as a proxy's from the environment? */
+static bool quotes_secret(const char *text)
+{
+    const char *url = strstr(text, "://");
+    return url && strchr(url, '@');
+}
+
 int http_fail_transport(const struct http_transfer *transfer)
 {
     CURLcode result = transfer->exchange.result;
-    int status = transport_status(transfer);
+    int refusal = http_tunnel_refusal(transfer);
+    int status = refusal ? tunnel_status(refusal) : transport_status(transfer);
     if (status == -ENOMEM)
         return fail_memory();
     tries_note_transport(transfer, status);
@@ -159,11 +180,11 @@ int http_fail_transport(const struct http_transfer *transfer)
     if (transfer->exchange.stalled)
         return http_fail(transfer, status, "no byte moved for %.3g s",
                          (double)transfer->site->stall_timeout_ms / 1000);
-    const char *proxy = transfer->site->proxy;
-    /* curl's own words, but where they quote the proxy's URL and so perhaps a password. */
-    bool quotes = proxy && *proxy && strstr(transfer->curl_text, proxy);
-    const char *why = transfer->curl_text[0] && !quotes ? transfer->curl_text : curl_easy_strerror(result);
-    return http_fail(transfer, status, "%s", why);
+    if (refusal)
+        return http_fail(transfer, status, "the proxy opens no tunnel: %d", refusal);
+    const char *text = transfer->curl_text;
+    return http_fail(transfer, status, "%s",
+                     text[0] && !quotes_secret(text) ? text : curl_easy_strerror(result));
 }
 
 static int status_of(int answer)

@@ -24,6 +24,8 @@
 static bool never_connected(const struct http_transfer *transfer)
 {
     curl_off_t connected_us = 0;
+    if (http_tunnel_refusal(transfer))
+        return true;
     switch (transfer->exchange.result) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:

@@ -46,17 +46,38 @@ int site_client(struct http_site *site, struct client **out)
 
 /* ---- sites ---- */
 
+/* What a site keeps of its config as it is. */
+#define TEXT(field)    {#field, offsetof(struct http_site, field), offsetof(struct http_config, field), false}
+#define IN_HEAD(field) {#field, offsetof(struct http_site, field), offsetof(struct http_config, field), true}
+static const struct {
+    const char *name;
+    size_t site_offset, config_offset;
+    bool in_head; /* of the request */
+} texts[] = {
+    IN_HEAD(user), IN_HEAD(password), IN_HEAD(bearer),   IN_HEAD(user_agent),
+    TEXT(ca_file), TEXT(client_cert), TEXT(client_key),  TEXT(client_key_password),
+    TEXT(proxy),   TEXT(no_proxy),    TEXT(unix_socket),
+};
+#define TEXTS (sizeof texts / sizeof texts[0])
+
+static char **site_text(struct http_site *site, size_t index)
+{
+    return (char **)((char *)site + texts[index].site_offset);
+}
+
+static const char *const *config_text(const struct http_config *config, size_t index)
+{
+    return (const char *const *)((const char *)config + texts[index].config_offset);
+}
+
 void http_site_free(struct http_site *site)
 {
     if (!site)
         return;
     assert(site->live == 0 || site->generation != process_generation());
     close_own(site->own);
-    char *const texts[] = {site->user,    site->password,    site->bearer,
-                           site->ca_file, site->client_cert, site->client_key,
-                           site->proxy,   site->unix_socket, site->user_agent};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        mem_free(texts[i]);
+    for (size_t i = 0; i < TEXTS; i++)
+        mem_free(*site_text(site, i));
     curl_slist_free_all(site->headers);
     mem_free(site);
 }
@@ -70,6 +91,26 @@ int header_list_add(struct curl_slist **list, const char *line)
     return 0;
 }
 
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* "Name: value". Not shown in the text: it may be a secret. */
+static int add_site_header(struct http_site *site, const char *line)
+{
+    size_t name_size = strcspn(line, ": \t");
+    if (name_size == 0 || line[name_size] != ':' || has_control(line))
+        return fail(-EINVAL, "option headers: a line is not of the form \"Name: value\"");
+    if (line[name_size + 1 + strspn(line + name_size + 1, " \t")])
+        return header_list_add(&site->headers, line);
+    autofree char *empty = mem_format("%.*s;", (int)name_size, line); /* how curl is told to send it at all */
+    return empty ? header_list_add(&site->headers, empty) : fail_memory();
+}
+
 static int add_site_headers(struct http_site *site, const char *lines)
 {
     while (*lines) {
@@ -78,9 +119,7 @@ static int add_site_headers(struct http_site *site, const char *lines)
         autofree char *line = mem_dup_n(lines, used);
         if (!line)
             return fail_memory();
-        if (used > 0 && (!strchr(line, ':') || line[0] == ':'))
-            return fail(-EINVAL, "option headers: a line is not of the form \"Name: value\"");
-        int rc = used > 0 ? header_list_add(&site->headers, line) : 0;
+        int rc = used > 0 ? add_site_header(site, line) : 0;
         if (rc < 0)
             return rc;
         lines += size + (lines[size] == '\n');
@@ -88,21 +127,38 @@ static int add_site_headers(struct http_site *site, const char *lines)
     return 0;
 }
 
-static bool copy_text(char **out, const char *text)
+/* RFC 7617 §2; and what would end a line of the request's head would begin another. */
+static int check_texts(const struct http_config *config)
 {
-    *out = text ? mem_dup(text) : NULL;
-    return !text || *out;
+    if (config->user && strchr(config->user, ':'))
+        return fail(-EINVAL, "the user of basic authentication cannot have a colon in its name");
+    for (size_t i = 0; i < TEXTS; i++) {
+        const char *text = *config_text(config, i);
+        if (texts[i].in_head && text && has_control(text))
+            return fail(-EINVAL, "option %s: a control character", texts[i].name);
+    }
+    return 0;
+}
+
+static bool copy_texts(struct http_site *site, const struct http_config *config)
+{
+    for (size_t i = 0; i < TEXTS; i++) {
+        const char *text = *config_text(config, i);
+        *site_text(site, i) = text ? mem_dup(text) : NULL;
+        if (text && !*site_text(site, i))
+            return false;
+    }
+    if (!site->user_agent)
+        site->user_agent = mem_format("larder/%s", larder_version());
+    return site->user_agent;
 }
 
 int http_site_new(const struct http_config *config, struct http_site **out)
 {
     static atomic_uint_fast64_t serials;
     struct http_site *site = mem_zero(sizeof *site);
-    autofree char *agent = mem_format("larder/%s", larder_version());
-    if (!site || !agent) {
-        mem_free(site);
+    if (!site)
         return fail_memory();
-    }
     site->generation = process_generation();
     site->serial = atomic_fetch_add(&serials, 1) + 1;
     site->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 30000;
@@ -115,16 +171,11 @@ int http_site_new(const struct http_config *config, struct http_site **out)
     site->insecure = config->insecure;
     site->netrc = config->netrc;
     waiters_init(&site->turn);
-    bool copied = copy_text(&site->user, config->user) && copy_text(&site->password, config->password) &&
-                  copy_text(&site->bearer, config->bearer) && copy_text(&site->ca_file, config->ca_file) &&
-                  copy_text(&site->client_cert, config->client_cert) &&
-                  copy_text(&site->client_key, config->client_key) &&
-                  copy_text(&site->proxy, config->proxy) &&
-                  copy_text(&site->unix_socket, config->unix_socket) &&
-                  copy_text(&site->user_agent, config->user_agent ? config->user_agent : agent);
     site->own = config->own_connections ? mem_zero(sizeof *site->own) : NULL;
-    copied = copied && (site->own || !config->own_connections);
-    int rc = copied ? add_site_headers(site, config->headers ? config->headers : "") : fail_memory();
+    bool copied = copy_texts(site, config) && (site->own || !config->own_connections);
+    int rc = copied ? check_texts(config) : fail_memory();
+    if (rc == 0 && config->headers)
+        rc = add_site_headers(site, config->headers);
     if (rc < 0) {
         http_site_free(site);
         return rc;

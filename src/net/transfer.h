@@ -8,7 +8,8 @@
 
 struct http_site {
     uint64_t serial; /* of all sites of the process: what an easy handle was set up for */
-    char *user, *password, *bearer, *ca_file, *client_cert, *client_key, *proxy, *unix_socket, *user_agent;
+    char *user, *password, *bearer, *ca_file, *client_cert, *client_key, *client_key_password, *proxy,
+        *no_proxy, *unix_socket, *user_agent;
     struct curl_slist *headers;
     int64_t connect_timeout_ms, stall_timeout_ms, retry_timeout_ms;
     unsigned connections_max, tries_max;
@@ -103,6 +104,8 @@ size_t receive_header(char *data, size_t one, size_t size, void *arg);
 size_t receive_body(char *data, size_t one, size_t size, void *arg);
 #define HELD_SIZE_MAX (64 << 10) /* at least CURL_MAX_WRITE_SIZE: an empty one takes whatever curl offers */
 
+/* The proxy's status, when it is that which refused a tunnel; else 0. */
+int http_tunnel_refusal(const struct http_transfer *transfer);
 /* The text and status of what curl says ended the exchange. */
 int http_fail_transport(const struct http_transfer *transfer);
 /* A line in the log about a request that was answered, or failed: `status`. */

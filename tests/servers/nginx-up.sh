@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# nginx, with an access log in DIR/access.log: connection, request line, status, Range.
+# nginx, on DIR/nginx.sock as well, with an access log in DIR/access.log: connection, request line, status, Range.
 #   /               autoindex as HTML          /json/ /xml/  the same tree, listed otherwise
 #   /gzip/          encodes when asked to      /encoded/     encodes, asked or not
 #   /noetag/        neither ETag nor           /lastmod/     Last-Modified alone
@@ -11,13 +11,18 @@
 #   /cached/        Cache-Control: max-age=60  /nohead/      405 to HEAD
 #   /noindex/       lists nothing: 403
 #   /hop/X          302 to the TLS port's /X   /loop/        302 to itself
-#   /text/          text/plain, for whatever it is
+#   /text/          text/plain, for all             /away          302 to where nobody listens
+#   /bearer/        the token "hush"           /cert/        DIR/client.pem
 #   /echo           what credentials came, as text
 #   /dav/           WebDAV, PROPFIND and locks by dav-ext; no If-Match, no Depth: infinity
 # shellcheck source=tests/servers/serve.sh
 . "${0%/*}/serve.sh"
 need nginx openssl
 certificate cert
+certificate client # which proves who one is at /cert/; its key is also there under the password "hush"
+[ -s "$dir/client-key-locked.pem" ] ||
+	openssl pkey -in "$dir/client-key.pem" -aes128 -passout pass:hush -out "$dir/client-key-locked.pem"
+rm -f "$dir/nginx.sock"
 printf 'test:%s\n' "$(openssl passwd -apr1 test)" >"$dir/htpasswd"
 user=
 [ "$(id -u)" != 0 ] || user="user $(id -un) $(id -gn);"
@@ -53,8 +58,11 @@ http {
 	server {
 		listen 127.0.0.1:$port;
 		listen 127.0.0.1:$tls ssl http2;
+		listen unix:$dir/nginx.sock;
 		ssl_certificate $dir/cert.pem;
 		ssl_certificate_key $dir/cert-key.pem;
+		ssl_verify_client optional;
+		ssl_client_certificate $dir/client.pem;
 		root $dir/www;
 		autoindex on;
 		location /json/ { alias $dir/www/; autoindex_format json; }
@@ -69,6 +77,8 @@ http {
 		location /noindex/ { alias $dir/www/; autoindex off; }
 		location /nohead/ { alias $dir/www/; if (\$request_method = HEAD) { return 405; } }
 		location /basic/ { alias $dir/www/; auth_basic test; auth_basic_user_file $dir/htpasswd; }
+		location /bearer/ { alias $dir/www/; if (\$http_authorization != "Bearer hush") { return 401; } }
+		location /cert/ { alias $dir/www/; if (\$ssl_client_verify != SUCCESS) { return 403; } }
 		location /slow/ { alias $dir/www/; limit_rate 100k; limit_rate_after 64k; }
 		location /drop/ { return 444; }
 		location /dav/ {
@@ -82,6 +92,7 @@ http {
 		location = /echo { default_type text/plain; return 200 "[\$http_authorization][\$http_x_key]"; }
 		location ~ ^/redirect/(?<rest>.*)\$ { return 302 /\$rest; }
 		location ~ ^/hop/(?<rest>.*)\$ { return 302 https://127.0.0.1:$tls/\$rest; }
+		location = /away { return 302 http://127.0.0.1:1/; }
 		location ~ ^/loop/ { return 302 \$request_uri; }
 		location ~ ^/status/(?<code>[45]..)\$ {
 			if (\$code = 400) { return 400; } if (\$code = 401) { return 401; }
