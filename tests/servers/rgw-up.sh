@@ -60,7 +60,7 @@ osd_check_max_object_name_len_on_startup = false
 osd_max_object_name_len = 2048
 [client.rgw]
 rgw_data = $dir/run
-rgw_frontends = beast endpoint=127.0.0.1:$port
+rgw_frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
 rgw_enable_apis = s3
 rgw_dns_name = localhost
 rgw_thread_pool_size = 64
