@@ -4,8 +4,8 @@
  * error document names. Two refusals are corrected, and asked again: the bucket is in another region, the clocks differ.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "backends/s3_parts.h"
 #include "base/buffer.h"
@@ -430,6 +430,27 @@ static int CO_FN read_body(const struct asked *asked, struct buffer *body)
     }
 }
 
+/*
+ * Keys are encoded, but servers repeat what they were asked in the same answer as it is (Ceph's gateway: the prefix), also
+ * what no XML may hold. Nobody reads that.
+ */
+static bool is_illegal(unsigned long character)
+{
+    return character < 0x20 && character != '\t' && character != '\n' && character != '\r';
+}
+
+static void blank_controls(char *text)
+{
+    for (char *at = text; *at; at++) {
+        bool reference = at[0] == '&' && at[1] == '#', hex = reference && (at[2] | 0x20) == 'x';
+        char *end = at;
+        if (is_illegal((unsigned char)*at))
+            *at = '?';
+        else if (reference && is_illegal(strtoul(at + 2 + hex, &end, hex ? 16 : 10)) && *end == ';')
+            memset(at, '?', (size_t)(end - at + 1));
+    }
+}
+
 static int CO_FN read_xml(const struct asked *asked, struct xml **out)
 {
     struct buffer body = BUFFER(XML_SIZE_MAX);
@@ -437,6 +458,8 @@ static int CO_FN read_xml(const struct asked *asked, struct xml **out)
     struct refusal refusal;
     int rc = read_body(asked, &body);
     *out = NULL;
+    if (rc == 0 && body.size > 0)
+        blank_controls(body.data);
     if (rc == 0 && body.size > 0)
         rc = body.size > HERE_SIZE_MAX ? offload(parse_body, &call) : parse_body(&call);
     if (rc == -EPROTO)

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* S3 on Ceph's gateway: what goes beyond the contract. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "larder.h"
+
+#include "base/seams.h"
+#include "server.h"
+#include "tmpdir.h"
+#include "tree.h"
+
+static struct server *gateway;
+static struct larder_fs *account, *fs; /* fs: the bucket of the test */
+
+static int setup(void **state)
+{
+    gateway = server_start("rgw", NULL);
+    if (!gateway)
+        return 0;
+    setenv("AWS_ENDPOINT_URL_S3", server_url(gateway), 1);
+    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
+    return larder_open(NULL, "s3://", NULL, &account, NULL);
+}
+
+static int teardown(void **state)
+{
+    larder_fs_free(account);
+    server_stop(gateway);
+    return 0;
+}
+
+static int bucket(void **state)
+{
+    static unsigned number;
+    char name[32];
+    if (!gateway)
+        return 0;
+    snprintf(name, sizeof name, "bucket-%u", number++);
+    int rc = larder_mkdir(account, name, false);
+    return rc < 0 ? rc : larder_fs_at(account, name, NULL, &fs);
+}
+
+static int no_bucket(void **state)
+{
+    larder_fs_free(fs);
+    fs = NULL;
+    return 0;
+}
+
+static void need_gateway(void)
+{
+    if (!gateway)
+        skip();
+}
+
+static void put(const char *path, const char *text)
+{
+    assert_ok(larder_pipe_file(fs, path, text, strlen(text), 0));
+}
+
+static void assert_text(const char *path, const char *expected)
+{
+    struct larder_bytes bytes;
+    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
+    assert_int_equal(bytes.size, strlen(expected));
+    assert_memory_equal(bytes.data, expected, bytes.size);
+    larder_bytes_free(&bytes);
+}
+
+/* ---- keys ---- */
+
+static void keys_of_every_byte_that_a_path_can_have(void **state)
+{
+    static const char *const names[] = {
+        "a b",
+        "a+b",
+        "a%20b",
+        "a%2Fb",
+        "q?x=1&y",
+        "#frag",
+        "!*'();:@&=+$,[]",
+        "\xc3\xa9\xe2\x82\xac",
+        "<&>\"'",
+        "back\\sl",
+        "~-_.",
+        "...",
+        "tab\there",
+        "new\nline",
+        "\x01\x02",
+        "{curly}|^`",
+    };
+    enum { COUNT = sizeof names / sizeof names[0] };
+    struct larder_entries entries;
+    need_gateway();
+    for (size_t i = 0; i < COUNT; i++) {
+        char path[64];
+        put(names[i], names[i]);
+        snprintf(path, sizeof path, "dir %s/%s", names[i], names[i]);
+        put(path, "below");
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_text(names[i], names[i]);
+        assert_int_equal(larder_isfile(fs, names[i]), 1);
+    }
+    assert_ok(larder_ls(fs, "", &entries));
+    assert_int_equal(entries.count, 2 * COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t found = 0;
+        for (size_t j = 0; j < entries.count; j++)
+            found += strcmp(entries.info[j].name, names[i]) == 0 && entries.info[j].type == LARDER_FILE;
+        assert_int_equal(found, 1);
+    }
+    larder_entries_free(&entries);
+    assert_ok(larder_find(fs, "", NULL, &entries));
+    assert_int_equal(entries.count, 2 * COUNT);
+    larder_entries_free(&entries);
+    assert_ok(larder_rm(fs, "dir a%2Fb", true));
+    assert_int_equal(larder_exists(fs, "dir a%2Fb"), 0);
+}
+
+static void listings_go_on_page_by_page(void **state)
+{
+    enum { COUNT = 2300 };
+    static char names[COUNT][16];
+    static struct larder_item items[COUNT];
+    struct larder_entries entries;
+    need_gateway();
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "d/%05zu", i);
+        items[i].path = names[i];
+        items[i].bytes = (struct larder_bytes){.data = names[i], .size = strlen(names[i])};
+    }
+    assert_ok(larder_pipe(fs, items, COUNT, 0, NULL));
+    assert_ok(larder_ls(fs, "d", &entries));
+    assert_int_equal(entries.count, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_string_equal(entries.info[i].name, names[i] + 2);
+        assert_int_equal(entries.info[i].size, 7);
+        assert_true(entries.info[i].mtime_ns > 0 && entries.info[i].version);
+    }
+    larder_entries_free(&entries);
+    assert_ok(larder_rm(fs, "d", true));
+    assert_int_equal(larder_isdir(fs, "d"), 0);
+}
+
+/* Other tools' way to make an empty directory. */
+static void a_marker_is_a_directory_and_no_entry(void **state)
+{
+    struct larder_entries entries;
+    need_gateway();
+    assert_ok(larder_mkdir(fs, "implied", false));
+    assert_int_equal(larder_isdir(fs, "implied"), 0); /* nothing is in it */
+    put("implied/a", "x");
+    assert_int_equal(larder_isdir(fs, "implied"), 1);
+    assert_int_equal(larder_rmdir(fs, "implied"), -ENOTEMPTY);
+    assert_int_equal(larder_rmdir(fs, "implied/a"), -ENOTDIR);
+    assert_ok(larder_rm_file(fs, "implied/a"));
+    assert_int_equal(larder_ls(fs, "implied", &entries), -ENOENT);
+    assert_int_equal(larder_rm_file(fs, "implied"), -ENOENT);
+}
+
+/* ---- large ---- */
+
+#define LARGE ((size_t)21 << 20)
+
+static void a_large_file_goes_up_in_parts_and_comes_back(void **state)
+{
+    char *dir = tmpdir_make(), *local = tmpdir_path(dir, "large"), *back = tmpdir_path(dir, "back");
+    struct larder_info info;
+    size_t size;
+    need_gateway();
+    tree_write_content(dir, "large", LARGE, 5);
+    assert_ok(larder_put_file(local, fs, "x/large", 0, NULL, NULL));
+    assert_ok(larder_info(fs, "x/large", &info));
+    assert_int_equal(info.size, LARGE);
+    assert_non_null(strchr(info.version, '-')); /* an ETag of several parts */
+    larder_info_free(&info);
+    assert_ok(larder_get_file(fs, "x/large", back, 0, NULL, NULL));
+    char *data = tree_read(dir, "back", &size);
+    assert_int_equal(size, LARGE);
+    assert_true(content_matches(data, size, 5, 0));
+    free(data);
+    assert_ok(larder_cp_file(fs, "x/large", fs, "copy", 0, NULL, NULL));
+    assert_ok(larder_info(fs, "copy", &info));
+    assert_int_equal(info.size, LARGE);
+    larder_info_free(&info);
+    free(local);
+    free(back);
+    tmpdir_remove(dir);
+}
+
+/* ---- conditions ---- */
+
+struct race {
+    const char *path;
+    char text[8];
+};
+
+static int create_in_task(void *arg)
+{
+    struct race *race = arg;
+    return larder_pipe_file(fs, race->path, race->text, strlen(race->text), LARDER_CREATE);
+}
+
+static void of_many_that_create_one_key_exactly_one_wins(void **state)
+{
+    enum { TASKS = 16, ROUNDS = 10 };
+    need_gateway();
+    for (int round = 0; round < ROUNDS; round++) {
+        struct larder_task *tasks[TASKS];
+        struct race races[TASKS];
+        char path[16], won[8] = "";
+        int wins = 0;
+        snprintf(path, sizeof path, "race-%d", round);
+        for (int i = 0; i < TASKS; i++) {
+            races[i].path = path;
+            snprintf(races[i].text, sizeof races[i].text, "%d", i);
+            assert_ok(larder_spawn(NULL, create_in_task, &races[i], NULL, NULL, &tasks[i]));
+        }
+        for (int i = 0; i < TASKS; i++) {
+            int rc = larder_join(tasks[i]);
+            assert_true(rc == 0 || rc == -EEXIST);
+            if (rc == 0)
+                strcpy(won, races[i].text);
+            wins += rc == 0;
+        }
+        assert_int_equal(wins, 1);
+        assert_text(path, won);
+    }
+}
+
+static void replaced_is_only_the_version_that_was_seen(void **state)
+{
+    struct larder_info first, second;
+    need_gateway();
+    put("f", "one");
+    assert_ok(larder_info(fs, "f", &first));
+    assert_ok(larder_replace_file(fs, "f", "two", 3, first.version, 0));
+    assert_int_equal(larder_replace_file(fs, "f", "three", 5, first.version, 0), -ESTALE);
+    assert_text("f", "two");
+    assert_ok(larder_info(fs, "f", &second));
+    assert_ok(larder_replace_file(fs, "f", "four", 4, second.version, 0));
+    assert_text("f", "four");
+    larder_info_free(&first);
+    larder_info_free(&second);
+}
+
+/* ---- who asks, and when ---- */
+
+static void wrong_keys_are_refused_and_not_taken_for_missing(void **state)
+{
+    static const char *const options[] = {"access_key=testkey", "secret_key=wrong", NULL};
+    struct larder_fs *other;
+    struct larder_bytes bytes;
+    need_gateway();
+    put("f", "x");
+    assert_ok(larder_open(NULL, "s3://bucket-0", options, &other, NULL));
+    assert_int_equal(larder_cat_file(other, "f", NULL, &bytes), -EACCES);
+    assert_non_null(strstr(larder_error(), "SignatureDoesNotMatch"));
+    assert_null(strstr(larder_error(), "wrong"));
+    assert_int_equal(larder_exists(other, "f"), -EACCES);
+    larder_fs_free(other);
+}
+
+static int64_t (*real_wall_ns)(void);
+
+static int64_t late_wall_ns(void)
+{
+    return real_wall_ns() - INT64_C(40) * 60 * 1000000000;
+}
+
+static void a_clock_that_is_wrong_is_corrected_by_the_servers(void **state)
+{
+    static const char *const options[] = {"skip_instance_cache=true", NULL};
+    struct larder_fs *other;
+    struct larder_entries entries;
+    need_gateway();
+    real_wall_ns = world_seam.wall_ns;
+    world_seam.wall_ns = late_wall_ns;
+    assert_ok(larder_open(NULL, "s3://", options, &other, NULL));
+    int rc = larder_ls(other, "", &entries);
+    world_seam.wall_ns = real_wall_ns;
+    assert_ok(rc);
+    larder_entries_free(&entries);
+    larder_fs_free(other);
+}
+
+static void a_bucket_is_not_brought_about_by_a_write(void **state)
+{
+    need_gateway();
+    assert_int_equal(larder_pipe_file(account, "no-such-bucket/a/b", "x", 1, LARDER_PARENTS), -ENOENT);
+    assert_int_equal(larder_exists(account, "no-such-bucket"), 0);
+    assert_int_equal(larder_mkdir(account, "bucket-0", false), -EEXIST);
+    put("f", "x");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bucket, no_bucket)
+    const struct CMUnitTest tests[] = {
+        TEST(keys_of_every_byte_that_a_path_can_have),
+        TEST(listings_go_on_page_by_page),
+        TEST(a_marker_is_a_directory_and_no_entry),
+        TEST(a_large_file_goes_up_in_parts_and_comes_back),
+        TEST(of_many_that_create_one_key_exactly_one_wins),
+        TEST(replaced_is_only_the_version_that_was_seen),
+        TEST(wrong_keys_are_refused_and_not_taken_for_missing),
+        TEST(a_clock_that_is_wrong_is_corrected_by_the_servers),
+        TEST(a_bucket_is_not_brought_about_by_a_write),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
