@@ -88,6 +88,72 @@ LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struc
 LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs,
                                                const char *path);
 
+/* ---- one by one ---- */
+
+enum larder_cache_kind {
+    LARDER_CACHE_NOTHING = 0, /* nothing is known */
+    LARDER_CACHE_FILE,        /* a file, with all, some or none of its bytes */
+    LARDER_CACHE_DIRECTORY,   /* known to be one */
+    LARDER_CACHE_LISTING,     /* a directory, with all its names */
+    LARDER_CACHE_ABSENCE,     /* the place said that nothing is there */
+};
+struct larder_cache_entry {
+    size_t size; /* in: the sizeof that the caller knows */
+    enum larder_cache_kind kind;
+    const char *url;   /* without secrets, and so the same for whatever user */
+    const char *place; /* whose: the host, and a digest of what else decides which bytes come */
+    const char *path;  /* below the root of the place */
+    int64_t file_size; /* LARDER_SIZE_UNKNOWN; 0 for what is no file */
+    int64_t mtime_ns;
+    int64_t bytes_there;           /* of the file's */
+    uint64_t blocks, blocks_there; /* of the file; 0 and 0: it lies in its record */
+    uint64_t bytes_stored;         /* that all of it takes in the cache */
+    const char *validator;         /* what a conditional read asks with; NULL: it cannot */
+    bool strong;                   /* equal validators promise equal bytes */
+    int64_t fetched_ns;  /* since 1970: when the place last sent it, or said that it has not changed */
+    int64_t lifetime_ms; /* from then on it is fresh so long; INT64_MAX: for ever; -1: nobody says */
+    const char
+        *lifetime_by; /* who says so: "handle" (larder_fs_at), an option such as "ttl", "answer"; NULL */
+    const char *rule; /* the pattern, where "ttl_rules" does */
+    bool fresh;       /* a read would not ask the place */
+    bool pinned;      /* by itself, or by a directory above */
+    void *owner;
+};
+LARDER_API void larder_cache_entry_free(struct larder_cache_entry *entry);
+
+/*
+ * Why a read of `path` is answered as it is: what is known of it. `fs` is a handle through a cache, whose options and
+ * ttl count, else -EINVAL. A directory is told of with its listing if there is one. Nothing known: LARDER_CACHE_NOTHING,
+ * with what would hold for it. The entry is the caller's, for larder_cache_entry_free.
+ */
+LARDER_API LARDER_WAITS int larder_cache_why(struct larder_fs *fs, const char *path,
+                                             struct larder_cache_entry *out);
+
+/*
+ * The same for all that is cached of `path` and below it, files first, then listings, each in the order of their paths;
+ * `fs` is any handle on the place, NULL: of every place. Memory is that of some hundred entries. `fn` is called on the
+ * caller's side with a borrowed entry; it may call any function of Larder; anything but 0 ends it, and is returned.
+ */
+typedef int larder_cache_entry_fn(void *arg, const struct larder_cache_entry *entry);
+LARDER_API LARDER_WAITS int larder_cache_list(struct larder_cache *cache, struct larder_fs *fs,
+                                              const char *path, larder_cache_entry_fn *fn, void *arg);
+
+/*
+ * Pin `path` and everything below it, whether it is stored already or will be: it is never evicted. It counts for the
+ * cap all the same: what is pinned leaves so much less room for the rest. `fs` is any handle on the place.
+ */
+LARDER_API LARDER_WAITS int larder_cache_pin(struct larder_cache *cache, struct larder_fs *fs,
+                                             const char *path);
+/* Take back the pins of `path` and of everything below it: how many there were. It stays pinned if a directory above is. */
+LARDER_API LARDER_WAITS int larder_cache_unpin(struct larder_cache *cache, struct larder_fs *fs,
+                                               const char *path);
+
+/* Evict what was used last the longest ago, until no more than `size_max` bytes are left, or only what is pinned.
+ * UINT64_MAX: what the cap allows. */
+LARDER_API LARDER_WAITS int larder_cache_prune(struct larder_cache *cache, uint64_t size_max);
+
+/* ---- whole trees ---- */
+
 /*
  * Read a whole tree into the cache, so that it works offline: every listing, and every file that is not there fresh
  * already, or as the listing names it. `fs` is a handle through a cache, else -EINVAL. It goes on where an earlier one

@@ -10,20 +10,12 @@
 #include "base/seams.h"
 #include "cache/cache.h"
 #include "cache/cap.h"
-#include "cache/edit.h"
+#include "cache/handle.h"
 #include "cache/view.h"
 #include "fs/enter.h"
 #include "fs/instance.h"
 #include "fs/option.h"
 #include "task/loop.h"
-
-struct larder_cache {
-    char *dir;
-    char **options;             /* "cache.key=value", NULL-ended: what every view of it is opened with */
-    struct lifetimes lifetimes; /* out of them */
-    int64_t size_max, free_min; /* likewise; -1: as the store has them */
-    struct store *store;        /* NULL: it cannot be used, which was logged */
-};
 
 /* ---- work that blocks: on the calling thread, from a task on a worker ---- */
 
@@ -37,7 +29,7 @@ static int CO_EDGE in_a_task(struct work_call *call)
     return offload(call->fn, call->arg);
 }
 
-static int blocking(work_fn *fn, void *arg, const char *what)
+int cache_blocking(work_fn *fn, void *arg, const char *what)
 {
     struct work_call call = {fn, arg};
     enum edge where = edge_where(NULL);
@@ -46,6 +38,38 @@ static int blocking(work_fn *fn, void *arg, const char *what)
              : where == EDGE_THREAD ? fn(arg)
                                     : in_a_task(&call);
     return error_finish(rc, what);
+}
+
+int cache_check(const struct larder_cache *cache, bool write)
+{
+    if (!cache->store)
+        return fail(-EROFS, "cache %s: it cannot be used", cache->dir);
+    if (!store_is_ours(cache->store))
+        return fail(-ECHILD, "%s: the handle stayed with the parent of a fork", cache->dir);
+    return write && cache->store->read_only ? fail(-EROFS, "%s: it can only be read", cache->dir) : 0;
+}
+
+int target_begin(struct target *target, struct larder_fs *fs, const char *path, const char *subject)
+{
+    *target = (struct target){0};
+    int rc = path_resolve(fs ? fs->root : "", fs ? path : "", &target->path, NULL);
+    if (rc < 0 || !fs)
+        return rc;
+    rc = enter_begin(fs, subject);
+    if (rc < 0)
+        return rc;
+    target->fs = fs;
+    target->where = place_of(fs->instance->identity);
+    target->place = &target->where;
+    return 0;
+}
+
+void target_end(struct target *target)
+{
+    if (target->fs)
+        enter_end(target->fs);
+    mem_free(target->path);
+    *target = (struct target){0};
 }
 
 /* ---- opening ---- */
@@ -122,7 +146,7 @@ int larder_cache_open(const char *const options[], struct larder_cache **out)
     int rc = take_options(cache, options);
     if (rc == 0) {
         cache->options = options_keep(options, cache->dir);
-        rc = cache->options ? blocking(open_store, cache, cache->dir) : fail_memory();
+        rc = cache->options ? cache_blocking(open_store, cache, cache->dir) : fail_memory();
     }
     if (rc < 0) {
         larder_cache_free(cache);
@@ -208,131 +232,19 @@ int larder_cache_flush(struct larder_cache *cache)
 
 int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs, const char *path)
 {
-    autofree char *full = NULL;
-    struct place place = {0};
+    struct target target = {0};
+    struct place everywhere = {0};
     enum edge where = edge_where(NULL);
     error_clear();
     if (where == EDGE_CALLBACK)
         return edge_refuse(where, "larder_cache_clear");
-    int rc = path_resolve(fs ? fs->root : "", path, &full, NULL);
-    if (rc < 0 || !cache->store)
-        return rc;
-    if (cache->store->read_only)
-        return fail(-EROFS, "%s: it can only be read", cache->dir);
-    rc = fs ? enter_begin(fs, "larder_cache_clear") : 0;
-    if (rc < 0)
-        return rc;
-    if (fs)
-        place = place_of(fs->instance->identity);
-    store_changed(cache->store, &place, full, true, false);
-    if (fs)
-        enter_end(fs);
-    return larder_cache_flush(cache);
-}
-
-/* ---- statistics ---- */
-
-#define SCAN_COUNT 8192 /* keys a transaction: one that is held for long makes the file grow */
-
-struct scan {
-    struct store *store;
-    struct larder_cache_stats *stats;
-    struct key from;
-    bool end;
-};
-
-static void count_value(struct larder_cache_stats *stats, const MDB_val *name, const MDB_val *value)
-{
-    struct record_head head;
-    switch (*(unsigned char *)name->mv_data) {
-    case KEY_BLOCK:
-        stats->blocks += name->mv_size == KEY_BLOCK_SIZE;
-        return;
-    case KEY_RECORD:
-    case KEY_LISTING:
-        if (value->mv_size < sizeof head)
-            return;
-        memcpy(&head, value->mv_data, sizeof head);
-        if (head.state != RECORD_KNOWN)
-            return;
-        if (*(unsigned char *)name->mv_data == KEY_LISTING)
-            stats->listings++;
-        else if (head.type == LARDER_FILE)
-            stats->files++;
-        return;
-    default:
-        return;
-    }
-}
-
-static int scan_some(struct scan *scan)
-{
-    struct reader *reader = reader_begin(scan->store);
-    MDB_cursor *cursor;
-    if (!reader)
-        return fail(-EAGAIN, "cache %s: it cannot be read now", scan->store->dir);
-    int rc = mdb_cursor_open(reader->txn, scan->store->dbi, &cursor);
-    if (rc == 0) {
-        MDB_val name = {scan->from.size, scan->from.data}, value;
-        rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
-        for (int i = 0; rc == 0 && i < SCAN_COUNT; i++) {
-            count_value(scan->stats, &name, &value);
-            rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT);
-        }
-        if (rc == 0) {
-            scan->from.size = name.mv_size;
-            memcpy(scan->from.data, name.mv_data, name.mv_size);
-        }
-        mdb_cursor_close(cursor);
-    }
-    reader_end(scan->store, reader);
-    scan->end = rc == MDB_NOTFOUND;
-    return rc == 0 || scan->end ? 0 : fail_errno(-store_status(rc), "cache %s", scan->store->dir);
-}
-
-static int read_totals(struct store *store, struct larder_cache_stats *stats)
-{
-    struct cap cap;
-    uint64_t sums[COUNTERS] = {0};
-    int rc = cap_read(store, &cap);
-    struct reader *reader = rc == 0 ? reader_begin(store) : NULL;
-    if (!reader)
-        return rc < 0 ? rc : fail(-EAGAIN, "cache %s: it cannot be read now", store->dir);
-    reader_get_struct(store, reader, "counters", sums, sizeof sums);
-    reader_end(store, reader);
-    for (unsigned i = 0; i < COUNTERS; i++)
-        sums[i] += store_counted(store, i) - atomic_load_explicit(&store->saved[i], memory_order_relaxed);
-    stats->bytes = cap.used;
-    stats->size_max = cap.size_max;
-    stats->pinned_bytes = cap.pinned;
-    stats->hits = sums[COUNT_HITS];
-    stats->misses = sums[COUNT_MISSES];
-    stats->hit_bytes = sums[COUNT_HIT_BYTES];
-    stats->miss_bytes = sums[COUNT_MISS_BYTES];
-    stats->evictions = sums[COUNT_EVICTED];
-    stats->evicted_bytes = sums[COUNT_EVICTED_BYTES];
-    stats->refused = sums[COUNT_REFUSED];
-    stats->stale = sums[COUNT_STALE];
-    stats->damaged = sums[COUNT_DAMAGED];
-    return 0;
-}
-
-static int scan_all(void *arg)
-{
-    struct scan *scan = arg;
-    int rc = read_totals(scan->store, scan->stats);
-    while (rc == 0 && !scan->end)
-        rc = scan_some(scan);
-    return rc;
-}
-
-int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out)
-{
-    struct larder_cache_stats stats = {.size = out->size, .dir = cache->dir};
-    struct scan scan = {.store = cache->store, .stats = &stats, .from = {.size = 1}};
-    int rc = cache->store ? blocking(scan_all, &scan, cache->dir)
-                          : fail(-EROFS, "cache %s: it cannot be used", cache->dir);
+    if (!cache->store)
+        return 0;
+    int rc = cache_check(cache, true);
     if (rc == 0)
-        memcpy(out, &stats, out->size < sizeof stats ? out->size : sizeof stats);
-    return rc;
+        rc = target_begin(&target, fs, path, "larder_cache_clear");
+    if (rc == 0)
+        store_changed(cache->store, target.place ? target.place : &everywhere, target.path, true, false);
+    target_end(&target);
+    return rc < 0 ? error_finish(rc, cache->dir) : larder_cache_flush(cache);
 }

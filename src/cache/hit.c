@@ -23,23 +23,27 @@ bool hit_is_young(int64_t answered_ns, const struct terms *terms)
     return terms->age_max_ms < 0 || (age >= 0 && age < terms->age_max_ms);
 }
 
-static enum fact fact_of(const struct record *record)
+enum fact hit_fact(const struct record *record)
 {
     if (record->head.state == RECORD_ABSENT)
         return FACT_ABSENT;
     return record->head.type == LARDER_DIRECTORY ? FACT_DIRECTORY : FACT_FILE;
 }
 
+bool hit_is_right(const struct lifetimes *lifetimes, const char *path, const struct record *record,
+                  const struct terms *terms)
+{
+    int64_t age = age_ms(record);
+    return age >= 0 && hit_is_young(record->head.answered_ns, terms) &&
+           age < lifetime_of(lifetimes, terms, path, hit_fact(record), record->head.fresh_ms);
+}
+
 bool hit_is_fresh(const struct view *view, const char *path, const struct record *record,
                   const struct terms *terms)
 {
-    if (!hit_is_young(record->head.answered_ns, terms))
-        return false;
     if (view->mode == MODE_OFFLINE)
-        return true;
-    int64_t age = age_ms(record);
-    return age >= 0 &&
-           age < lifetime_of(&view->lifetimes, terms, path, fact_of(record), record->head.fresh_ms);
+        return hit_is_young(record->head.answered_ns, terms);
+    return hit_is_right(&view->lifetimes, path, record, terms);
 }
 
 bool hit_may_be_stale(const struct view *view, const struct record *record, const struct terms *terms)

@@ -71,7 +71,7 @@ void lifetimes_fini(struct lifetimes *lifetimes)
 
 /* ---- asking them ---- */
 
-const struct ttl_rule *lifetimes_rule(const struct lifetimes *lifetimes, const char *path)
+static const struct ttl_rule *find_rule(const struct lifetimes *lifetimes, const char *path)
 {
     for (size_t i = 0; i < lifetimes->rule_count; i++)
         if (pattern_matches(lifetimes->rules[i].pattern, path, false))
@@ -79,19 +79,28 @@ const struct ttl_rule *lifetimes_rule(const struct lifetimes *lifetimes, const c
     return NULL;
 }
 
-int64_t lifetime_of(const struct lifetimes *lifetimes, const struct terms *terms, const char *path,
-                    enum fact fact, int64_t said_ms)
+/* What of the cache's options is about facts of this kind only. */
+static struct lifetime find_own(const struct lifetimes *lifetimes, const char *path, enum fact fact)
 {
-    int64_t own_ms = -1;
+    if (fact == FACT_DIRECTORY)
+        return (struct lifetime){lifetimes->listing_ttl_ms, "listing_ttl", NULL};
+    if (fact == FACT_ABSENT)
+        return (struct lifetime){lifetimes->absent_ttl_ms, "absent_ttl", NULL};
+    const struct ttl_rule *rule = lifetimes->rule_count ? find_rule(lifetimes, path) : NULL;
+    return (struct lifetime){rule ? rule->ttl_ms : -1, "ttl_rules", rule};
+}
+
+struct lifetime lifetime_find(const struct lifetimes *lifetimes, const struct terms *terms, const char *path,
+                              enum fact fact, int64_t said_ms)
+{
     if (terms->ttl_ms >= 0)
-        return terms->ttl_ms;
-    if (fact == FACT_FILE && lifetimes->rule_count) {
-        const struct ttl_rule *rule = lifetimes_rule(lifetimes, path);
-        own_ms = rule ? rule->ttl_ms : -1;
-    } else if (fact != FACT_FILE) {
-        own_ms = fact == FACT_DIRECTORY ? lifetimes->listing_ttl_ms : lifetimes->absent_ttl_ms;
-    }
-    if (own_ms < 0)
-        own_ms = lifetimes->ttl_ms;
-    return own_ms >= 0 || fact == FACT_ABSENT ? own_ms : said_ms;
+        return (struct lifetime){terms->ttl_ms, "handle", NULL};
+    struct lifetime own = find_own(lifetimes, path, fact);
+    if (own.ms >= 0)
+        return own;
+    if (lifetimes->ttl_ms >= 0)
+        return (struct lifetime){lifetimes->ttl_ms, "ttl", NULL};
+    if (said_ms >= 0 && fact != FACT_ABSENT)
+        return (struct lifetime){said_ms, "answer", NULL};
+    return (struct lifetime){-1, NULL, NULL};
 }

@@ -29,10 +29,18 @@ int lifetimes_init(struct lifetimes *lifetimes, const struct instance *instance)
 void lifetimes_fini(struct lifetimes *lifetimes);
 
 enum fact { FACT_FILE, FACT_DIRECTORY, FACT_ABSENT };
-/* From the answer on. `said_ms`: what that said itself. <0: nobody says anything. */
-int64_t lifetime_of(const struct lifetimes *lifetimes, const struct terms *terms, const char *path,
-                    enum fact fact, int64_t said_ms);
-/* The rule that a file's path falls under, whatever outranks it. NULL: none. */
-const struct ttl_rule *lifetimes_rule(const struct lifetimes *lifetimes, const char *path);
+struct lifetime {
+    int64_t ms;                  /* from the answer on; <0: nobody says anything */
+    const char *by;              /* who does: an option's name, "handle", "answer"; static. NULL: nobody */
+    const struct ttl_rule *rule; /* of ttl_rules */
+};
+/* `said_ms`: what the answer said itself. */
+struct lifetime lifetime_find(const struct lifetimes *lifetimes, const struct terms *terms, const char *path,
+                              enum fact fact, int64_t said_ms);
+static inline int64_t lifetime_of(const struct lifetimes *lifetimes, const struct terms *terms,
+                                  const char *path, enum fact fact, int64_t said_ms)
+{
+    return lifetime_find(lifetimes, terms, path, fact, said_ms).ms;
+}
 
 #endif

@@ -10,19 +10,7 @@
 
 #define COUNT_MAX 1024 /* records a transaction: one that is held for long makes the file grow */
 
-struct scan {
-    struct store *store;
-    const struct place *place;
-    const char *root;
-    scan_fn *fn;
-    void *arg;
-    struct key from, prefix;
-    bool one;   /* nothing but what stands at `prefix` itself */
-    char *text; /* room for a path and an identity */
-    size_t text_size;
-};
-
-/* Of its blocks; their pages are not touched for that. */
+/* Of its blocks and what names their units; their pages are not touched for that. */
 static uint64_t blocks_size(struct scan *scan, struct reader *reader, uint64_t version)
 {
     struct key key;
@@ -31,17 +19,18 @@ static uint64_t blocks_size(struct scan *scan, struct reader *reader, uint64_t v
     uint64_t size = 0;
     if (version == 0 || mdb_cursor_open(reader->txn, scan->store->dbi, &cursor) != 0)
         return 0;
-    key_block(&key, version, 0);
+    key_version(&key, version);
     name = (MDB_val){key.size, key.data};
     int rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
-    for (; rc == 0 && name.mv_size == key.size && memcmp(name.mv_data, key.data, KEY_PATH_AT) == 0;
+    for (; rc == 0 && key_begins(name.mv_data, name.mv_size, &key);
          rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT))
         size += value.mv_size;
     mdb_cursor_close(cursor);
     return size;
 }
 
-static int tell(struct scan *scan, struct reader *reader, const struct record *record, const MDB_val *value)
+static int tell(struct scan *scan, struct reader *reader, const struct record *record, const MDB_val *value,
+                scan_fn *fn, void *arg)
 {
     size_t path_size = record->head.path_size, identity_size = record->head.identity_size;
     if (path_size + identity_size + 2 > scan->text_size) {
@@ -60,73 +49,102 @@ static int tell(struct scan *scan, struct reader *reader, const struct record *r
         return 0;
     struct stored stored = {.record = record, .path = path, .identity = identity};
     stored.bytes = value->mv_size + blocks_size(scan, reader, record->head.version);
-    return scan->fn(scan->arg, &stored);
+    return fn(arg, &stored);
 }
 
-/* 0: there may be more, from scan->from on; MDB_NOTFOUND: that was all. */
-static int scan_some(struct scan *scan, struct reader *reader, MDB_cursor *cursor, int *status)
+/* The record at scan->from or behind: LMDB's status, MDB_NOTFOUND also where it is not of the range. */
+static int find(struct scan *scan, MDB_cursor *cursor, MDB_val *value)
+{
+    MDB_val name = {scan->from.size, scan->from.data};
+    int rc = mdb_cursor_get(cursor, &name, value, MDB_SET_RANGE);
+    if (rc != 0)
+        return rc;
+    if (!key_begins(name.mv_data, name.mv_size, &scan->prefix) ||
+        (scan->one && name.mv_size > scan->prefix.size))
+        return MDB_NOTFOUND;
+    scan->from.size = name.mv_size;
+    memcpy(scan->from.data, name.mv_data, name.mv_size);
+    return 0;
+}
+
+static int tell_some(struct scan *scan, struct reader *reader, MDB_cursor *cursor, unsigned count,
+                     scan_fn *fn, void *arg)
 {
     struct record record;
-    MDB_val name = {scan->from.size, scan->from.data}, value;
-    int rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
-    for (unsigned i = 0; rc == 0; i++, rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) {
-        if (name.mv_size < scan->prefix.size || (scan->one && name.mv_size > scan->prefix.size) ||
-            memcmp(name.mv_data, scan->prefix.data, scan->prefix.size) != 0)
-            return MDB_NOTFOUND;
-        scan->from.size = name.mv_size;
-        memcpy(scan->from.data, name.mv_data, name.mv_size);
-        if (i == COUNT_MAX)
-            return 0;
-        if (record_read_any(&scan->from, value.mv_data, value.mv_size, &record) < 0) {
+    MDB_val value;
+    int rc = 0, status = 0;
+    while (status == 0 && count-- > 0 && (rc = find(scan, cursor, &value)) == 0) {
+        if (record_read_any(&scan->from, value.mv_data, value.mv_size, &record) < 0)
             reader_found_damage(scan->store, &scan->from);
-            continue;
-        }
-        *status = tell(scan, reader, &record, &value);
-        if (*status != 0)
-            return MDB_NOTFOUND;
+        else
+            status = tell(scan, reader, &record, &value, fn, arg);
+        key_step(&scan->from);
     }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return fail_errno(-store_status(rc), "cache %s", scan->store->dir);
+    scan->end = rc == MDB_NOTFOUND;
+    return status;
+}
+
+/* All that is below the path; or everything. */
+static void go_below(struct scan *scan)
+{
+    bool exact;
+    scan->one = scan->end = false;
+    scan->from = (struct key){.size = 1, .data = {(unsigned char)scan->type}};
+    if (scan->place)
+        key_below(&scan->from, scan->type, scan->place, scan->root, &exact);
+    scan->prefix = scan->from;
+}
+
+void scan_begin(struct scan *scan, struct store *store, enum key_type type, const struct place *place,
+                const char *path)
+{
+    bool exact = false;
+    *scan = (struct scan){.store = store, .type = type, .place = place, .root = path};
+    if (place)
+        key_below(&scan->from, type, place, path, &exact);
+    if (!exact || !*path) {
+        go_below(scan);
+        return;
+    }
+    key_path(&scan->from, type, place, path); /* it does not begin as what is below it does */
+    scan->prefix = scan->from;
+    scan->one = true;
+}
+
+int scan_some(struct scan *scan, unsigned count, scan_fn *fn, void *arg)
+{
+    MDB_cursor *cursor;
+    struct reader *reader = reader_begin(scan->store);
+    if (!reader)
+        return fail(-EAGAIN, "cache %s: it cannot be read now", scan->store->dir);
+    int rc = mdb_cursor_open(reader->txn, scan->store->dbi, &cursor);
+    if (rc == 0) {
+        rc = tell_some(scan, reader, cursor, count, fn, arg);
+        mdb_cursor_close(cursor);
+    } else {
+        rc = fail_errno(-store_status(rc), "cache %s", scan->store->dir);
+    }
+    reader_end(scan->store, reader);
+    if (rc == 0 && scan->end && scan->one)
+        go_below(scan);
     return rc;
 }
 
-static int scan_range(struct scan *scan)
+void scan_fini(struct scan *scan)
 {
-    int status = 0, rc = 0;
-    scan->prefix = scan->from;
-    while (rc == 0 && status == 0) {
-        struct reader *reader = reader_begin(scan->store);
-        MDB_cursor *cursor;
-        if (!reader)
-            return fail(-EAGAIN, "cache %s: it cannot be read now", scan->store->dir);
-        rc = mdb_cursor_open(reader->txn, scan->store->dbi, &cursor);
-        if (rc == 0) {
-            rc = scan_some(scan, reader, cursor, &status);
-            mdb_cursor_close(cursor);
-        }
-        reader_end(scan->store, reader);
-    }
-    if (status != 0 || rc == MDB_NOTFOUND)
-        return status;
-    return fail_errno(-store_status(rc), "cache %s", scan->store->dir);
+    mem_free(take(scan->text));
 }
 
 int scan_records(struct store *store, enum key_type type, const struct place *place, const char *path,
                  scan_fn *fn, void *arg)
 {
-    struct scan scan = {.store = store, .place = place, .root = path, .fn = fn, .arg = arg};
-    struct key below = {.size = 1, .data = {(unsigned char)type}};
-    bool exact = false;
+    struct scan scan;
     int rc = 0;
-    if (place)
-        key_below(&below, type, place, path, &exact);
-    if (exact && *path) { /* it does not begin as what is below it does */
-        key_path(&scan.from, type, place, path);
-        scan.one = true;
-        rc = scan_range(&scan);
-    }
-    scan.from = below;
-    scan.one = false;
-    if (rc == 0)
-        rc = scan_range(&scan);
-    mem_free(scan.text);
+    scan_begin(&scan, store, type, place, path);
+    while (rc == 0 && !scan.end)
+        rc = scan_some(&scan, COUNT_MAX, fn, arg);
+    scan_fini(&scan);
     return rc;
 }

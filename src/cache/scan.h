@@ -21,4 +21,23 @@ typedef int scan_fn(void *arg, const struct stored *stored);
 int scan_records(struct store *store, enum key_type type, const struct place *place, const char *path,
                  scan_fn *fn, void *arg);
 
+/* The same piece by piece, each in a transaction of its own; `place` and `path` stay until the end. */
+struct scan {
+    struct store *store;
+    enum key_type type;
+    const struct place *place;
+    const char *root;
+    struct key from, prefix;
+    bool
+        one; /* nothing but what stands at `prefix` itself: the path's own record, if it is not among those below */
+    bool end;
+    char *text; /* room for a path and an identity */
+    size_t text_size;
+};
+void scan_begin(struct scan *scan, struct store *store, enum key_type type, const struct place *place,
+                const char *path);
+/* Of up to `count` records. The next call goes on behind the last one that `fn` was told of; scan->end: there is none. */
+int scan_some(struct scan *scan, unsigned count, scan_fn *fn, void *arg);
+void scan_fini(struct scan *scan);
+
 #endif

@@ -54,7 +54,11 @@ static inline const char *path_shown(const char *path)
     return *path ? path : "the root";
 }
 
-/* Is it still right, as far as options, terms and record say? Offline everything is. */
+enum fact hit_fact(const struct record *record);
+/* Is it still right, as far as options, terms and record say? */
+bool hit_is_right(const struct lifetimes *lifetimes, const char *path, const struct record *record,
+                  const struct terms *terms);
+/* The same; but offline everything is that is not too old. */
 bool hit_is_fresh(const struct view *view, const char *path, const struct record *record,
                   const struct terms *terms);
 /* May it be used although the place cannot be asked? */

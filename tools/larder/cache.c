@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache stat, cache clear. */
+/* cache stat, clear, pin, unpin, prune: the cache as a whole, and trees in it. */
 #include "cli.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static void out_count(const struct cli *cli, json_t *object, const char *name, uint64_t count)
 {
@@ -54,23 +55,110 @@ int command_cache_stat(struct cli *cli)
     return code;
 }
 
-int command_cache_clear(struct cli *cli)
+/* ---- of a URL, or of everything ---- */
+
+/* A status, or a count. `url` NULL: everything, with `fs` NULL. */
+typedef int tend_fn(const struct cli *cli, struct larder_cache *cache, struct larder_fs *fs, const char *path,
+                    const char *url);
+
+static int tend_one(struct cli *cli, struct larder_cache *cache, const char *url, tend_fn *tend)
 {
-    const char *url = cli->arg_count > 0 ? cli->args[0] : NULL;
-    struct larder_cache *cache;
     struct larder_fs *fs = NULL;
     char *path = NULL;
     int code = url ? cli_open(cli, url, false, &fs, &path) : DONE;
     if (code != DONE)
         return code;
-    code = cli_open_cache(cli, &cache);
-    if (code == DONE) {
-        int rc = larder_cache_clear(cache, fs, path ? path : "");
-        if (rc < 0)
-            code = complain(url ? url : "cache", rc);
-        larder_cache_free(cache);
-    }
+    int rc = tend(cli, cache, fs, path ? path : "", url);
+    if (rc < 0)
+        code = complain(url ? url : "cache", rc);
     larder_free(path);
     larder_fs_free(fs);
     return code;
+}
+
+/* Each of the arguments; without any, everything. */
+static int tend_all(struct cli *cli, tend_fn *tend)
+{
+    struct outcome outcome = {0};
+    struct larder_cache *cache;
+    int code = cli_open_cache(cli, &cache);
+    if (code != DONE)
+        return code;
+    if (cli->arg_count == 0)
+        code = tend_one(cli, cache, NULL, tend);
+    for (int i = 0; i < cli->arg_count && !interrupted(); i++)
+        outcome_add(&outcome, tend_one(cli, cache, cli->args[i], tend));
+    larder_cache_free(cache);
+    return cli->arg_count == 0 ? code : outcome_code(&outcome);
+}
+
+static int clear(const struct cli *cli, struct larder_cache *cache, struct larder_fs *fs, const char *path,
+                 const char *url)
+{
+    return larder_cache_clear(cache, fs, path);
+}
+
+int command_cache_clear(struct cli *cli)
+{
+    return tend_all(cli, clear);
+}
+
+static int pin(const struct cli *cli, struct larder_cache *cache, struct larder_fs *fs, const char *path,
+               const char *url)
+{
+    return larder_cache_pin(cache, fs, path);
+}
+
+int command_cache_pin(struct cli *cli)
+{
+    return tend_all(cli, pin);
+}
+
+static void out_unpinned(const struct cli *cli, const char *url, int count)
+{
+    char *shown = public_url(url);
+    if (cli->json)
+        out_json(json_pack("{s:o,s:i}", "url", json_name(shown ? shown : ""), "pins", count));
+    else
+        out_format("%s: %d %s taken back\n", shown ? shown : "", count, count == 1 ? "pin" : "pins");
+    free(shown);
+}
+
+static int unpin(const struct cli *cli, struct larder_cache *cache, struct larder_fs *fs, const char *path,
+                 const char *url)
+{
+    int count = larder_cache_unpin(cache, fs, path);
+    if (count >= 0)
+        out_unpinned(cli, url, count);
+    return count;
+}
+
+int command_cache_unpin(struct cli *cli)
+{
+    return tend_all(cli, unpin);
+}
+
+static int prune(const struct cli *cli, struct larder_cache *cache, struct larder_fs *fs, const char *path,
+                 const char *url)
+{
+    struct larder_cache_stats before = {.size = sizeof before}, after = {.size = sizeof after};
+    int rc = larder_cache_stats(cache, &before);
+    if (rc == 0)
+        rc = larder_cache_prune(cache, cli->size < 0 ? UINT64_MAX : (uint64_t)cli->size);
+    if (rc == 0)
+        rc = larder_cache_stats(cache, &after);
+    if (rc < 0)
+        return rc;
+    json_t *object = cli->json ? json_object() : NULL;
+    out_count(cli, object, "bytes_before", before.bytes);
+    out_count(cli, object, "bytes", after.bytes);
+    out_count(cli, object, "pinned_bytes", after.pinned_bytes);
+    if (cli->json)
+        out_json(object);
+    return 0;
+}
+
+int command_cache_prune(struct cli *cli)
+{
+    return tend_all(cli, prune);
 }

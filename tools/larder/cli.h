@@ -24,6 +24,7 @@ struct cli {              /* const once the command runs, but for `cached` */
     const char **include, **exclude; /* NULL-ended; NULL: none */
     int64_t bytes;                   /* of head and tail */
     int64_t rate;                    /* bytes a second; 0: no limit */
+    int64_t size;                    /* --max-size; -1: not given */
     unsigned jobs, maxdepth;         /* 0: the default */
     int verbosity;
     bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents, dry_run;
@@ -159,5 +160,10 @@ int command_map_del(struct cli *cli);
 int command_mirror(struct cli *cli);
 int command_cache_stat(struct cli *cli);
 int command_cache_clear(struct cli *cli);
+int command_cache_ls(struct cli *cli);
+int command_cache_pin(struct cli *cli);
+int command_cache_prune(struct cli *cli);
+int command_cache_unpin(struct cli *cli);
+int command_cache_why(struct cli *cli);
 
 #endif

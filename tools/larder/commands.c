@@ -39,7 +39,14 @@ static const struct command commands[] = {
      WITH(INCLUDE) | WITH(EXCLUDE) | WITH(MAX_DEPTH) | WITH(FROM) | WITH(ZERO) | WITH(LIMIT_RATE) |
          WITH(DRY_RUN)},
     {"cache stat", "", "what the cache holds", command_cache_stat, 0, 0, 0},
-    {"cache clear", "[URL]", "forget what is cached, of URL or all", command_cache_clear, 0, 1, 0},
+    {"cache ls", "[-0] [URL]", "what is cached, of URL or all: size, kind, fresh, pinned", command_cache_ls,
+     0, 1, WITH(ZERO)},
+    {"cache why", "URL", "what is known of it, how long, and who says so", command_cache_why, 1, 1, 0},
+    {"cache pin", "URL...", "never evict what is below URL", command_cache_pin, 1, INT_MAX, 0},
+    {"cache unpin", "URL...", "take that back, for it and all below", command_cache_unpin, 1, INT_MAX, 0},
+    {"cache prune", "[--max-size N]", "evict what was used last the longest ago", command_cache_prune, 0, 0,
+     WITH(MAX_SIZE)},
+    {"cache clear", "[URL...]", "forget what is cached, of URL or all", command_cache_clear, 0, INT_MAX, 0},
     {"help", "[COMMAND|options]", "this text, a command's, or the options for -o", command_help, 0, 2, 0},
     {"version", "", "the version", command_version, 0, 0, 0},
 };

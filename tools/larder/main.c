@@ -70,7 +70,7 @@ static int run(struct parsed *parsed)
 
 int main(int argc, char **argv)
 {
-    struct parsed parsed = {.cli = {.bytes = 1024, .progress = true}};
+    struct parsed parsed = {.cli = {.bytes = 1024, .size = -1, .progress = true}};
     guard_standard_files();
     signal(SIGPIPE, SIG_IGN);
     int code = parse_arguments(&parsed, argc, argv);

@@ -41,6 +41,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [MAX_DEPTH] = {0, "max-depth", "N", "not deeper than N levels"},
     [FROM] = {0, "from", "FILE", "the names in FILE (-: stdin), without looking at listings"},
     [LIMIT_RATE] = {0, "limit-rate", "N", "at most N bytes a second: 500K, 20M"},
+    [MAX_SIZE] = {0, "max-size", "N", "down to so many bytes: 500M, 2G"},
     [DRY_RUN] = {0, "dry-run", NULL, "only say what would be done", FLAG(dry_run)},
 };
 
@@ -163,6 +164,9 @@ static int apply_option(struct parsed *parsed, int id, const char *value)
         return parse_bytes(value, &cli->rate) && cli->rate > 0
                    ? DONE
                    : wrong_usage("--limit-rate %s: not a number of bytes above 0", value);
+    case MAX_SIZE:
+        return parse_bytes(value, &cli->size) ? DONE
+                                              : wrong_usage("--max-size %s: not a number of bytes", value);
     case BYTES:
         return parse_bytes(value, &cli->bytes) ? DONE : wrong_usage("-c %s: not a count of bytes", value);
     }

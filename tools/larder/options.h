@@ -34,6 +34,7 @@ enum option_id {
     FROM,
     LIMIT_RATE,
     DRY_RUN,
+    MAX_SIZE,
     OPTION_COUNT
 };
 #define WITH(id) (1ULL << (id))

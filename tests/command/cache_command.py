@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""larder cache from outside: what is cached and why, pins, pruning."""
+import os
+import unittest
+
+from case import Served
+
+
+class Cache(Served):
+    def setUp(self):
+        super().setUp()
+        self.files = {'a.json': b'{}', 'sub/large': os.urandom(300000), 'sub/small': b's' * 1000}
+        self.serve(self.files)
+
+    def read(self, *names, cached='cached/'):
+        for name in names:
+            self.larder('cat', f'cache::{self.url_of(name, cached)}')
+
+    def url_of(self, name, where='cached/'):
+        return f'{self.server.url}/{where}{self._testMethodName}/{name}'
+
+    def why(self, name, *options, where='cached/', code=0):
+        entry, = self.objects(*options, 'cache', 'why', self.url_of(name, where), code=code)
+        return entry
+
+    def test_why(self):
+        self.read('a.json', 'sub/large')
+        entry = self.why('a.json')
+        self.assertEqual((entry['url'], entry['kind'], entry['size'], entry['bytes_there']),
+                         (self.url_of('a.json'), 'file', 2, 2))
+        self.assertEqual((entry['fresh'], entry['lifetime_by'], entry['pinned'], entry['strong']), (True, 'answer', False, True))
+        self.assertAlmostEqual(entry['lifetime'], 60, delta=30) # but for how long the answer took
+        self.assertRegex(entry['fetched'], r'^\d{4}-.*Z$')
+        self.assertEqual(self.why('sub/large')['blocks'], 5)
+        entry = self.why('a.json', '-o', 'cache.ttl_rules=*.json=forever,*=5')
+        self.assertEqual((entry['lifetime'], entry['lifetime_by'], entry['rule']), ('forever', 'ttl_rules', '*.json'))
+        self.assertFalse(self.why('a.json', '-o', 'cache.ttl=0')['fresh'])
+        self.larder('cat', '--range', '70000-70010', f'cache::{self.url_of("sub/large", "")}')
+        entry = self.why('sub/large', where='')
+        self.assertEqual((entry['blocks_there'], entry['bytes_there'], entry['fresh']), (1, 65504, False))
+        self.assertNotIn('lifetime', entry)
+        text = self.lines('cache', 'why', self.url_of('sub/large', ''))
+        self.assertIn('there       65504 bytes, 1 of 5 blocks', text)
+        self.assertIn('fresh       no', text)
+        entry = self.why('none', code=3)
+        self.assertEqual((entry['kind'], entry['fresh']), ('nothing', False))
+        self.assertIn('not in the cache', self.stderr)
+        self.larder('cat', f'cache::{self.url_of("none")}', code=3)
+        self.assertEqual(self.why('none')['kind'], 'absence')
+
+    def test_ls(self):
+        self.assertEqual(self.larder('cache', 'ls'), b'')
+        self.read('a.json', 'sub/large')
+        self.larder('ls', f'cache::{self.url_of("sub")}')
+        lines = [line.split() for line in self.lines('cache', 'ls')]
+        self.assertEqual([(line[0], line[1], line[-1]) for line in lines],
+                         [('2', 'file', self.url_of('a.json')), ('300000', 'file', self.url_of('sub/large')),
+                          ('-', 'listing', self.url_of('sub'))])
+        below = self.objects('cache', 'ls', self.url_of('sub'))
+        self.assertEqual([entry['kind'] for entry in below], ['file', 'listing'])
+        self.assertEqual(self.larder('cache', 'ls', '-0', self.url_of('a.json'))[-2:], b'n\0')
+
+    def test_pins_and_pruning(self):
+        self.read('a.json', 'sub/large', 'sub/small')
+        self.larder('cache', 'pin', self.url_of('sub'))
+        self.assertTrue(self.why('sub/large')['pinned'])
+        self.assertFalse(self.why('a.json')['pinned'])
+        after, = self.objects('cache', 'prune', '--max-size', '0')
+        self.assertGreater(after['bytes'], 300000)
+        self.assertGreater(after['pinned_bytes'], 300000)
+        self.assertEqual(self.why('a.json', code=3)['kind'], 'nothing')
+        self.assertEqual(self.larder('--offline', 'cat', self.url_of('sub/large')), self.files['sub/large'])
+        self.larder('--offline', 'cat', self.url_of('a.json'), code=4)
+        self.assertEqual(self.objects('cache', 'unpin', self.url_of('')), [{'url': self.url_of(''), 'pins': 1}])
+        self.assertEqual(self.objects('cache', 'unpin', self.url_of('')), [{'url': self.url_of(''), 'pins': 0}])
+        after, = self.objects('cache', 'prune', '--max-size=100K')
+        self.assertLess(after['bytes'], 100 << 10)
+        self.larder('--offline', 'cat', self.url_of('sub/large'), code=4)
+
+    def test_a_mirror_is_pinned_until_it_is_not(self):
+        url = f'{self.server.url}/cached/{self._testMethodName}'
+        self.larder('mirror', url)
+        self.larder('cache', 'prune', '--max-size', '0')
+        self.assertEqual(self.lines('--offline', 'find', url), sorted(self.files))
+        self.assertEqual(self.lines('cache', 'unpin', url), [f'{url}: 1 pin taken back'])
+        self.larder('cache', 'prune', '--max-size', '0')
+        self.larder('--offline', 'find', url, code=4)
+
+    def test_a_mirror_that_does_not_fit(self):
+        url = f'{self.server.url}/cached/{self._testMethodName}'
+        (self.www / 'huge').write_bytes(os.urandom(3 << 20))
+        self.larder('-o', 'cache.max_size=2M', 'mirror', url, code=1)
+        self.assertRegex(self.stderr, r'4 files take up to \d+ bytes.*room for 2097152.*raise cache\.max_size')
+        self.assertEqual([entry['kind'] for entry in self.objects('cache', 'ls')], ['listing'] * 2)
+        self.larder('-o', 'cache.max_size=6M', 'mirror', url)
+        self.assertEqual(self.objects('cache', 'stat')[0]['max_bytes'], 6 << 20)
+
+    def test_wrong_usage(self):
+        for args in (['cache', 'why'], ['cache', 'pin'], ['cache', 'unpin'], ['cache', 'prune', '--max-size', 'x'],
+                     ['cache', 'prune', self.url], ['cache', 'ls', 'a', 'b'], ['cache', 'why', 'nonsense://x']):
+            with self.subTest(args):
+                self.larder(*args, code=2)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
