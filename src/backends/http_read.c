@@ -188,6 +188,8 @@ static int CO_FN read_body(struct read *read, const struct asked *asked, const s
     if (rc < 0)
         return rc;
     answer.info.size = body.total;
+    if (range && asked->response->status != 206)
+        answer.flags |= ANSWER_UNRANGED;
     read->measure = !select_part(read->range, &body, &part);
     if (read->measure)
         return 0;

@@ -266,6 +266,8 @@ static int publish_locked(const char *path, const struct token *token, int64_t s
     if ((size_t)size > staged->size)
         return fail(-EINVAL, "memory://%s: %lld bytes to publish, and %zu staged", path, (long long)size,
                     staged->size);
+    if (!staged->data && !(staged->data = mem_alloc(1))) /* no part ever came */
+        return fail_memory();
     int rc = find_target(path, flags, if_match, &node);
     if (rc < 0)
         return rc;

@@ -80,3 +80,13 @@ void larder_free(void *memory)
 {
     mem_free(memory);
 }
+
+void *mem_library_alloc(void *unused, size_t size)
+{
+    return mem_alloc(size);
+}
+
+void mem_library_free(void *unused, void *memory)
+{
+    mem_free(memory);
+}

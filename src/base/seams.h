@@ -28,6 +28,9 @@ char *mem_dup(const char *text);
 char *mem_dup_n(const char *text, size_t size);
 char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *memory);
+/* The same for libraries that are told where to get theirs. */
+void *mem_library_alloc(void *unused, size_t size);
+void mem_library_free(void *unused, void *memory);
 
 /* Frees on leaving the scope: autofree char *text = NULL; … *out = take(text); */
 static inline void mem_free_at(void *pointer)

@@ -96,7 +96,4 @@ void changes_fini(struct writer *writer);
 /* Queue it; without memory it stays, and is found damaged again. */
 void edit_remove_damaged(struct store *store, const struct key *key);
 
-void *edit_zstd_alloc(void *opaque, size_t size);
-void edit_zstd_free(void *opaque, void *memory);
-
 #endif

@@ -296,7 +296,7 @@ void record_from_answer(struct record *record, const struct answer *answer)
                  .created_ns = answer->info.created_ns,
                  .fresh_ms = answer->fresh_ms,
                  .stale_if_error_ms = answer->stale_if_error_ms,
-                 .flags = (uint8_t)answer->flags},
+                 .flags = (uint8_t)(answer->flags & ~(unsigned)ANSWER_UNRANGED)}, /* here they are */
         .version = answer->info.version,
         .validator = answer->validator,
     };

@@ -68,7 +68,7 @@ static int reserve(struct listing *listing, size_t more)
 
 static size_t pack_page(const struct buffer *raw, int level, char *out, size_t room)
 {
-    static const ZSTD_customMem memory = {edit_zstd_alloc, edit_zstd_free, NULL};
+    static const ZSTD_customMem memory = {mem_library_alloc, mem_library_free, NULL};
     if (level == 0 || raw->size < PACK_SIZE_MIN)
         return 0;
     ZSTD_CCtx *context = ZSTD_createCCtx_advanced(memory);

@@ -15,16 +15,6 @@
 
 _Static_assert(PACK_SIZE_MIN > PAGE_SIZE_MIN, "");
 
-void *edit_zstd_alloc(void *opaque, size_t size)
-{
-    return mem_alloc(size);
-}
-
-void edit_zstd_free(void *opaque, void *memory)
-{
-    mem_free(memory);
-}
-
 void packer_fini(struct packer *packer)
 {
     ZSTD_freeCCtx(packer->context);
@@ -38,7 +28,7 @@ static bool pays(size_t packed, size_t size, int gain_percent)
 
 static bool prepare(struct packer *packer)
 {
-    static const ZSTD_customMem memory = {edit_zstd_alloc, edit_zstd_free, NULL};
+    static const ZSTD_customMem memory = {mem_library_alloc, mem_library_free, NULL};
     if (!packer->context)
         packer->context = ZSTD_createCCtx_advanced(memory);
     if (!packer->scratch)

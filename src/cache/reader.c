@@ -212,7 +212,7 @@ bool reader_has_below(struct store *store, struct reader *reader, const struct k
 static int put_packed(struct reader *reader, const void *payload, size_t size, size_t raw_size, size_t from,
                       size_t count, struct sink *sink)
 {
-    static const ZSTD_customMem memory = {edit_zstd_alloc, edit_zstd_free, NULL};
+    static const ZSTD_customMem memory = {mem_library_alloc, mem_library_free, NULL};
     if (!reader->unpacker)
         reader->unpacker = ZSTD_createDCtx_advanced(memory);
     if (!reader->scratch)

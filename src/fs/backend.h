@@ -63,6 +63,7 @@ enum answer_flags {
     ANSWER_NO_STORE = 1,        /* must not be kept */
     ANSWER_MUST_REVALIDATE = 2, /* never used when stale, not even on errors */
     ANSWER_WEAK = 4,            /* `validator` does not promise equal bytes: parts are never put together */
+    ANSWER_UNRANGED = 8,        /* the place cannot send parts: a range was cut out of all of it */
 };
 struct answer {
     struct larder_info info;

@@ -164,6 +164,28 @@ int enter_inside(struct larder_fs *fs, const char *subject, larder_task_fn *fn, 
     return rc < 0 ? rc : error_finish(run(&timed), subject);
 }
 
+int enter_spawn(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg,
+                struct larder_task **out)
+{
+    int rc = enter_begin(fs, subject);
+    if (rc < 0)
+        return rc;
+    rc = larder_spawn(fs->instance->loop, fn, arg, NULL, NULL, out);
+    if (rc < 0)
+        enter_end(fs);
+    return rc;
+}
+
+static int CO_EDGE work_in_task(work_fn *fn, void *arg)
+{
+    return offload(fn, arg);
+}
+
+int enter_work(work_fn *fn, void *arg)
+{
+    return edge_where(NULL) == EDGE_THREAD ? fn(arg) : work_in_task(fn, arg);
+}
+
 /* ---- one call ---- */
 
 static int CO_EDGE call_task(void *arg)

@@ -30,6 +30,11 @@ void enter_end_two(struct larder_fs *a, struct larder_fs *b);
 int enter_check(const struct larder_fs *fs, const char *subject);
 /* As enter_task_untimed, by who is inside already, or needs not be. */
 int enter_inside(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
+/* Start fn(arg) as a task of the filesystem's loop, which is inside until it calls enter_end. Does not wait. */
+int enter_spawn(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg,
+                struct larder_task **out);
+/* fn(arg), which computes for long or blocks, for a caller who may wait: a thread's right there, a task's on a worker. */
+int enter_work(work_fn *fn, void *arg);
 
 /* What writing calls take of larder_write_flags. */
 #define WRITE_FLAGS (LARDER_CREATE | LARDER_PARENTS | LARDER_SYNC)

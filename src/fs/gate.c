@@ -81,6 +81,16 @@ int gate_enter(struct instance *instance)
     return rc;
 }
 
+void gate_follow(struct instance *instance)
+{
+    struct gate *gate = instance->gate;
+    if (!gate)
+        return;
+    pthread_mutex_lock(&gate->lock);
+    gate->calls++;
+    pthread_mutex_unlock(&gate->lock);
+}
+
 static void drained(struct post *post)
 {
     wait_done(&container_of(post, struct drain, post)->wait, 0);

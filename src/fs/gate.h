@@ -22,6 +22,8 @@ void gate_free(struct gate *gate);
 /* A call goes in: 0, else -ENOTCONN or -ECHILD, with text. Each that went in leaves. No gate: 0. */
 int gate_enter(struct instance *instance);
 void gate_leave(struct instance *instance);
+/* One more, by who is inside, and who may leave before it. */
+void gate_follow(struct instance *instance);
 
 /* With what is behind it: the inside of larder_fs_connect. */
 int gate_connect(struct instance *instance);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "fs/enter.h"
+#include "fs/gate.h"
 #include "fs/layer.h"
 #include "fs/spool.h"
 
@@ -194,8 +195,10 @@ static bool is_full(const struct stager *stager)
 static int CO_EDGE part_child(void *arg)
 {
     struct stager_part *part = arg;
+    struct instance *instance = part->stager->instance;
     int rc = outlet_put(part);
     part->flying = false;
+    gate_leave(instance);
     return rc;
 }
 
@@ -229,9 +232,12 @@ static int CO_FN send_part(struct stager *stager)
     if (stager->flight_max == 0)
         return outlet_put(part);
     part->flying = true;
+    gate_follow(stager->instance); /* the call may end before the part does */
     rc = group_add(&stager->group, part_child, part);
-    if (rc < 0)
+    if (rc < 0) {
         part->flying = false;
+        gate_leave(stager->instance);
+    }
     return rc;
 }
 
@@ -420,6 +426,7 @@ void stager_forget(struct stager *stager)
     if (stager->spool >= 0)
         spool_close(stager->spool);
     mem_free(stager->token.text);
+    mem_free(stager->group.text);
     mem_free(stager->text);
 }
 
@@ -431,6 +438,14 @@ static void CO_FN discard(struct stager *stager)
     if (rc < 0)
         log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", stager->path,
                error_text());
+}
+
+void stager_abandon(struct stager *stager)
+{
+    struct layer_call call = {LAYER_DISCARD, stager->instance, stager->path, .token = &stager->token};
+    if (stager->token.text && stager->state != STAGER_PUBLISHED && stager->instance->backend->kind != ASYNC)
+        layer_now(&call);
+    stager_forget(stager);
 }
 
 void CO_FN stager_fini(struct stager *stager)

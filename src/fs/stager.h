@@ -78,7 +78,9 @@ int CO_FN stager_publish(struct stager *stager, unsigned flags, const char *if_m
  * was cancelled removes it all the same, which may take a while. The error text stays as it is.
  */
 void CO_FN stager_fini(struct stager *stager);
-/* The same without the place, on any thread: in a fork's child, or when the loop is gone. */
+/* The same where no task can be had, on a thread: a place that needs one keeps what was staged. */
+void stager_abandon(struct stager *stager);
+/* The memory alone: in a fork's child. */
 void stager_forget(struct stager *stager);
 
 #endif

@@ -35,7 +35,7 @@ struct scenario {
     int (*run)(struct scenario_run *run); /* 0, or REQUIRE's -1 */
 };
 /* Each ended by a NULL name. */
-extern const struct scenario scenarios[], copy_scenarios[];
+extern const struct scenario scenarios[], copy_scenarios[], open_file_scenarios[];
 
 /* Put a file, or a directory, below run->fs. */
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);

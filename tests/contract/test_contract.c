@@ -25,7 +25,7 @@ static struct place places[PLACES_MAX];
 static size_t place_count;
 static char *scratch;
 static struct server *nginx, *gateway;
-static const struct scenario *const tables[] = {scenarios, copy_scenarios};
+static const struct scenario *const tables[] = {scenarios, copy_scenarios, open_file_scenarios};
 #define TABLES (sizeof tables / sizeof tables[0])
 static char verdicts[PLACES_MAX][TABLES][64][2][8];
 

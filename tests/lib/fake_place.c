@@ -194,6 +194,16 @@ static int CO_FN pour(const struct fake_file *file, int64_t start, int64_t count
     return 0;
 }
 
+static void note(const struct larder_range *range)
+{
+    size_t at = strlen(fake.log), room = sizeof fake.log - at;
+    if (range && range->end != LARDER_TO_END)
+        snprintf(fake.log + at, room, "%lld-%lld ", (long long)range->start, (long long)range->end);
+    else
+        snprintf(fake.log + at, room, range && range->start ? "%lld- " : "all ",
+                 range ? (long long)range->start : 0);
+}
+
 static int CO_FN read_file(const char *asked, const struct larder_range *range, const struct terms *terms,
                            struct sink *sink, struct answer *out)
 {
@@ -202,6 +212,7 @@ static int CO_FN read_file(const char *asked, const struct larder_range *range, 
     const char *path = follow(asked, followed);
     int64_t start, count;
     unsigned reads = ++fake.reads;
+    note(range);
     int rc = begin(path);
     if (rc < 0)
         return rc;
@@ -414,6 +425,13 @@ static void staged_free(struct fake_staged *staged)
     free(staged->data);
     *staged = (struct fake_staged){0};
     fake.staged--;
+}
+
+void fake_forget_staged(void)
+{
+    for (size_t i = 0; i < sizeof all_staged / sizeof all_staged[0]; i++)
+        if (all_staged[i].used)
+            staged_free(&all_staged[i]);
 }
 
 static int CO_FN fake_publish(struct instance *instance, const char *path, const struct token *token,

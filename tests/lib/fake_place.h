@@ -32,6 +32,8 @@ struct fake_place {
     atomic_ullong bytes;
     atomic_uint writes, parts, publishes, staged; /* staged: and neither published nor discarded yet */
     atomic_uint parts_at_once;                    /* at most */
+    char
+        log[1024]; /* the ranges that were read: "0-20 20-60 all "; the test's to look at while nobody asks */
     /* what it does */
     atomic_bool hold;         /* nothing is answered until it is false again */
     atomic_int fail;          /* answer with this status */
@@ -47,6 +49,8 @@ void fake_reset(void);
 /* Put a file of `size` bytes that `seed` decides, under a new version. */
 struct fake_file *fake_put(const char *path, size_t size, unsigned seed);
 void fake_remove(const char *path);
+/* What was staged, and whose writers are gone for good. */
+void fake_forget_staged(void);
 /* Are these the bytes [start, start + size) of fake_put(…, seed)? */
 bool fake_is(const void *data, size_t size, unsigned seed, size_t start);
 /* Of reads, infos and lists. */
