@@ -93,7 +93,8 @@ static struct socket *socket_new(struct client *client, curl_socket_t fd, bool o
         client->sockets = sockets;
         client->socket_limit = limit;
     }
-    assert(!client->sockets[fd]);
+    if (client->sockets[fd]) /* closed without a word (see on_socket), and now it is another */
+        socket_forget(client->sockets[fd]);
     struct socket *socket = mem_zero(sizeof *socket);
     if (!socket || uv_poll_init_socket(loop_uv(client->loop), &socket->poll, fd) < 0) {
         mem_free(socket);
@@ -182,10 +183,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
         if (!socket)
             return 0;
         socket->wanted = 0;
-        if (!socket->opened)
+        /* One that was still connecting has been closed by now: curl 7.88 does not call on_close then. uv would end the
+         * process for a closed descriptor that is to be watched. */
+        if (!socket->opened || socket->watched & UV_WRITABLE)
             socket_forget(socket);
-        else if (socket->watched & UV_WRITABLE)
-            socket_watch(socket, UV_READABLE);
         return 0;
     }
     if (!socket)
@@ -297,7 +298,8 @@ static void exchange_free(struct exchange *exchange)
     exchange->free_owner(exchange);
 }
 
-/* No task is left, so every exchange is idle. curl_multi_cleanup closes the connections, and with them the sockets. */
+/* No task is left, so every exchange is idle. curl_multi_cleanup closes the connections, and with them the sockets but
+ * for those that it closed before without a word. */
 static void client_close(struct loop_part *part)
 {
     struct client *client = container_of(part, struct client, part);
@@ -305,6 +307,9 @@ static void client_close(struct loop_part *part)
         exchange_free(container_of(node, struct exchange, node));
     curl_multi_cleanup(client->multi);
     curl_share_cleanup(client->share);
+    for (size_t fd = 0; fd < client->socket_limit; fd++)
+        if (client->sockets[fd])
+            socket_forget(client->sockets[fd]);
     uv_close((uv_handle_t *)&client->timer, on_timer_closed);
     uv_close((uv_handle_t *)&client->watch, on_timer_closed);
 }

@@ -279,12 +279,55 @@ static void a_host_where_nobody_is_costs_one_call_the_waits_and_no_other(void **
     close(fd);
 }
 
-/* ---- ends ---- */
+/* A listener whose queue is full: who connects hears nothing. */
+static int open_deaf(char *url, size_t url_size, int callers[16])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    for (int i = 0; i < 16; i++) {
+        callers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(callers[i], (struct sockaddr *)&address, size);
+    }
+    snprintf(url, url_size, "http://127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
 
 static int read_task(void *arg)
 {
     return read_whole(arg);
 }
+
+static void a_connection_that_is_never_made_is_given_up(void **state)
+{
+    static const char *const options[] = {"connect_timeout=0.2", "max_tries=3", NULL};
+    struct larder_fs *deaf;
+    struct larder_task *task;
+    char url[64];
+    int callers[16], fd = open_deaf(url, sizeof url, callers);
+    assert_ok(larder_open(NULL, url, options, &deaf, NULL));
+    assert_status(-ETIMEDOUT, read_whole(deaf));
+    assert_text(", 3 tries in ");
+    larder_fs_free(deaf);
+    /* curl closes what was still connecting in a way of its own: all the same nothing else is harmed. */
+    assert_ok(larder_open(NULL, url, NULL, &deaf, NULL));
+    for (int i = 0; i < 10; i++) {
+        assert_ok(larder_spawn(NULL, read_task, deaf, NULL, NULL, &task));
+        usleep(10000);
+        larder_cancel(task);
+        assert_status(-ECANCELED, larder_join(task));
+        assert_ok(read_whole(fs));
+    }
+    larder_fs_free(deaf);
+    for (int i = 0; i < 16; i++)
+        close(callers[i]);
+    close(fd);
+}
+
+/* ---- ends ---- */
 
 static double now_s(void)
 {
@@ -336,6 +379,7 @@ int main(void)
         TEST(who_is_told_to_wait_too_long_does_not),
         TEST(info_and_listings_are_tried_again_too),
         TEST(a_host_where_nobody_is_costs_one_call_the_waits_and_no_other),
+        TEST(a_connection_that_is_never_made_is_given_up),
         TEST(a_cancel_ends_a_wait),
         TEST(a_deadline_is_one_for_all_tries),
     };
