@@ -325,12 +325,13 @@ static int take_secrets(const struct uri *uri, char **values)
     return 0;
 }
 
-static int check_count(const struct instance *instance, const char *name, int64_t most)
+static int check_number(const struct instance *instance, const char *name, int64_t least, int64_t most)
 {
-    int64_t count = option_number(instance, name);
-    return count >= 1 && count <= most ? 0
-                                       : fail(-EINVAL, "option %s.%s: from 1 to %lld",
-                                              instance->backend->name, name, (long long)most);
+    int64_t number = option_number(instance, name);
+    if (number >= least && number <= most)
+        return 0;
+    return fail(-EINVAL, "option %s.%s: from %lld to %lld", instance->backend->name, name, (long long)least,
+                (long long)most);
 }
 
 int http_make_site(struct http_instance *http, struct http_config config)
@@ -347,9 +348,15 @@ int http_make_site(struct http_instance *http, struct http_config config)
     config.proxy = option_text(instance, "proxy");
     config.no_proxy = option_text(instance, "no_proxy");
     config.user_agent = option_text(instance, "user_agent");
-    int rc = check_count(instance, "max_connections", 4096);
+    http->parts = option_text(instance, "parts") ? (unsigned)option_number(instance, "parts") : 0;
+    http->part_size = option_number(instance, "part_size");
+    int rc = check_number(instance, "max_connections", 1, 4096);
     if (rc == 0)
-        rc = check_count(instance, "max_tries", 100);
+        rc = check_number(instance, "max_tries", 1, 100);
+    if (rc == 0 && option_text(instance, "parts"))
+        rc = check_number(instance, "parts", 1, HTTP_PARTS_MAX);
+    if (rc == 0)
+        rc = check_number(instance, "part_size", 64 << 10, 1 << 30);
     return rc < 0 ? rc : http_site_new(&config, &http->site);
 }
 

@@ -5,6 +5,9 @@
 #include "fs/backend.h"
 #include "net/http.h"
 
+#define HTTP_PARTS_DEFAULT 4
+#define HTTP_PARTS_MAX     64
+
 struct asked {
     struct http_transfer *transfer; /* to be closed */
     const struct http_response *response;
@@ -15,6 +18,8 @@ struct http_instance {
     struct http_site *site;
     const char *origin; /* the instance's place */
     const char *query;  /* without "?"; NULL: none */
+    int64_t part_size;  /* a file that is larger may be asked for in so many … */
+    unsigned parts;     /* … parts at once; 0: where it pays */
     /* Another way than http_ask's own to ask for a path; `request` has what terms say. A CO_FN; NULL: none. */
     int (*ask)(struct http_instance *http, const char *path, struct http_request *request, struct asked *out);
 };
@@ -35,23 +40,27 @@ int http_not_modified(const struct asked *asked, const struct terms *terms, stru
 int http_check_match(const struct asked *asked, const struct terms *terms);
 
 /* The options of whatever speaks HTTP. */
-#define HTTP_TRANSPORT_OPTIONS                                                                              \
-    {"timeout", OPTION_DURATION, NULL, OPTION_PER_HANDLE, "for each call as a whole; none by default"},     \
-        {"connect_timeout", OPTION_DURATION, "30s", 0, "for name look-up, TCP and TLS together"},           \
-        {"stall_timeout", OPTION_DURATION, "60s", 0, "without a byte for so long a transfer has failed"},   \
-        {"max_tries", OPTION_COUNT, "5", 0,                                                                 \
-         "in a row of what may pass, such as a lost connection or a 503; 1: no retries"},                   \
-        {"retry_timeout", OPTION_DURATION, "15s", 0,                                                        \
-         "no try begins later than so long after the first failure"},                                       \
-        {"max_connections", OPTION_COUNT, "32", 0, "at once; requests beyond them wait for their turn"},    \
-        {"http2", OPTION_BOOL, "true", 0, "speak HTTP/2 where the server does, over TLS"},                  \
-        {"user_agent", OPTION_TEXT, NULL, 0, "instead of larder/VERSION"},                                  \
-        {"ca_file", OPTION_TEXT, NULL, 0, "PEM file of the authorities to trust, instead of the system's"}, \
-        {"insecure", OPTION_BOOL, "false", 0, "trust any certificate"},                                     \
-        {"proxy", OPTION_TEXT, NULL, OPTION_SECRET,                                                         \
-         "URL of a proxy, \"\" for none; else as http_proxy, https_proxy and all_proxy say"},               \
-        {"no_proxy", OPTION_TEXT, NULL, 0,                                                                  \
-         "hosts to ask without it, as \"a.org,.b.org,10.0.0.0/8\"; else, where no proxy is given, as "      \
+#define HTTP_TRANSPORT_OPTIONS                                                                               \
+    {"timeout", OPTION_DURATION, NULL, OPTION_PER_HANDLE, "for each call as a whole; none by default"},      \
+        {"connect_timeout", OPTION_DURATION, "30s", 0, "for name look-up, TCP and TLS together"},            \
+        {"stall_timeout", OPTION_DURATION, "60s", 0, "without a byte for so long a transfer has failed"},    \
+        {"max_tries", OPTION_COUNT, "5", 0,                                                                  \
+         "in a row of what may pass, such as a lost connection or a 503; 1: no retries"},                    \
+        {"retry_timeout", OPTION_DURATION, "15s", 0,                                                         \
+         "no try begins later than so long after the first failure"},                                        \
+        {"parts", OPTION_COUNT, NULL, 0,                                                                     \
+         "requests at once for a file larger than part_size; else 4 where one is slow, over HTTP/1.1; 1: "   \
+         "never"},                                                                                           \
+        {"part_size", OPTION_SIZE, "8M", 0, "bytes of such a request, which wait in memory for their turn"}, \
+        {"max_connections", OPTION_COUNT, "32", 0, "at once; requests beyond them wait for their turn"},     \
+        {"http2", OPTION_BOOL, "true", 0, "speak HTTP/2 where the server does, over TLS"},                   \
+        {"user_agent", OPTION_TEXT, NULL, 0, "instead of larder/VERSION"},                                   \
+        {"ca_file", OPTION_TEXT, NULL, 0, "PEM file of the authorities to trust, instead of the system's"},  \
+        {"insecure", OPTION_BOOL, "false", 0, "trust any certificate"},                                      \
+        {"proxy", OPTION_TEXT, NULL, OPTION_SECRET,                                                          \
+         "URL of a proxy, \"\" for none; else as http_proxy, https_proxy and all_proxy say"},                \
+        {"no_proxy", OPTION_TEXT, NULL, 0,                                                                   \
+         "hosts to ask without it, as \"a.org,.b.org,10.0.0.0/8\"; else, where no proxy is given, as "       \
          "no_proxy says"}
 /* The site of an instance: `config` and what those options say. */
 int http_make_site(struct http_instance *http, struct http_config config);

@@ -10,15 +10,16 @@
  *     [5, -2)      5-           the last two are left out
  *
  * What cannot be right is asked for again, on another connection; and what cannot go on where it was cut (net/body.c)
- * begins anew, for the sink too.
+ * begins anew, for the sink too. What is large may become several requests at once (http_split.h).
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/http_parts.h"
+#include "backends/http_split.h"
 #include "base/error.h"
 #include "base/seams.h"
+#include "base/text.h"
 
 #define ROOM_UNKNOWN    ((size_t)256 << 10) /* asked of a sink for a body of unknown size */
 #define DISCARD_SIZE    ((size_t)64 << 10)
@@ -99,6 +100,7 @@ static int judge_body(const struct asked *asked, const struct larder_range *rang
 
 /* What of the body is wanted. */
 struct part {
+    int64_t start; /* of the file */
     int64_t skip;
     int64_t size; /* -1: all that follows */
     bool exact;   /* `size` is no more than there is */
@@ -108,13 +110,12 @@ struct part {
 /* False: that depends on the size, which is not known. */
 static bool select_part(const struct larder_range *range, const struct body *body, struct part *out)
 {
-    *out = (struct part){.size = body->size, .exact = body->size >= 0};
+    *out = (struct part){.start = body->first, .size = body->size, .exact = body->size >= 0};
     if (!range)
         return true;
     if (body->total >= 0) {
-        int64_t start;
-        range_resolve(range, body->total, &start, &out->size);
-        out->skip = out->size > 0 ? start - body->first : 0;
+        range_resolve(range, body->total, &out->start, &out->size);
+        out->skip = out->size > 0 ? out->start - body->first : 0;
         out->cut = out->skip + out->size < body->size;
         return true;
     }
@@ -145,31 +146,55 @@ static int64_t CO_FN discard(struct http_transfer *transfer, int64_t size)
     return count < 0 ? count : done;
 }
 
-/* Move the part out of the body; one that is not exact may be shorter than thought. */
-static int CO_FN pour(struct http_transfer *transfer, const struct part *part, struct sink *sink)
+/* The count of the next `size` bytes (-1: all) that went to the sink; `*waited_ns` grows by the time they took to come. */
+static int64_t CO_FN move(struct http_transfer *transfer, int64_t size, struct sink *sink,
+                          uint64_t *waited_ns)
 {
-    int64_t left = part->size;
-    int64_t skipped = part->skip > 0 ? discard(transfer, part->skip) : 0;
-    if (skipped < part->skip)
-        return skipped < 0 ? (int)skipped : 0;
-    while (left != 0) {
+    int64_t moved = 0;
+    while (moved != size) {
         void *room;
-        size_t size, want = left > 0 ? (size_t)left : ROOM_UNKNOWN;
-        int rc = sink_room(sink, want, &room, &size);
+        size_t room_size, want = size < 0 ? ROOM_UNKNOWN : (size_t)(size - moved);
+        int rc = sink_room(sink, want, &room, &room_size);
         if (rc < 0)
             return rc;
-        int64_t count = http_read(transfer, room, size < want ? size : want);
-        if (count < 0)
-            return (int)count;
-        if (count == 0 && left > 0 && part->exact)
-            return http_doubt(transfer, -ECONNRESET, "the body was cut, with %lld of %lld bytes missing",
-                              (long long)left, (long long)part->size);
-        if (count == 0)
-            return 0;
+        uint64_t begun = waited_ns ? now_ns() : 0;
+        int64_t count = http_read(transfer, room, room_size < want ? room_size : want);
+        if (waited_ns)
+            *waited_ns += now_ns() - begun;
+        if (count <= 0)
+            return count < 0 ? count : moved;
         rc = sink_fill(sink, (size_t)count);
         if (rc < 0)
             return rc;
-        left -= left > 0 ? count : 0;
+        moved += count;
+    }
+    return moved;
+}
+
+static int CO_FN move_exactly(struct http_transfer *transfer, int64_t size, struct sink *sink,
+                              uint64_t *waited_ns)
+{
+    int64_t moved = move(transfer, size, sink, waited_ns);
+    if (moved < 0 || moved == size)
+        return moved < 0 ? (int)moved : 0;
+    return http_doubt(transfer, -ECONNRESET, "the body was cut, with %lld of %lld bytes missing",
+                      (long long)(size - moved), (long long)size);
+}
+
+/* Move the part out of the body; one that is not exact may be shorter than thought. */
+static int CO_FN pour(struct http_transfer *transfer, const struct part *part, struct sink *sink)
+{
+    int64_t skipped = part->skip > 0 ? discard(transfer, part->skip) : 0;
+    if (skipped < part->skip)
+        return skipped < 0 ? (int)skipped : 0;
+    if (part->exact) {
+        int rc = move_exactly(transfer, part->size, sink, NULL);
+        if (rc < 0)
+            return rc;
+    } else {
+        int64_t moved = move(transfer, part->size, sink, NULL);
+        if (moved < part->size || moved < 0)
+            return moved < 0 ? (int)moved : 0;
     }
     /* Only the end says that nothing was wrong. What is left over is none of the file's, and ends the connection. */
     char more;
@@ -177,9 +202,74 @@ static int CO_FN pour(struct http_transfer *transfer, const struct part *part, s
     return count < 0 ? (int)count : 0;
 }
 
-static int CO_FN read_body(struct read *read, const struct asked *asked, const struct larder_range *range)
+/* ---- in several requests ---- */
+
+#define FAST_BYTES_PER_S (INT64_C(100) << 20) /* of one connection: more of them would not be faster */
+
+/* May it be split? It is large, its version is strong, and there are ranges, but not of an HTTP/2 connection. */
+static bool is_large(const struct read *read, const struct asked *asked, const struct answer *answer,
+                     const struct part *part)
 {
-    struct answer answer = http_answer_of(asked);
+    const char *accepts = asked->response->header[HTTP_ACCEPT_RANGES];
+    return part->size > read->http->part_size && part->exact && answer->info.version &&
+           read->http->parts != 1 &&
+           (asked->response->status == 206 || (accepts && text_equal(accepts, "bytes")));
+}
+
+/* One piece from the answer that is there, and those behind it from answers of their own. Ends the former. */
+static int CO_FN split(struct read *read, struct asked *asked, const struct answer *answer,
+                       const struct part *part, unsigned count)
+{
+    struct http_instance *http = read->http;
+    struct split *split = NULL;
+    const struct split_of of = {http,
+                                read->path,
+                                answer->info.version,
+                                part->start + http->part_size,
+                                part->start + part->size,
+                                http->part_size};
+    int rc = split_begin(&of, count, &split);
+    if (rc == 0)
+        rc = move_exactly(asked->transfer, http->part_size, read->sink, NULL);
+    http_close(take(asked->transfer));
+    if (split)
+        rc = split_end(split, rc, read->sink);
+    /* It changed between two pieces: from the start, unless this version and no other was wanted. */
+    read->tries.again |= rc == -ESTALE && !read->terms->if_match;
+    return rc;
+}
+
+static int CO_FN pour_large(struct read *read, struct asked *asked, const struct answer *answer,
+                            struct part part)
+{
+    struct http_instance *http = read->http;
+    int64_t skipped = part.skip > 0 ? discard(asked->transfer, part.skip) : 0;
+    uint64_t waited_ns = 0;
+    int rc = skipped < 0 ? (int)skipped : 0;
+    part.skip = 0;
+    if (rc == 0 && http->parts == 0) {
+        rc = move_exactly(asked->transfer, http->part_size, read->sink, &waited_ns);
+        part.start += http->part_size;
+        part.size -= http->part_size;
+    }
+    if (rc < 0)
+        return rc;
+    bool slow = http->parts > 0 || (uint64_t)http->part_size * 1000 / FAST_BYTES_PER_S < waited_ns / 1000000;
+    int64_t pieces = (part.size + http->part_size - 1) / http->part_size;
+    unsigned most = http->parts ? http->parts : HTTP_PARTS_DEFAULT;
+    unsigned wanted = !slow || pieces < 2 ? 0 : pieces < most ? (unsigned)pieces : most;
+    unsigned count = http_site_take_parts(http->site, wanted, most);
+    if (count < 2)
+        rc = pour(asked->transfer, &part, read->sink);
+    else
+        rc = split(read, asked, answer, &part, count);
+    http_site_give_parts(http->site, count);
+    return rc;
+}
+
+static int CO_FN read_body(struct read *read, struct asked *asked, const struct larder_range *range)
+{
+    struct answer answer = http_answer_of(asked), kept = {0};
     struct body body = {0, -1, -1};
     struct part part;
     int rc = http_check_match(asked, read->terms);
@@ -194,9 +284,19 @@ static int CO_FN read_body(struct read *read, const struct asked *asked, const s
     if (read->measure)
         return 0;
     rc = sink_begin(read->sink, &answer, part.exact ? part.size : -1);
-    if (rc == 0)
+    if (rc == 0 && !is_large(read, asked, &answer, &part)) {
         rc = pour(asked->transfer, &part, read->sink);
-    return rc == 0 && read->out ? answer_copy(read->out, &answer) : rc;
+        return rc == 0 && read->out ? answer_copy(read->out, &answer) : rc;
+    }
+    if (rc == 0) /* which the transfer may not outlive */
+        rc = answer_copy(&kept, &answer);
+    if (rc == 0)
+        rc = pour_large(read, asked, &kept, part);
+    if (rc == 0 && read->out)
+        *read->out = kept;
+    else
+        answer_free(&kept);
+    return rc;
 }
 
 /* ---- no bytes ---- */
@@ -258,7 +358,7 @@ static int CO_FN read_unsatisfiable(struct read *read, const struct asked *asked
 /* ---- one try ---- */
 
 /* `*ask`: whether there is such a file is to be asked for apart. */
-static int CO_FN read_answered(struct read *read, const struct asked *asked, const struct larder_range *range,
+static int CO_FN read_answered(struct read *read, struct asked *asked, const struct larder_range *range,
                                bool *ask)
 {
     const struct http_response *response = asked->response;

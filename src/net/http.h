@@ -53,6 +53,10 @@ int http_site_new(const struct http_config *config, struct http_site **out);
 /* Any thread; no transfer is open. NULL is fine. Connections of its own are closed when the loop has run what was posted
  * to it until then. */
 void http_site_free(struct http_site *site);
+/* What is faster with more requests at once may make up to `wanted` of the `most` that are allowed at a time; so many of
+ * them are free. 0 where they would share a connection (HTTP/2). Loop only. */
+unsigned http_site_take_parts(struct http_site *site, unsigned wanted, unsigned most);
+void http_site_give_parts(struct http_site *site, unsigned count);
 
 /*
  * The tries of one operation, of all its requests together; it lives as long as their transfers. What may pass is tried
@@ -121,6 +125,7 @@ const char *http_method_name(enum http_method method);
 bool http_is_repeatable(const struct http_request *request);
 
 enum http_header {
+    HTTP_ACCEPT_RANGES,
     HTTP_AGE,
     HTTP_ALLOW,
     HTTP_BUCKET_REGION, /* S3's x-amz-bucket-region */

@@ -14,6 +14,7 @@ static const struct {
     size_t size;
 } header_names[HTTP_HEADERS] = {
 #define NAME(name) {name, sizeof(name) - 1}
+    [HTTP_ACCEPT_RANGES] = NAME("accept-ranges"),
     [HTTP_AGE] = NAME("age"),
     [HTTP_ALLOW] = NAME("allow"),
     [HTTP_BUCKET_REGION] = NAME("x-amz-bucket-region"),

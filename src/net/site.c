@@ -195,7 +195,7 @@ static void site_make_ours(struct http_site *site)
     if (site->generation == process_generation())
         return;
     site->generation = process_generation();
-    site->live = 0;
+    site->live = site->parts = 0;
     site->multiplexed = site->down = false;
     waiters_init(&site->turn);
 }
@@ -219,4 +219,18 @@ void site_leave(struct http_site *site)
 {
     site->live--;
     waiters_wake_one(&site->turn);
+}
+
+unsigned http_site_take_parts(struct http_site *site, unsigned wanted, unsigned most)
+{
+    site_make_ours(site);
+    unsigned left = site->multiplexed || site->parts >= most ? 0 : most - site->parts;
+    unsigned count = wanted < left ? wanted : left;
+    site->parts += count;
+    return count;
+}
+
+void http_site_give_parts(struct http_site *site, unsigned count)
+{
+    site->parts -= count;
 }

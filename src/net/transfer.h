@@ -18,7 +18,7 @@ struct http_site {
 
     /* loop only; a fork's child has its own loop, and begins anew */
     uint32_t generation; /* of the process that `live` and `turn` are about */
-    unsigned live;
+    unsigned live, parts;
     bool multiplexed; /* it has answered by HTTP/2 */
     bool down;        /* there was nobody to connect to, again and again, and no answer since */
     struct waiters turn;

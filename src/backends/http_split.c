@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A large file as several requests at once, for where one connection is slower than the wire. Each piece is a range of
+ * the version that the first answer named, and waits in memory until those before it were given: the sink gets its bytes
+ * in order.
+ *
+ *     at ──▶ given to the sink | of pieces that are here or on their way | next ──▶ not asked for yet | end
+ */
+#include <errno.h>
+
+#include "backends/http_split.h"
+#include "base/error.h"
+#include "base/seams.h"
+
+struct piece {
+    struct split *split;
+    char *buffer; /* mem; part_size */
+    int64_t at;   /* of the file */
+    size_t size;
+    bool done;
+    int status;
+};
+
+struct split {
+    struct split_of of;
+    int64_t at, next;
+    unsigned count; /* of the pieces */
+    struct piece pieces[HTTP_PARTS_MAX];
+    struct group group;
+    struct waiters fetched;
+};
+
+static int CO_FN fetch(struct piece *piece)
+{
+    const struct split_of *of = &piece->split->of;
+    struct larder_range range = {piece->at, piece->at + (int64_t)piece->size};
+    struct terms terms = TERMS_NONE;
+    struct span_sink span;
+    terms.if_match = of->version;
+    span_sink_init(&span, piece->buffer, piece->size);
+    int rc = http_read_file(&of->http->instance, of->path, &range, &terms, &span.sink, NULL);
+    if (rc == 0 && span.size != piece->size)
+        rc = fail(-ESTALE, "%s/%s: it changed while it was read", of->http->origin, of->path);
+    piece->status = rc;
+    piece->done = true;
+    waiters_wake(&piece->split->fetched);
+    return rc;
+}
+
+static int CO_EDGE fetch_task(void *arg)
+{
+    return fetch(arg);
+}
+
+/* Ask for the next piece, into `piece`. Where there are too many tasks it is fetched right here. */
+static int CO_FN start(struct split *split, struct piece *piece)
+{
+    int64_t left = split->of.end - split->next;
+    piece->size = left < split->of.part_size ? (size_t)left : (size_t)split->of.part_size;
+    piece->at = split->next;
+    piece->done = false;
+    if (left == 0)
+        return 0;
+    if (!piece->buffer && !(piece->buffer = mem_alloc((size_t)split->of.part_size)))
+        return fail_memory();
+    split->next += (int64_t)piece->size;
+    return group_add(&split->group, fetch_task, piece);
+}
+
+int CO_FN split_begin(const struct split_of *of, unsigned count, struct split **out)
+{
+    struct split *split = mem_zero(sizeof *split);
+    if (!split)
+        return fail_memory();
+    split->of = *of;
+    split->at = split->next = of->start;
+    split->count = count;
+    group_init(&split->group, GROUP_FIRST, 0);
+    waiters_init(&split->fetched);
+    for (unsigned i = 0; i < count; i++)
+        split->pieces[i].split = split;
+    *out = split;
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i + 1 < count; i++) /* who begins is reading a part himself */
+        rc = start(split, &split->pieces[i]);
+    return rc;
+}
+
+static int CO_FN give(struct split *split, struct piece *piece, struct sink *sink)
+{
+    int rc = 0;
+    while (rc == 0 && !piece->done)
+        rc = waiters_wait(&split->fetched);
+    if (rc == 0)
+        rc = piece->status;
+    if (rc == 0)
+        rc = sink_pour(sink, piece->buffer, piece->size);
+    split->at += (int64_t)piece->size;
+    return rc < 0 ? rc : start(split, piece);
+}
+
+int CO_FN split_end(struct split *split, int rc, struct sink *sink)
+{
+    if (rc == 0)
+        rc = start(split, &split->pieces[split->count - 1]);
+    for (unsigned i = 0; rc == 0 && split->at < split->of.end; i = (i + 1) % split->count)
+        rc = give(split, &split->pieces[i], sink);
+    struct error_slot words = *error_slot();
+    if (rc < 0)
+        group_cancel(&split->group);
+    int joined = group_join(&split->group);
+    if (joined < 0 && joined != -ECANCELED)
+        rc = joined; /* the piece that failed, not one that was cancelled for it */
+    else if (rc < 0)
+        *error_slot() = words;
+    else
+        rc = joined;
+    for (unsigned i = 0; i < split->count; i++)
+        mem_free(split->pieces[i].buffer);
+    mem_free(split);
+    return rc;
+}
