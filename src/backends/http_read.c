@@ -314,9 +314,11 @@ static int CO_FN read_nothing(struct read *read)
         range_resolve(read->range, answer.info.size, &start, &count);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s/%s: a directory", http->origin, read->path);
-    else if (count > 0)
+    else if (count > 0) {
         rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, of bytes that HEAD says are there",
                   http->origin, read->path);
+        read->tries.again = read->tries.fresh = true;
+    }
     if (rc == 0)
         rc = sink_begin(read->sink, &answer, 0);
     if (rc >= 0 && read->out)

@@ -108,8 +108,12 @@ static int judge_answer(const struct http_transfer *transfer, const struct rest 
         return judge_rest(transfer, rest);
     *over = true;
     if (response->status != 200 && response->status != 206 && response->status != 412 &&
-        response->status != 416)
-        return http_fail_status(transfer);
+        response->status != 416) {
+        int rc = http_fail_status(transfer);
+        /* A signature may have had its time: who asks anew makes another. */
+        transfer->tries->again |= response->status == 401 || response->status == 403;
+        return rc;
+    }
     transfer->tries->again = true;
     if (response->status == 416 || same)
         return http_fail(transfer, -ECONNRESET,
