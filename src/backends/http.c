@@ -254,7 +254,7 @@ static const struct option http_options[] = {
     {"bearer", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET, "token for bearer authentication"},
     {"query", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
      "the query that each request is sent with; else that of the URL"},
-    {"netrc", OPTION_BOOL, "false", 0, "take name and password from ~/.netrc"},
+    {"netrc", OPTION_BOOL, "false", OPTION_IDENTITY, "take name and password from ~/.netrc"},
     {"headers", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
      "lines \"Name: value\" to send with each request to this origin"},
     {"client_cert", OPTION_TEXT, NULL, OPTION_IDENTITY, "PEM file of the certificate to show"},
@@ -267,14 +267,16 @@ static const struct option http_options[] = {
 /* The origin, and a digest of what else decides which bytes come. */
 static char *make_identity(const struct instance *instance)
 {
-    static const char *const names[] = {"query", "user", "bearer", "headers", "client_cert", "unix_socket"};
+    static const char *const names[] = {"query",       "user",        "bearer",    "headers",
+                                        "client_cert", "unix_socket", "user_agent"};
     struct buffer said = BUFFER((size_t)16 << 20);
-    bool any = false;
+    bool netrc = option_bool(instance, "netrc"), any = netrc;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = option_text(instance, names[i]);
         buffer_add(&said, text ? text : "", text ? strlen(text) + 1 : 1);
         any |= text != NULL;
     }
+    buffer_add(&said, netrc ? "netrc" : "", netrc ? 6 : 1);
     uint64_t digest = said.status == 0 ? hash_bytes(said.data, said.size) : 0;
     char *identity = said.status < 0 ? NULL
                      : any           ? mem_format("%s#%016llx", instance->place, (unsigned long long)digest)

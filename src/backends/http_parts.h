@@ -54,7 +54,7 @@ int http_check_match(const struct asked *asked, const struct terms *terms);
         {"part_size", OPTION_SIZE, "8M", 0, "bytes of such a request, which wait in memory for their turn"}, \
         {"max_connections", OPTION_COUNT, "32", 0, "at once; requests beyond them wait for their turn"},     \
         {"http2", OPTION_BOOL, "true", 0, "speak HTTP/2 where the server does, over TLS"},                   \
-        {"user_agent", OPTION_TEXT, NULL, 0, "instead of larder/VERSION"},                                   \
+        {"user_agent", OPTION_TEXT, NULL, OPTION_IDENTITY, "instead of larder/VERSION"},                     \
         {"ca_file", OPTION_TEXT, NULL, 0, "PEM file of the authorities to trust, instead of the system's"},  \
         {"insecure", OPTION_BOOL, "false", 0, "trust any certificate"},                                      \
         {"proxy", OPTION_TEXT, NULL, OPTION_SECRET,                                                          \

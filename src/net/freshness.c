@@ -84,8 +84,8 @@ static void parse_directives(const char *text, struct directives *out)
 static int64_t age_ms(const struct freshness_headers *headers, int64_t now_ns, int64_t delay_ms)
 {
     int64_t date_ns, apparent_ms = 0, age = 0;
-    if (headers->date && parse_http_date(headers->date, &date_ns) == 0 && now_ns > date_ns)
-        apparent_ms = (now_ns - date_ns) / NS_PER_MS;
+    if (headers->date && parse_http_date(headers->date, &date_ns) == 0)
+        apparent_ms = now_ns / NS_PER_MS - date_ns / NS_PER_MS; /* their difference in ns may be too much */
     if (headers->age)
         age = delta_seconds(headers->age, strcspn(headers->age, ", "));
     int64_t corrected_ms = age * 1000 + delay_ms;
@@ -107,7 +107,7 @@ static int64_t lifetime_ms(const struct freshness_headers *headers, const struct
         return 0; /* "0", "-1": in the past (§5.3) */
     if (!headers->date || parse_http_date(headers->date, &date_ns) < 0)
         date_ns = now_ns;
-    return expires_ns > date_ns ? (expires_ns - date_ns) / NS_PER_MS : 0;
+    return expires_ns > date_ns ? expires_ns / NS_PER_MS - date_ns / NS_PER_MS : 0;
 }
 
 struct freshness freshness_of(const struct freshness_headers *headers, int64_t now_ns, int64_t delay_ms)
@@ -117,18 +117,14 @@ struct freshness freshness_of(const struct freshness_headers *headers, int64_t n
     struct freshness out = {
         .fresh_ms = lifetime_ms(headers, &directives, now_ns),
         .stale_if_error_ms = directives.stale_if_error >= 0 ? directives.stale_if_error * 1000 : -1,
-        .no_store = directives.no_store,
+        .no_store = directives.no_store || (headers->vary && strchr(headers->vary, '*')), /* §4.1 */
         .must_revalidate = directives.must_revalidate || directives.no_cache,
     };
     if (out.fresh_ms > 0) {
         int64_t age = age_ms(headers, now_ns, delay_ms);
         out.fresh_ms = out.fresh_ms > age ? out.fresh_ms - age : 0;
     }
-    if (directives.no_cache)
+    if (directives.no_cache || out.no_store)
         out.fresh_ms = 0;
-    if (headers->vary && strchr(headers->vary, '*')) { /* §4.1: matches no request */
-        out.fresh_ms = 0;
-        out.must_revalidate = true;
-    }
     return out;
 }

@@ -2,20 +2,30 @@
 #ifndef NET_FRESHNESS_H
 #define NET_FRESHNESS_H
 /*
- * How long an answer may be believed: RFC 9111, as a private cache reads it. So s-maxage, private, public and
- * proxy-revalidate, which speak to shared caches, change nothing.
+ * How long an answer may be believed: RFC 9111, as a private cache reads it that promises no stale bytes.
+ *
+ *   s-maxage, private, public, proxy-revalidate   speak to shared caches
+ *   immutable                                     says not to ask while it is fresh, which nobody does
+ *   stale-while-revalidate                        allows what is never done: to answer first and ask then
+ *   must-understand                               no-store holds with it as without it
+ *   nothing at all                                is no lifetime. §4.2.2 allows to guess one (a tenth of the time since
+ *                                                 it was last modified): a guess is wrong just when a file has
+ *                                                 changed. Who knows more says so with the option ttl
+ *
+ * Vary names headers of the request. Those that Larder sends are the same in every request for a path by one identity
+ * (fs/backend.h), so there is nothing to compare; but "*" means that something else decides, and is not kept.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
-struct freshness_headers { /* NULL: missing */
-    const char *cache_control, *expires, *date, *age, *vary;
+struct freshness_headers {                                   /* NULL: missing */
+    const char *cache_control, *expires, *date, *age, *vary; /* lines of one name are joined by ", " */
 };
 struct freshness {
     int64_t fresh_ms;          /* from now; 0: stale already; -1: nothing is said */
     int64_t stale_if_error_ms; /* beyond fresh_ms; -1: nothing is said (RFC 5861 §4) */
-    bool no_store;
-    bool must_revalidate; /* must-revalidate, no-cache, or a Vary that nothing matches */
+    bool no_store;             /* or a Vary that nothing matches */
+    bool must_revalidate;      /* or no-cache */
 };
 /* The answer came at `now_ns` (since 1970), `delay_ms` after it was asked for. */
 struct freshness freshness_of(const struct freshness_headers *headers, int64_t now_ns, int64_t delay_ms);

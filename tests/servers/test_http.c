@@ -534,6 +534,14 @@ static void an_identity_is_of_what_decides_which_bytes_come(void **state)
         larder_fs_free(a);
         larder_fs_free(b);
     }
+    static const char *const deciding[] = {"user_agent=other/1", "netrc=yes", "bearer=x", "headers=X: y"};
+    for (size_t i = 0; i < 4; i++) {
+        struct larder_fs *a = open_url("http://h/", "", NULL);
+        struct larder_fs *b = open_url("http://h/", "", (const char *const[]){deciding[i], NULL});
+        assert_string_not_equal(a->instance->identity, b->instance->identity);
+        larder_fs_free(a);
+        larder_fs_free(b);
+    }
 }
 
 /* ---- when there is no answer ---- */
