@@ -5,6 +5,7 @@
 #include "larder/bytes.h"
 #include "larder/cache.h"
 #include "larder/copy.h"
+#include "larder/facts.h"
 #include "larder/file.h"
 #include "larder/fs.h"
 #include "larder/loop.h"

@@ -47,6 +47,8 @@
  * `whole`): a seek back is a new request, one forward reads what lies between. Such a stream is a call under way, until
  * its file is closed, for who disconnects its filesystem.
  */
+#include <stdio.h> /* SEEK_SET, SEEK_CUR, SEEK_END */
+
 #include "larder/fs.h"
 
 #ifdef __cplusplus

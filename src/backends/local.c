@@ -52,6 +52,16 @@ static int check_terms(const struct answer *answer, const struct terms *terms, c
 
 /* ---- reading ---- */
 
+/* Where the file system keeps it; 0: it does not. */
+static int64_t born_ns(const char *name, bool no_follow)
+{
+    struct statx st;
+    if (statx(AT_FDCWD, name, no_follow ? AT_SYMLINK_NOFOLLOW : 0, STATX_BTIME, &st) < 0 ||
+        !(st.stx_mask & STATX_BTIME))
+        return 0;
+    return st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec;
+}
+
 static int local_info(struct instance *instance, const char *path, const struct terms *terms,
                       struct answer *out)
 {
@@ -65,6 +75,7 @@ static int local_info(struct instance *instance, const char *path, const struct 
     if ((terms->no_follow ? file_seam.lstat : file_seam.stat)(name, &st) < 0)
         return fail_errno(errno, "%s", name);
     local_describe(&st, version, &answer);
+    answer.info.created_ns = born_ns(name, terms->no_follow);
     int told = check_terms(&answer, terms, name);
     rc = told < 0 ? told : answer_copy(out, &answer);
     return rc < 0 ? rc : told;

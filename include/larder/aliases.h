@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LARDER_ALIASES_H
+#define LARDER_ALIASES_H
+/* The other names that fsspec has for its operations; larder.h leaves them out. */
+#include "larder/fs.h"
+
+#define larder_listdir     larder_ls
+#define larder_stat        larder_info
+#define larder_makedir     larder_mkdir
+#define larder_mkdirs      larder_makedirs
+#define larder_delete      larder_rm
+#define larder_disk_usage  larder_du
+#define larder_read_bytes  larder_cat_file
+#define larder_write_bytes larder_pipe_file
+
+#endif
