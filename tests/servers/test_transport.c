@@ -201,6 +201,49 @@ static void an_empty_header_is_sent_too(void **state)
     fault_server_stop(server);
 }
 
+/* ---- URLs ---- */
+
+/* A signature is of the bytes: of the query not one is changed, in no kind of request. The path is sent in one way
+ * whatever way it was written in. */
+static void a_query_is_sent_byte_for_byte(void **state)
+{
+    static const char query[] = "X-Sig=a%2fB%3D+%20&e=\xc3\xa9&&=%zz;{}|^`\"<>'()*!~@:/?$,[]\\";
+    struct fault_server *server = fault_server_start();
+    struct larder_fs *fs = NULL;
+    struct larder_bytes bytes = {0};
+    struct larder_entries entries;
+    struct larder_info info;
+    char *url, *targets[3];
+    fault_file_text(server, "/a b/f", "x");
+    assert_true(asprintf(&url, "%s/%%61%%20b/?%s", fault_server_url(server), query) > 0);
+    assert_ok(larder_open(NULL, url, NULL, &fs, NULL));
+    assert_ok(larder_cat_file(fs, "f", NULL, &bytes));
+    assert_ok(larder_info(fs, "f", &info));
+    assert_ok(larder_ls(fs, "", &entries));
+    assert_true(asprintf(&targets[0], "/a%%20b/f?%s", query) > 0);
+    assert_true(asprintf(&targets[1], "/a%%20b/f?%s", query) > 0);
+    assert_true(asprintf(&targets[2], "/a%%20b/?%s", query) > 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(fault_request(server, i)->target, targets[i]);
+        free(targets[i]);
+    }
+    larder_entries_free(&entries);
+    larder_info_free(&info);
+    larder_bytes_free(&bytes);
+    larder_fs_free(fs);
+    fault_server_stop(server);
+    free(url);
+}
+
+/* They would be another file's path, or the beginning of one. */
+static void an_encoded_slash_or_nul_in_a_path_is_refused(void **state)
+{
+    assert_refused("http://h/a%2Fb", "netrc=no");
+    assert_refused("http://h/a%2fb/c?hush", "netrc=no");
+    assert_refused("http://h/a%00b", "netrc=no");
+    assert_refused("http://h/a%2", "netrc=no");
+}
+
 /* ---- certificates ---- */
 
 static void a_client_certificate_shows_who_asks(void **state)
@@ -475,6 +518,8 @@ int main(void)
         ALONE(a_user_and_a_password_may_have_any_character_but_few),
         ALONE(headers_are_sent_as_they_are_given),
         ALONE(an_empty_header_is_sent_too),
+        ALONE(a_query_is_sent_byte_for_byte),
+        ALONE(an_encoded_slash_or_nul_in_a_path_is_refused),
         ALONE(a_client_certificate_shows_who_asks),
         ALONE(only_the_named_authorities_are_trusted),
         PROXIED(a_proxy_is_asked_for_http),
