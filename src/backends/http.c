@@ -51,8 +51,10 @@ static int size_of(const struct asked *asked, int64_t *out)
         *out = response->content_length;
         return 0;
     }
-    if (text && content_range_parse(text, &range) < 0)
-        return http_doubt(asked->transfer, -EPROTO, "a broken Content-Range: %.80s", text);
+    bool broken = text && content_range_parse(text, &range) < 0;
+    if (broken || (response->status == 206 && (range.first != 0 || (range.last != 0 && range.total != 0))))
+        return http_doubt(asked->transfer, -EPROTO, "not the Content-Range of the first byte: %.80s",
+                          text ? text : "none");
     *out = range.total;
     return 0;
 }
@@ -109,14 +111,15 @@ static int judge_info(const struct asked *asked, const char *path, const struct 
 }
 
 static int CO_FN info_once(struct http_instance *http, const char *path, const struct terms *terms,
-                           struct http_tries *tries, struct answer *out)
+                           bool by_byte, struct http_tries *tries, struct answer *out)
 {
     struct http_request request = {.method = HTTP_HEAD, .tries = tries};
     struct asked asked;
-    int rc = http_ask(http, path, false, terms, &request, &asked);
+    int rc = by_byte ? probe(http, path, terms, tries, &asked)
+                     : http_ask(http, path, false, terms, &request, &asked);
     if (rc < 0)
         return rc;
-    if (path[0] && !asked.response->slash_added && should_probe(asked.response)) {
+    if (!by_byte && path[0] && !asked.response->slash_added && should_probe(asked.response)) {
         http_close(asked.transfer);
         rc = probe(http, path, terms, tries, &asked);
         if (rc < 0)
@@ -127,16 +130,27 @@ static int CO_FN info_once(struct http_instance *http, const char *path, const s
     return rc;
 }
 
-int CO_FN http_info(struct instance *instance, const char *path, const struct terms *terms,
-                    struct answer *out)
+static int CO_FN find_out(struct http_instance *http, const char *path, const struct terms *terms,
+                          bool by_byte, struct answer *out)
 {
-    struct http_instance *http = http_of(instance);
     struct http_tries tries = {.site = http->site};
     int rc;
     do
-        rc = info_once(http, path, terms, &tries, out);
+        rc = info_once(http, path, terms, by_byte, &tries, out);
     while (http_try_again(&tries, &rc));
     return rc;
+}
+
+int CO_FN http_info(struct instance *instance, const char *path, const struct terms *terms,
+                    struct answer *out)
+{
+    return find_out(http_of(instance), path, terms, false, out);
+}
+
+int CO_FN http_info_by_byte(struct http_instance *http, const char *path, const struct terms *terms,
+                            struct answer *out)
+{
+    return find_out(http, path, terms, true, out);
 }
 
 /* ---- listing ---- */

@@ -65,6 +65,10 @@ int http_check_match(const struct asked *asked, const struct terms *terms);
 /* The site of an instance: `config` and what those options say. */
 int http_make_site(struct http_instance *http, struct http_config config);
 
+/* What its first byte's Content-Range says of a file, whatever HEAD does. */
+int CO_FN http_info_by_byte(struct http_instance *http, const char *path, const struct terms *terms,
+                            struct answer *out);
+
 /* Operations of the table. */
 int CO_FN http_info(struct instance *instance, const char *path, const struct terms *terms,
                     struct answer *out);

@@ -301,22 +301,39 @@ static int CO_FN read_body(struct read *read, struct asked *asked, const struct 
 
 /* ---- no bytes ---- */
 
-/* None is asked for, or none is there: what is said of the file must be asked for apart. */
-static int CO_FN read_nothing(struct read *read)
+/* A HEAD may lie, or the 416 that led to it: the first byte tells. But an empty file has none. */
+static int CO_FN ask_again(struct read *read, struct answer *answer)
+{
+    struct answer seen = {0};
+    int rc = http_info_by_byte(read->http, read->path, read->terms, &seen);
+    if (rc < 0) {
+        read->tries.again = read->tries.fresh = rc == -EIO; /* 416 again, of a byte that HEAD says is there */
+        return answer->info.size == 0 ? 0 : rc;
+    }
+    answer_free(answer);
+    *answer = seen;
+    return rc;
+}
+
+/* None is asked for, or, `doubtful`, none is said to be there: what is said of the file must be asked for apart. */
+static int CO_FN read_nothing(struct read *read, bool doubtful)
 {
     struct http_instance *http = read->http;
     struct answer answer = {0};
     int64_t start, count = 0;
     int rc = http_info(&http->instance, read->path, read->terms, &answer);
-    if (rc < 0)
-        return rc;
+    if (rc == 0 && doubtful && answer.info.type == LARDER_FILE)
+        rc = ask_again(read, &answer);
     if (rc == 0 && answer.info.size >= 0)
         range_resolve(read->range, answer.info.size, &start, &count);
-    if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, read->path);
-    else if (count > 0) {
-        rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, of bytes that HEAD says are there",
+    else if (rc == 0 && doubtful && answer.info.type == LARDER_FILE)
+        rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, of a file whose size nobody tells",
                   http->origin, read->path);
+    if (rc == 0 && answer.info.type == LARDER_DIRECTORY) {
+        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, read->path);
+    } else if (count > 0) {
+        rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, inside a file of %lld bytes", http->origin,
+                  read->path, (long long)answer.info.size);
         read->tries.again = read->tries.fresh = true;
     }
     if (rc == 0)
@@ -376,6 +393,8 @@ static int CO_FN read_answered(struct read *read, struct asked *asked, const str
     case 416:
         return range ? read_unsatisfiable(read, asked, ask) : http_fail_status(asked->transfer);
     default:
+        if (response->status < 300) /* success, but no file */
+            return http_doubt(asked->transfer, -EPROTO, "the answer is %d", response->status);
         return http_fail_status(asked->transfer);
     }
 }
@@ -392,7 +411,7 @@ static int CO_FN read_once(struct read *read)
         return rc;
     rc = read_answered(read, &asked, request.range ? read->range : NULL, &ask);
     http_close(asked.transfer);
-    return rc == 0 && ask ? read_nothing(read) : rc;
+    return rc == 0 && ask ? read_nothing(read, true) : rc;
 }
 
 static int CO_FN read_retried(struct read *read)
@@ -441,7 +460,7 @@ static int CO_FN read_measured(struct read *read)
     those.if_match = version ? version : those.if_match;
     read->range = &resolved;
     read->terms = &those;
-    return count > 0 ? read_retried(read) : read_nothing(read);
+    return count > 0 ? read_retried(read) : read_nothing(read, false);
 }
 
 int CO_FN http_read_file(struct instance *instance, const char *path, const struct larder_range *range,
@@ -452,7 +471,7 @@ int CO_FN http_read_file(struct instance *instance, const char *path, const stru
     if (path[0] == 0)
         return fail(-EISDIR, "%s/: a directory", http->origin);
     if (range && range_is_empty(range))
-        return read_nothing(&read);
+        return read_nothing(&read, false);
     int rc = read_retried(&read);
     return rc == 0 && read.measure ? read_measured(&read) : rc;
 }

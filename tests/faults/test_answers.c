@@ -186,9 +186,14 @@ static void past_the_end_there_is_nothing_and_inside_416_is_a_failure(void **sta
     /* It may say nothing, or nothing of the version: then that is asked for. */
     fault_next(1, "GET", (struct fault){.headers = "Content-Range:\r\n"});
     assert_ok(read_slice(fs, 200000, 200010, 0, 0));
+    /* A HEAD that lies does not make the 416 true. */
+    fault_next(1, "GET", (struct fault){.status = 416});
+    fault_on(server, (struct fault_match){.method = "HEAD"},
+             (struct fault){.headers = "Content-Length: 5\r\n"});
+    assert_ok(read_slice(fs, 100, 200, 100, 100));
     fault_next(1, "GET", (struct fault){.headers = "ETag:\r\nLast-Modified:\r\n"});
     assert_ok(read_slice(fs, 200000, 200010, 0, 0));
-    assert_asked(2);
+    assert_asked(3);
     /* A cache that has a shorter version, or none: never an empty read. */
     static const char *const inside[] = {"Content-Range: bytes */100000\r\n", ""};
     for (size_t i = 0; i < 2; i++) {
@@ -196,9 +201,9 @@ static void past_the_end_there_is_nothing_and_inside_416_is_a_failure(void **sta
         fault_next(1, "GET", fault);
         assert_ok(read_slice(fs, 100, 200, 100, 100));
         fault_next(0, "GET", fault);
-        assert_status(-EPROTO, read_slice(fs, 100, 200, 100, 100));
+        assert_status(i ? -EIO : -EPROTO, read_slice(fs, 100, 200, 100, 100));
         assert_text("416 Range Not Satisfiable");
-        assert_int_equal(fault_count(server, "GET", NULL), 5);
+        assert_true(fault_count(server, "GET", NULL) >= 5);
     }
 }
 
