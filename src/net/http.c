@@ -367,7 +367,12 @@ static int CO_FN ask(struct http_transfer *transfer, const struct http_request *
         int64_t wait = tries_next_wait_ms(transfer->tries);
         if (wait < 0)
             return rc;
-        rc = rc == 0 ? discard_page(transfer) : 0;
+        if (rc == 0) { /* its words, should there be no time to wait */
+            http_fail_status(transfer);
+            rc = discard_page(transfer);
+        } else {
+            rc = 0;
+        }
         client_stop(&transfer->exchange);
         if (rc == 0)
             rc = tries_wait(transfer->tries, wait);

@@ -139,9 +139,14 @@ int64_t tries_next_wait_ms(struct http_tries *tries)
 
 int CO_FN tries_wait(struct http_tries *tries, int64_t wait_ms)
 {
+    struct error_slot words = *error_slot();
     log_at(LARDER_LOG_INFO, "again in %lld ms", (long long)wait_ms);
-    tries->failed++;
-    return task_sleep((uint64_t)wait_ms);
+    int rc = task_sleep((uint64_t)wait_ms);
+    if (rc == -ETIMEDOUT) /* what was waited for says more than that there is no more time */
+        *error_slot() = words;
+    else
+        tries->failed++;
+    return rc;
 }
 
 bool CO_FN http_try_again(struct http_tries *tries, int *rc)

@@ -4,12 +4,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/seams.h"
 #include "task/internal.h"
 
-#define STALL_NS 100000000U /* 100 ms without a wait is worth a line in the log */
+#define TIMED_OUT "timed out"
+#define STALL_NS  100000000U /* 100 ms without a wait is worth a line in the log */
 
 /* ---- this thread ---- */
 
@@ -181,7 +183,7 @@ int task_interrupted(struct larder_task *task)
     }
     if (task->cancelled && !shielded)
         return fail(-ECANCELED, "cancelled");
-    return passed ? fail(-ETIMEDOUT, "timed out") : 0;
+    return passed ? fail(-ETIMEDOUT, TIMED_OUT) : 0;
 }
 
 int task_check(void)
@@ -219,9 +221,12 @@ int deadline_end(struct deadline *deadline, int status, const char *what)
     assert(task->deadline == deadline);
     task->deadline = deadline->outer;
     loop_timer_stop(task->loop, &deadline->timer);
-    if (deadline->passed && status == -ETIMEDOUT)
-        return fail(-ETIMEDOUT, "%s: not done within %.3g s", what, (double)deadline->timeout_ms / 1000);
-    return status;
+    if (!deadline->passed || status != -ETIMEDOUT)
+        return status;
+    double seconds = (double)deadline->timeout_ms / 1000;
+    bool said = strcmp(error_text(), TIMED_OUT) != 0; /* what it was waiting for */
+    return said ? fail_more(-ETIMEDOUT, "%s: not done within %.3g s", what, seconds)
+                : fail(-ETIMEDOUT, "%s: not done within %.3g s", what, seconds);
 }
 
 /* ---- waiting ---- */

@@ -359,7 +359,8 @@ static void a_deadline_is_one_for_all_tries(void **state)
     fault_times(0, (struct fault){.status = 503, .headers = "Retry-After: 14\r\n"});
     double begun = now_s();
     assert_status(-ETIMEDOUT, read_whole(short_of_time));
-    assert_text("not done within 0.3 s");
+    assert_text("not done within 0.3 s: GET ");
+    assert_text("503 Service Unavailable, 1 try in ");
     assert_true(now_s() - begun < 13);
     assert_asked(1);
     larder_fs_free(short_of_time);
