@@ -176,6 +176,11 @@ int enter_spawn(struct larder_fs *fs, const char *subject, larder_task_fn *fn, v
     return rc;
 }
 
+bool enter_is_direct(const struct larder_fs *fs)
+{
+    return !is_async(fs) && edge_where(NULL) == EDGE_THREAD;
+}
+
 static int CO_EDGE work_in_task(work_fn *fn, void *arg)
 {
     return offload(fn, arg);

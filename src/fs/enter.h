@@ -33,6 +33,8 @@ int enter_inside(struct larder_fs *fs, const char *subject, larder_task_fn *fn, 
 /* Start fn(arg) as a task of the filesystem's loop, which is inside until it calls enter_end. Does not wait. */
 int enter_spawn(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg,
                 struct larder_task **out);
+/* May the caller, who has come in, do by himself what blocks: on a thread, at a place that needs no task? */
+bool enter_is_direct(const struct larder_fs *fs);
 /* fn(arg), which computes for long or blocks, for a caller who may wait: a thread's right there, a task's on a worker. */
 int enter_work(work_fn *fn, void *arg);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing through a stager. Bytes are put into its part where the caller is; only a full part, a flush and the close go
- * through the edge. A file that never filled one is written by larder_pipe_file, as anybody would.
+ * through the edge, and a full part of a thread's local file not even that. A file that never filled one is written by
+ * larder_pipe_file, as anybody would.
  */
 #include <errno.h>
 #include <string.h>
@@ -138,6 +139,19 @@ static int CO_EDGE take_old_task(void *arg)
 
 /* ---- writing ---- */
 
+static int turn(struct larder_file *file)
+{
+    struct stager *stager = &file->writer.stager;
+    if (!enter_is_direct(file->fs))
+        return enter_task(file->fs, file->path, turn_task, stager);
+    int rc = enter_begin(file->fs, file->path);
+    if (rc < 0)
+        return rc;
+    rc = stager_turn_here(stager);
+    enter_end(file->fs);
+    return rc;
+}
+
 /* These bytes, as they are. */
 static int put(struct larder_file *file, const char *data, size_t size)
 {
@@ -145,7 +159,7 @@ static int put(struct larder_file *file, const char *data, size_t size)
         size_t taken;
         int rc = stager_put(&file->writer.stager, data, size, &taken);
         if (rc == 0 && taken < size)
-            rc = enter_task(file->fs, file->path, turn_task, &file->writer.stager);
+            rc = turn(file);
         if (rc < 0)
             return rc;
         data += taken;

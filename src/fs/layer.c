@@ -362,20 +362,6 @@ int CO_FN layer_move(struct instance *instance, const char *from, const char *to
     return layer_call(&call);
 }
 
-int CO_FN layer_stage(struct instance *instance, const char *path, struct token *out)
-{
-    struct layer_call call = {LAYER_STAGE, instance, path, .new_token = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_stage_part(struct instance *instance, const char *path, const struct token *token,
-                           uint32_t part, int64_t offset, const void *data, size_t size)
-{
-    struct layer_call call = {LAYER_STAGE_PART, instance,         path,         .token = token,
-                              .part = part,     .offset = offset, .data = data, .size = (int64_t)size};
-    return layer_call(&call);
-}
-
 int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                         unsigned flags, const char *if_match, struct answer *out)
 {

@@ -71,9 +71,6 @@ int CO_FN layer_mkdir(struct instance *instance, const char *path);
 int CO_FN layer_rmdir(struct instance *instance, const char *path);
 int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
 int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags);
-int CO_FN layer_stage(struct instance *instance, const char *path, struct token *out);
-int CO_FN layer_stage_part(struct instance *instance, const char *path, const struct token *token,
-                           uint32_t part, int64_t offset, const void *data, size_t size);
 int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                         unsigned flags, const char *if_match, struct answer *out);
 int CO_FN layer_discard(struct instance *instance, const char *path, const struct token *token);

@@ -65,13 +65,16 @@ static int64_t offset_of(const struct stager_part *part)
 
 static int CO_FN staged_open(struct stager *stager)
 {
-    return layer_stage(stager->instance, stager->path, &stager->token);
+    struct layer_call call = {LAYER_STAGE, stager->instance, stager->path, .new_token = &stager->token};
+    return stager->here ? layer_now(&call) : layer_call(&call);
 }
 
 static int CO_FN staged_put(struct stager *stager, const struct stager_part *part)
 {
-    return layer_stage_part(stager->instance, stager->path, &stager->token, part->number, offset_of(part),
-                            part->data, part->size);
+    struct layer_call call = {LAYER_STAGE_PART,        stager->instance,           stager->path,
+                              .token = &stager->token, .part = part->number,       .offset = offset_of(part),
+                              .data = part->data,      .size = (int64_t)part->size};
+    return stager->here ? layer_now(&call) : layer_call(&call);
 }
 
 static int CO_FN staged_publish(struct stager *stager, int64_t size, unsigned flags, const char *if_match,
@@ -98,7 +101,7 @@ static int open_on_worker(void *arg)
 
 static int CO_FN spooled_open(struct stager *stager)
 {
-    return offload(open_on_worker, stager);
+    return stager->here ? open_on_worker(stager) : offload(open_on_worker, stager);
 }
 
 static int put_on_worker(void *arg)
@@ -110,7 +113,7 @@ static int put_on_worker(void *arg)
 
 static int CO_FN spooled_put(struct stager *stager, const struct stager_part *part)
 {
-    return offload(put_on_worker, (void *)part);
+    return stager->here ? put_on_worker((void *)part) : offload(put_on_worker, (void *)part);
 }
 
 static int CO_FN spooled_publish(struct stager *stager, int64_t size, unsigned flags, const char *if_match,
@@ -253,6 +256,16 @@ int CO_FN stager_turn(struct stager *stager)
     stager->current = find_free(stager);
     stager->current->size = 0;
     return 0;
+}
+
+/* Nothing flies, and no step waits. */
+int CO_EDGE stager_turn_here(struct stager *stager)
+{
+    assert(stager->flight_max == 0 && stager->instance->backend->kind != ASYNC);
+    stager->here = true;
+    int rc = stager_turn(stager);
+    stager->here = false;
+    return rc;
 }
 
 /* The part that is being filled, as far as it is. It will be sent again when more has come. */

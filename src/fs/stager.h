@@ -43,6 +43,7 @@ struct stager {
     unsigned flight_max;
     const struct outlet *outlet;
 
+    bool here; /* this step is taken on this very thread, without a task */
     enum stager_state state;
     size_t part_size; /* const while STAGED */
     struct stager_part parts[STAGER_FLIGHT_MAX + 1];
@@ -67,6 +68,8 @@ int64_t stager_size(const struct stager *stager);
 int stager_put(struct stager *stager, const void *data, size_t size, size_t *taken);
 /* Send the full part on its way and make room for another. -EFBIG: more parts than the place takes. */
 int CO_FN stager_turn(struct stager *stager);
+/* The same on a thread, for a place that is not ASYNC and a flight_max of 0. */
+int stager_turn_here(struct stager *stager);
 /* Put and turn, until all is taken. */
 int CO_FN stager_write(struct stager *stager, const void *data, size_t size);
 /* All that was put is with the place, or in the spool; not yet visible. */
