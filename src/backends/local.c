@@ -149,16 +149,9 @@ static int local_read(struct instance *instance, const char *path, const struct 
 
 /* ---- listing ---- */
 
-bool local_is_temporary(const char *name)
-{
-    size_t prefix = strlen(LOCAL_TEMPORARY);
-    return strncmp(name, LOCAL_TEMPORARY, prefix) == 0 && strlen(name) == prefix + 16 &&
-           strspn(name + prefix, "0123456789abcdef") == 16;
-}
-
 bool local_is_hidden(const char *name)
 {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || local_is_temporary(name);
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || path_is_temporary(name);
 }
 
 /* Is the directory `st`, which the link `name` leads to, one of those on the way to the link? */

@@ -6,10 +6,6 @@
 
 #include "fs/backend.h"
 
-/* What is being written has such a name, in the directory that it will be in: 16 hexadecimal digits behind it. */
-#define LOCAL_TEMPORARY ".larder-"
-/* Exactly such names: all others are the user's. */
-bool local_is_temporary(const char *name);
 /* Is `name` left out of listings? */
 bool local_is_hidden(const char *name);
 

@@ -79,7 +79,7 @@ static int target_find(const char *path, unsigned flags, struct target *out)
 
 static char *temporary_in(const char *dir)
 {
-    return mem_format("%s/" LOCAL_TEMPORARY "%016llx", dir, (unsigned long long)random_u64());
+    return mem_format("%s/" TEMPORARY_PREFIX "%016llx", dir, (unsigned long long)random_u64());
 }
 
 static int temporary_open(const char *dir, mode_t mode, char **name)
@@ -236,7 +236,7 @@ static int read_token(const struct token *token, ino_t *inode, const char **temp
 {
     char *end;
     unsigned long long number = strtoull(token->text, &end, 16);
-    if (end == token->text || *end != ' ' || !local_is_temporary(path_name(end + 1)))
+    if (end == token->text || *end != ' ' || !path_is_temporary(path_name(end + 1)))
         return fail(-EINVAL, "\"%s\" is no token of a local write", token->text);
     *inode = (ino_t)number;
     *temporary = end + 1;
@@ -460,7 +460,7 @@ static void sweep(const char *dir)
     DIR *entries = file_seam.opendir(dir);
     struct dirent *entry;
     while (entries && (entry = file_seam.readdir(entries))) {
-        if (!local_is_temporary(entry->d_name))
+        if (!path_is_temporary(entry->d_name))
             continue;
         autofree char *name = mem_format("%s/%s", dir, entry->d_name);
         if (name)

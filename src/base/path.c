@@ -121,3 +121,10 @@ const char *path_below(const char *root, const char *path)
     const char *below = path + strlen(root);
     return *root && *below ? below + 1 : below;
 }
+
+bool path_is_temporary(const char *name)
+{
+    size_t prefix = strlen(TEMPORARY_PREFIX);
+    return strncmp(name, TEMPORARY_PREFIX, prefix) == 0 && strlen(name) == prefix + 16 &&
+           strspn(name + prefix, "0123456789abcdef") == 16;
+}

@@ -33,6 +33,11 @@ int path_compare(const char *a, const char *b);
 /* Is `name` one segment that a server may have given us: not empty, ".", "..", no "/"? */
 bool path_is_segment(const char *name);
 
+/* What is being written has such a name, in the directory that it will be in: 16 hexadecimal digits behind the prefix.
+ * Exactly such names are left out of listings; all others are the user's. */
+#define TEMPORARY_PREFIX ".larder-"
+bool path_is_temporary(const char *name);
+
 /* RFC 3986: percent-encode all but unreserved characters, "/" and the sub-delims that are safe in a path. */
 char *url_encode_path(const char *path);
 /* What is written in another way, as url_encode_path writes it; an encoded slash and NUL stay encoded. Of two paths that
