@@ -12,8 +12,8 @@
 #include "fs/fs.h"
 #include "fs/option.h"
 
-static const struct backend *const built_in[] = {&memory_backend, &local_backend, &http_backend, &s3_backend,
-                                                 &cache_backend};
+static const struct backend *const built_in[] = {&memory_backend, &local_backend, &http_backend,
+                                                 &webdav_backend, &s3_backend,    &cache_backend};
 
 static void register_all(void)
 {

@@ -11,7 +11,8 @@
  *     URL                          a place
  *     memory://tree                this process's memory
  *     /data/tree, file:///data     local files
- *     https://host/tree            HTTP: reads, and lists what servers index
+ *     https://host/tree            HTTP: reads, lists what servers index, and writes with the option http.write
+ *     webdavs://host/tree          WebDAV over https; webdav:// over http
  *     cache::https://host/tree     the same through the persistent cache (cache.h)
  *     dir::URL                     URL as the root of the handle
  *

@@ -8,5 +8,6 @@ extern const struct backend memory_backend; /* memory:// */
 extern const struct backend local_backend;  /* file://, local://, plain paths */
 extern const struct backend http_backend;   /* http://, https:// */
 extern const struct backend s3_backend;     /* s3:// */
+extern const struct backend webdav_backend; /* webdav://, webdavs:// */
 
 #endif

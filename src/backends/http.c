@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP, for reading. An instance is an origin, and the query of the URL that it was opened with: that goes, untouched,
+ * HTTP. An instance is an origin, and the query of the URL that it was opened with: that goes, untouched,
  * with every request. A path is the decoded path of a URL.
  *
  *   info   HEAD; where that is refused or tells no size, GET of the first byte. Redirected to itself with a slash
@@ -244,8 +244,8 @@ static int CO_FN list_once(struct http_instance *http, const char *path, const s
     return rc;
 }
 
-static int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,
-                           struct cursor *cursor, struct larder_entries *page, struct answer *out)
+int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,
+                    struct cursor *cursor, struct larder_entries *page, struct answer *out)
 {
     struct http_instance *http = http_of(instance);
     struct http_tries tries = {.site = http->site};
@@ -261,7 +261,7 @@ static int CO_FN http_list(struct instance *instance, const char *path, const st
 
 /* ---- the instance ---- */
 
-static const struct option http_options[] = {
+const struct option http_options[] = {
     HTTP_TRANSPORT_OPTIONS,
     {"user", OPTION_TEXT, NULL, OPTION_IDENTITY, "name for basic authentication; else that of the URL"},
     {"password", OPTION_TEXT, NULL, OPTION_SECRET, "its password; else that of the URL"},
@@ -275,6 +275,10 @@ static const struct option http_options[] = {
     {"client_key", OPTION_TEXT, NULL, 0, "PEM file of its key"},
     {"client_key_password", OPTION_TEXT, NULL, OPTION_SECRET, "which that key is encrypted with"},
     {"unix_socket", OPTION_TEXT, NULL, OPTION_IDENTITY, "path of a socket to connect to instead of the host"},
+    {"write", OPTION_BOOL, NULL, 0, "send what changes something: over HTTP off, over WebDAV on unless set"},
+    {"replace", OPTION_TEXT, "put", 0,
+     "WebDAV: put; or move: a temporary file over the old one, where a PUT is seen half done (rclone)"},
+    {"content_md5", OPTION_BOOL, "true", 0, "send a digest with what is written, which the server may check"},
     {0},
 };
 
@@ -292,9 +296,11 @@ static char *make_identity(const struct instance *instance)
     }
     buffer_add(&said, netrc ? "netrc" : "", netrc ? 6 : 1);
     uint64_t digest = said.status == 0 ? hash_bytes(said.data, said.size) : 0;
+    /* WebDAV lists, and tells of files, in another way than HTTP. */
+    const char *dav = instance->backend == &http_backend ? "" : "webdav:";
     char *identity = said.status < 0 ? NULL
-                     : any           ? mem_format("%s#%016llx", instance->place, (unsigned long long)digest)
-                                     : mem_dup(instance->place);
+                     : any ? mem_format("%s%s#%016llx", dav, instance->place, (unsigned long long)digest)
+                           : mem_format("%s%s", dav, instance->place);
     buffer_free(&said);
     return identity;
 }
@@ -401,7 +407,7 @@ static int make_path(const struct uri *uri, char **out)
     return rc < 0 ? rc : path_resolve("", decoded, out, NULL);
 }
 
-static int http_locate(const char *url, char **values, char **place, char **path)
+int http_locate(const char *url, char **values, char **place, char **path)
 {
     struct uri uri;
     autofree char *clean = NULL;
@@ -419,28 +425,43 @@ static int http_locate(const char *url, char **values, char **place, char **path
     return 0;
 }
 
-static void http_close_instance(struct instance *instance)
+void http_close_instance(struct instance *instance)
 {
     http_site_free(http_of(instance)->site);
 }
 
-static int http_open_instance(struct instance *instance)
+static struct larder_capabilities capabilities(const struct http_instance *http)
+{
+    bool write = option_text(&http->instance, "write") ? option_bool(&http->instance, "write") : http->dav;
+    return (struct larder_capabilities){.list = true,
+                                        .write = write,
+                                        .create_only = write && http->dav,
+                                        .real_directories = http->dav || !write,
+                                        .parents_required = http->dav,
+                                        .persistent = true,
+                                        .remove_count_max = 1,
+                                        .copy = write && http->dav};
+}
+
+int http_open_instance(struct instance *instance)
 {
     struct http_instance *http = http_of(instance);
     http->origin = instance->place;
     http->query = option_text(instance, "query");
-    instance->can = (struct larder_capabilities){.list = true,
-                                                 .real_directories = true,
-                                                 .persistent = true,
-                                                 .remove_count_max = 1};
+    http->dav = instance->backend != &http_backend;
+    instance->can = capabilities(http);
     instance->identity = make_identity(instance);
     return instance->identity ? make_site(http) : fail_memory();
 }
 
-static char *http_url(struct instance *instance, const char *path)
+char *http_url(struct instance *instance, const char *path)
 {
     autofree char *encoded = url_encode_path(path);
-    return encoded ? mem_format("%s/%s", instance->place, encoded) : NULL;
+    if (!encoded)
+        return NULL;
+    const char *place = instance->place;
+    return instance->backend == &http_backend ? mem_format("%s/%s", place, encoded)
+                                              : mem_format("webdav%s/%s", place + strlen("http"), encoded);
 }
 
 static const char *const http_protocols[] = {"http", "https", NULL};
@@ -458,4 +479,8 @@ const struct backend http_backend = {
     .info = http_info,
     .list = http_list,
     .read = http_read_file,
+    .write = http_write,
+    .remove = http_remove,
+    .mkdir = http_mkdir,
+    .rmdir = http_rmdir,
 };

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "net/freshness.h"
 
-static char *make_url(const struct http_instance *http, const char *path, bool slash)
+char *http_make_url(const struct http_instance *http, const char *path, bool slash)
 {
     autofree char *encoded = url_encode_path(path);
     if (!encoded)
@@ -37,7 +37,7 @@ int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, con
     if (http->ask)
         return http->ask(http, path, request, out);
     struct asked asked = {0};
-    request->url = url = make_url(http, path, slash);
+    request->url = url = http_make_url(http, path, slash);
     if (!url)
         return fail_memory();
     int rc = http_open(http->site, request, &asked.transfer);

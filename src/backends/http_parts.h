@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef BACKENDS_HTTP_PARTS_H
 #define BACKENDS_HTTP_PARTS_H
-/* What the files of the HTTP backend share. */
+/* What the files of the two backends share that speak HTTP: plain (http.c), and WebDAV (webdav.c). */
 #include "fs/backend.h"
 #include "net/http.h"
+#include "net/multistatus.h"
 
 #define HTTP_PARTS_DEFAULT 4
 #define HTTP_PARTS_MAX     64
@@ -20,6 +21,8 @@ struct http_instance {
     const char *query;  /* without "?"; NULL: none */
     int64_t part_size;  /* a file that is larger may be asked for in so many … */
     unsigned parts;     /* … parts at once; 0: where it pays */
+    bool dav;           /* of the table of webdav.c */
+    bool etag_by_head;  /* loop only: its PROPFIND tells none */
     /* Another way than http_ask's own to ask for a path; `request` has what terms say. A CO_FN; NULL: none. */
     int (*ask)(struct http_instance *http, const char *path, struct http_request *request, struct asked *out);
 };
@@ -74,5 +77,73 @@ int CO_FN http_info(struct instance *instance, const char *path, const struct te
                     struct answer *out);
 int CO_FN http_read_file(struct instance *instance, const char *path, const struct larder_range *range,
                          const struct terms *terms, struct sink *sink, struct answer *out);
+
+/* What is there, by the way of the instance's own table; over WebDAV perhaps without its version. */
+int CO_FN http_look(struct http_instance *http, const char *path, struct answer *out);
+
+/* ---- changes ---- */
+
+struct http_put {
+    const char *path;
+    struct source *source;
+    const char *if_match; /* NULL: whatever is there */
+    bool create;          /* If-None-Match: * */
+};
+/* PUT. -EEXIST and -ESTALE: as its condition says; a refusal is explained. An answer that was lost is asked after, and is
+ * success where the file holds what was sent. `out` may be NULL. */
+int CO_FN http_put(struct http_instance *http, const struct http_put *put, struct answer *out);
+/* Are the bytes at `path` those of `source`, which is read again? 1, 0 (or there is none), or a failure to find out. */
+int CO_FN http_holds(struct http_instance *http, const char *path, struct source *source);
+/* A change of `path` was refused with `rc`: -EISDIR, -ENOTDIR or -ENOENT (no parent) where what is there explains it. */
+int CO_FN http_explain(struct http_instance *http, const char *path, int rc);
+
+/* Is `rc` what an answer says that refuses a change? */
+bool http_was_refused(int rc);
+/* http_fail_status of an answer to a change: 409 is a parent that is missing (RFC 4918 §9.7.1). */
+int http_fail_change(const struct asked *asked);
+/* -ENOTSUP, -EROFS: changes were not asked for, or are forbidden by an option. */
+int http_check_write(const struct http_instance *http);
+/* DELETE; `slash`: of a directory, with all that is in it. */
+int CO_FN http_delete(struct http_instance *http, const char *path, bool slash);
+
+/* Operations of the table for plain HTTP. */
+int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,
+                    struct cursor *cursor, struct larder_entries *page, struct answer *out);
+int CO_FN http_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                     const char *if_match, struct answer *out);
+int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
+int CO_FN http_mkdir(struct instance *instance, const char *path);
+int CO_FN http_rmdir(struct instance *instance, const char *path);
+/* Of both: http.c. */
+extern const struct option http_options[];
+int http_locate(const char *url, char **values, char **place, char **path);
+int http_open_instance(struct instance *instance);
+void http_close_instance(struct instance *instance);
+char *http_url(struct instance *instance, const char *path);
+/* The URL that is asked for `path`. mem. */
+char *http_make_url(const struct http_instance *http, const char *path, bool slash);
+
+/* ---- WebDAV ---- */
+
+/* What the answer to a change says. 207 is a failure: of something below, which it names. */
+int CO_FN dav_judge(const struct asked *asked);
+/* PROPFIND of `path` and, in `depth` "1", of what is in it; fn(arg, entry) for each. */
+int CO_FN dav_propfind(struct http_instance *http, const char *path, bool slash, const char *depth,
+                       struct http_tries *tries, multistatus_fn *fn, void *arg);
+/* By PROPFIND alone. -ENOTDIR: below a file. */
+int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out);
+int CO_FN webdav_info(struct instance *instance, const char *path, const struct terms *terms,
+                      struct answer *out);
+int CO_FN webdav_list(struct instance *instance, const char *path, const struct terms *terms,
+                      struct cursor *cursor, struct larder_entries *page, struct answer *out);
+/* Of a listing that leaves out nothing: is there no name but temporary ones? -ENOTDIR, -ENOENT. */
+int CO_FN dav_is_empty(struct http_instance *http, const char *path);
+/* webdav_write.c */
+int CO_FN webdav_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                       const char *if_match, struct answer *out);
+int CO_FN webdav_mkdir(struct instance *instance, const char *path);
+int CO_FN webdav_rmdir(struct instance *instance, const char *path);
+int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN webdav_move(struct instance *instance, const char *from, const char *to, unsigned flags);
 
 #endif

@@ -189,9 +189,10 @@ int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
         rc = find_all(fs, clean, &found);
     if (rc == 0)
         rc = remove_files(fs, clean, &found);
-    if (rc == 0)
+    bool real = larder_fs_capabilities(fs)->real_directories; /* else they went with what they held */
+    if (rc == 0 && real)
         rc = remove_directories(fs, clean, &found);
-    if (rc == 0 && *clean)
+    if (rc == 0 && real && *clean)
         rc = remove_directory(fs, clean);
     larder_entries_free(&found);
     return rc;

@@ -60,7 +60,8 @@ void http_site_give_parts(struct http_site *site, unsigned count);
 
 /*
  * The tries of one operation, of all its requests together; it lives as long as their transfers. What may pass is tried
- * again: a failure to connect, a lost connection, a stall, 408, 425, 429, most of 5xx, and answers that cannot be right.
+ * again: a failure to connect, a lost connection, a stall, 408, 423, 425, 429, most of 5xx, and answers that cannot be
+ * right; of what must not be done twice, only what was not done once.
  * http_open does that by itself until it has the headers of another answer. For what shows later the user of an
  * answer begins anew:
  *
@@ -117,6 +118,7 @@ struct http_request { /* borrowed while http_open runs */
     /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
     bool *maybe_done;
     struct http_tries *tries; /* NULL: those of this request alone */
+    bool error_stands;        /* a 500 is not tried again here: who asks finds out first what it means */
 };
 const char *http_method_name(enum http_method method);
 /* May it be sent again when its answer was lost? `again`, what only asks, a PUT without conditions whose body can be had again,
@@ -181,7 +183,8 @@ int http_fail_status(const struct http_transfer *transfer);
 bool etag_is_strong(const char *etag);
 /* Are the bytes of the body not the file's? */
 bool http_is_encoded(const struct http_response *response);
-/* What a Content-Range header says. -EPROTO (no text): not that. "*" for the range or the total is -1. */
+/* What a Content-Range header says. -EPROTO (no text): not that. "*" for the range or the total is -1; {0, -1, 0} is
+ * nothing of an empty file. */
 struct content_range {
     int64_t first, last, total;
 };

@@ -131,6 +131,10 @@ int content_range_parse(const char *text, struct content_range *out)
     if (strncasecmp(text, "bytes", 5) != 0 || (text[5] != ' ' && text[5] != '='))
         return -EPROTO;
     const char *at = text + 6;
+    if (strcmp(at, "0--1/0") == 0) { /* the last bytes of an empty file, as Go's library says it */
+        *out = (struct content_range){0, -1, 0};
+        return 0;
+    }
     if (*at == '*') {
         at++;
     } else {

@@ -58,6 +58,7 @@ bool answer_may_pass(int answer)
 {
     switch (answer) {
     case 408:
+    case 423: /* some servers lock a name while they change it */
     case 425:
     case 429:
         return true;
@@ -69,6 +70,12 @@ bool answer_may_pass(int answer)
     default:
         return answer >= 500 && answer <= 599;
     }
+}
+
+/* Did the server refuse before it did anything? */
+static bool answer_says_undone(int answer)
+{
+    return answer == 423 || answer == 425 || answer == 429 || answer == 503;
 }
 
 /* Retry-After (RFC 9110 §10.2.3): seconds, or a date, by the clock of the server if it says what that shows. */
@@ -90,7 +97,9 @@ static int64_t retry_after_ms(const struct http_response *response)
 void tries_note_answer(const struct http_transfer *transfer)
 {
     struct http_tries *tries = transfer->tries;
-    tries->again = !transfer->once && answer_may_pass(transfer->response.status);
+    int status = transfer->response.status;
+    tries->again = answer_may_pass(status) && (!transfer->once || answer_says_undone(status)) &&
+                   !(status == 500 && transfer->error_stands);
     tries->after_ms = tries->again ? retry_after_ms(&transfer->response) : 0;
 }
 

@@ -109,6 +109,7 @@ int CO_FN send_begin(struct http_transfer *transfer, const struct http_request *
     if (rc < 0)
         return rc;
     transfer->once = !http_is_repeatable(request);
+    transfer->error_stands = request->error_stands;
     transfer->sent = 0;
     if (request->body) {
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);

@@ -45,9 +45,10 @@ struct http_transfer {
     bool given_all;  /* nothing comes behind `given` */
     bool wanted;     /* curl waits for more */
     bool body_begun; /* some of it was read */
-    bool once;       /* not repeatable: curl must not send it a second time by itself */
-    unsigned sent;   /* times that curl began to send it, in this attempt */
-    char *piece;     /* of a body that is read; SEND_PIECE_SIZE; mem */
+    bool error_stands;
+    bool once;     /* not repeatable: curl must not send it a second time by itself */
+    unsigned sent; /* times that curl began to send it, in this attempt */
+    char *piece;   /* of a body that is read; SEND_PIECE_SIZE; mem */
 
     /* the answer */
     bool headers_done;

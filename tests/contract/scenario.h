@@ -10,12 +10,21 @@
 
 #include "larder.h"
 
-/* A place, and how a test puts things there: through Larder, or (http) on the disk behind the server. */
+/* What is the server's own, and no fault of ours. */
+enum gap {
+    GAP_DOTS = 1,        /* listings leave out what begins with a dot */
+    GAP_CONTROLS = 2,    /* no control characters in names */
+    GAP_DIRECTORIES = 4, /* directories stay when nothing is in them any more */
+    GAP_YOUNG = 8,       /* what was written within the last second has no version */
+};
+
+/* A place, and how a test puts things there: through Larder, or on the disk behind the server. */
 struct place {
     const char *name;
     const char *url;
     const char *const *options;
-    const char *disk; /* the directory behind a place that is read only; NULL: through Larder */
+    const char *disk; /* the directory behind a server; NULL: through Larder */
+    unsigned gaps;
     struct larder_capabilities expect; /* what it must be able to do: a false one is never an excuse */
 };
 
@@ -41,6 +50,8 @@ extern const struct scenario scenarios[], copy_scenarios[], open_file_scenarios[
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);
 int put_text(struct scenario_run *run, const char *path, const char *text);
 int put_dir(struct scenario_run *run, const char *path);
+/* Wait for GAP_YOUNG to be over. */
+int grow_old(struct scenario_run *run, const char *path);
 
 /* Are these the bytes? Frees them. */
 bool bytes_are(struct larder_bytes *bytes, const char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The contract: every scenario over every place and every stack of views, from a thread and from a task. Prints a table
- * of place × scenario: "ok", "-" where the place's own capabilities say that it cannot, "FAILED".
+ * of place × scenario: "ok", "-" where the place's own capabilities say that it cannot, "NO" where it failed.
  */
 #include "test.h"
 
@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "larder.h"
 
@@ -18,13 +21,13 @@
 #include "tree.h"
 
 #define LIST_ONLY  {.list = true, .real_directories = true}
+#define WRITE_ONLY {.list = true, .write = true}
 #define ALL_OF_IT  {.list = true, .write = true, .create_only = true, .real_directories = true}
-#define PLACES_MAX 8
+#define PLACES_MAX 24
 
 static struct place places[PLACES_MAX];
 static size_t place_count;
 static char *scratch;
-static struct server *nginx, *gateway;
 static const struct scenario *const tables[] = {scenarios, copy_scenarios, open_file_scenarios};
 #define TABLES (sizeof tables / sizeof tables[0])
 static char verdicts[PLACES_MAX][TABLES][64][2][8];
@@ -40,6 +43,14 @@ int scenario_failed(struct scenario_run *run, int line, const char *what, long l
     return -1;
 }
 
+static void make_old(const char *disk, const char *path)
+{
+    const struct timeval times[2] = {{.tv_sec = time(NULL) - 10}, {.tv_sec = time(NULL) - 10}};
+    char *full = tmpdir_path(disk, path);
+    utimes(full, times);
+    free(full);
+}
+
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size)
 {
     char below[512];
@@ -47,7 +58,21 @@ int put_file(struct scenario_run *run, const char *path, const void *data, size_
         return larder_pipe_file(run->fs, path, data, size, LARDER_PARENTS);
     snprintf(below, sizeof below, "%s/%s", run->dir, path);
     tree_write(run->place->disk, below, data, size);
+    if (run->place->gaps & GAP_YOUNG)
+        make_old(run->place->disk, below);
     return 0;
+}
+
+/* An empty directory, with the parents that it lacks. */
+static void make_dir(const char *disk, const char *path)
+{
+    char file[512];
+    char *full;
+    snprintf(file, sizeof file, "%s/.made", path);
+    tree_write(disk, file, "", 0);
+    full = tmpdir_path(disk, file);
+    unlink(full);
+    free(full);
 }
 
 int put_text(struct scenario_run *run, const char *path, const char *text)
@@ -60,8 +85,21 @@ int put_dir(struct scenario_run *run, const char *path)
     char below[512];
     if (!run->place->disk)
         return larder_makedirs(run->fs, path, true);
-    snprintf(below, sizeof below, "%s/%s/.keep", run->dir, path);
-    tree_write(run->place->disk, below, "", 0);
+    snprintf(below, sizeof below, "%s/%s", run->dir, path);
+    make_dir(run->place->disk, below);
+    return 0;
+}
+
+int grow_old(struct scenario_run *run, const char *path)
+{
+    bool old = !(run->place->gaps & GAP_YOUNG);
+    for (int tries = 0; tries < 200 && !old; tries++) {
+        struct larder_info info;
+        REQUIRE_IS(0, larder_info(run->fs, path, &info));
+        old = info.version;
+        larder_info_free(&info);
+        usleep(old ? 0 : 50000);
+    }
     return 0;
 }
 
@@ -138,7 +176,7 @@ static int run_scenario_twice(struct larder_fs *top, const struct place *place,
             continue;
         }
         bool ok = run_once(top, place, scenario, task);
-        strcpy(verdict[task], ok ? "ok" : "FAILED");
+        strcpy(verdict[task], ok ? "ok" : "NO");
         failures += !ok;
     }
     return failures;
@@ -165,92 +203,186 @@ static void contract(void **state)
 
 /* ---- the places ---- */
 
-static const char *const *cache_options(const char *name)
+/* `cached`: a cache directory of this name as well. */
+static const char *const *make_options(const char *option, const char *cached)
 {
-    char **options = calloc(3, sizeof *options);
-    char *dir = tmpdir_path(scratch, name);
-    assert_true(asprintf(&options[0], "cache.dir=%s", dir) > 0);
-    free(dir);
-    return (const char *const *)options;
+    static char dirs[PLACES_MAX][512];
+    static const char *options[PLACES_MAX][3];
+    static size_t used;
+    size_t at = used++, count = 0;
+    if (option)
+        options[at][count++] = option;
+    if (cached) {
+        snprintf(dirs[at], sizeof dirs[at], "cache.dir=%s/%s", scratch, cached);
+        options[at][count++] = dirs[at];
+    }
+    return options[at];
 }
 
-static void add_place(const char *name, const char *url, const char *disk, struct larder_capabilities expect)
+static void add_place(struct place place, const char *option, const char *cached)
 {
-    struct place *plain = &places[place_count++], *cached = &places[place_count++];
-    char *cached_name = NULL, *cached_url = NULL;
-    assert_true(asprintf(&cached_name, "cache::%s", name) > 0 && asprintf(&cached_url, "cache::%s", url) > 0);
-    *plain = (struct place){name, url, NULL, disk, expect};
-    *cached = (struct place){cached_name, cached_url, cache_options(cached_name), disk, expect};
+    assert_true(place_count < PLACES_MAX);
+    place.options = make_options(option, cached);
+    places[place_count++] = place;
 }
 
-static int setup(void **state)
+/* The place, and the same behind a cache. */
+static void add_places(struct place place, const char *option)
 {
-    scratch = tmpdir_make();
-    char *local = tmpdir_path(scratch, "local");
-    add_place("memory", "memory://contract", NULL, (struct larder_capabilities)ALL_OF_IT);
-    add_place("local", local, NULL, (struct larder_capabilities)ALL_OF_IT);
-    nginx = server_start("nginx", NULL);
-    if (nginx) {
-        char *url, *disk = tmpdir_path(server_root(nginx), "contract");
-        assert_true(asprintf(&url, "%s/contract", server_url(nginx)) > 0);
-        tree_write(disk, ".keep", "", 0);
-        add_place("http", url, disk, (struct larder_capabilities)LIST_ONLY);
-    }
-    gateway = server_start("rgw", NULL);
-    if (gateway) {
-        struct larder_fs *account;
-        setenv("AWS_ENDPOINT_URL_S3", server_url(gateway), 1);
-        setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
-        setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
-        assert_ok(larder_open(NULL, "s3://", NULL, &account, NULL));
-        assert_ok(larder_mkdir(account, "contract", false));
-        larder_fs_free(account);
-        add_place("s3", "s3://contract", NULL,
-                  (struct larder_capabilities){.list = true, .write = true, .create_only = true});
-    }
-    return 0;
+    char *name = NULL, *url = NULL;
+    add_place(place, option, NULL);
+    assert_true(asprintf(&name, "cache::%s", place.name) > 0 && asprintf(&url, "cache::%s", place.url) > 0);
+    place.name = name;
+    place.url = url;
+    add_place(place, option, name);
 }
+
+/* A directory of a server, by `scheme` and the URL that is left of its http://. */
+static char *url_of(const char *scheme, const struct server *server, const char *dir)
+{
+    char *url;
+    assert_true(asprintf(&url, "%s%s/%s", scheme, server_url(server) + strlen("http"), dir) > 0);
+    return url;
+}
+
+/* A directory below `root`, to be served. */
+static char *make_served(const char *root, const char *name)
+{
+    make_dir(root, name);
+    return tmpdir_path(root, name);
+}
+
+/* ---- in families, which can run at once ---- */
+
+#define SERVERS_MAX 8
+static struct server *servers[SERVERS_MAX];
+static size_t server_count;
+
+static struct server *start(const char *name)
+{
+    struct server *server = server_start(name, NULL);
+    assert_true(server_count < SERVERS_MAX);
+    servers[server_count++] = server;
+    return server;
+}
+
+static void add_here(void)
+{
+    add_places((struct place){.name = "memory", .url = "memory://contract", .expect = ALL_OF_IT}, NULL);
+    add_places((struct place){.name = "local", .url = tmpdir_path(scratch, "local"), .expect = ALL_OF_IT},
+               NULL);
+}
+
+static struct place dav_place(const char *name, const struct server *server, bool disk, unsigned gaps)
+{
+    return (struct place){.name = name,
+                          .url = url_of("webdav", server, "dav/contract"),
+                          .disk = disk ? make_served(server_dav_root(server), "contract") : NULL,
+                          .gaps = gaps,
+                          .expect = ALL_OF_IT};
+}
+
+static void add_nginx(void)
+{
+    struct server *server = start("nginx");
+    if (!server)
+        return;
+    add_places((struct place){.name = "http",
+                              .url = url_of("http", server, "contract"),
+                              .disk = make_served(server_root(server), "contract"),
+                              .gaps = GAP_DOTS,
+                              .expect = LIST_ONLY},
+               NULL);
+    add_places((struct place){.name = "http, writing",
+                              .url = url_of("http", server, "put/contract"),
+                              .disk = make_served(server_dir(server), "put/contract"),
+                              .gaps = GAP_DOTS | GAP_DIRECTORIES,
+                              .expect = WRITE_ONLY},
+               "http.write=true");
+    add_places(dav_place("webdav, nginx", server, true, GAP_DOTS), NULL);
+}
+
+static void add_apache(void)
+{
+    struct server *server = start("apache");
+    if (server)
+        add_places(dav_place("webdav, Apache", server, true, GAP_YOUNG), NULL);
+}
+
+static void add_webdav(void)
+{
+    struct server *server = start("lighttpd");
+    if (server)
+        add_place(dav_place("webdav, lighttpd", server, true, GAP_CONTROLS), NULL, NULL);
+    server = start("rclone-webdav"); /* which does not show at once what is put on its disk */
+    if (server)
+        add_place(dav_place("webdav, rclone", server, false, GAP_CONTROLS), NULL, NULL);
+}
+
+static void add_s3(void)
+{
+    struct server *server = start("rgw");
+    struct larder_fs *account;
+    if (!server)
+        return;
+    setenv("AWS_ENDPOINT_URL_S3", server_url(server), 1);
+    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
+    assert_ok(larder_open(NULL, "s3://", NULL, &account, NULL));
+    assert_ok(larder_mkdir(account, "contract", false));
+    larder_fs_free(account);
+    add_places((struct place){.name = "s3",
+                              .url = "s3://contract",
+                              .expect = {.list = true, .write = true, .create_only = true}},
+               NULL);
+}
+
+static const struct {
+    const char *name;
+    void (*add)(void);
+} families[] = {
+    {"here", add_here}, {"nginx", add_nginx}, {"apache", add_apache}, {"webdav", add_webdav}, {"s3", add_s3}};
+
+/* ---- the table ---- */
 
 static void print_row(const char *name, size_t table, size_t index)
 {
     printf("%-40s", name);
-    for (size_t p = 0; p < place_count; p++) {
-        char cell[24], (*verdict)[8] = verdicts[p][table][index];
-        snprintf(cell, sizeof cell, "%s %s", verdict[0], verdict[1]);
-        printf(" %-15s", cell);
-    }
+    for (size_t p = 0; p < place_count; p++)
+        printf(" %-2s %-2s", verdicts[p][table][index][0], verdicts[p][table][index][1]);
     printf("\n");
 }
 
+/* Each place has a number, which heads its column. */
 static void print_table(void)
 {
+    printf("\n");
+    for (size_t p = 0; p < place_count; p++)
+        printf("%2zu  %s\n", p + 1, places[p].name);
     printf("\n%-40s", "");
     for (size_t p = 0; p < place_count; p++)
-        printf(" %-15s", places[p].name);
+        printf(" %-5zu", p + 1);
     printf("\n");
     for (size_t t = 0; t < TABLES; t++)
         for (const struct scenario *s = tables[t]; s->name; s++)
             print_row(s->name, t, (size_t)(s - tables[t]));
 }
 
-static int teardown(void **state)
+/* The argument is a family's name; none: all of them. */
+int main(int argc, char *argv[])
 {
-    print_table();
-    server_stop(nginx);
-    server_stop(gateway);
-    for (size_t p = 0; p < place_count; p++)
-        if (places[p].options)
-            free((char *)places[p].options[0]);
-    tmpdir_remove(scratch);
-    return 0;
-}
-
-int main(void)
-{
-    static const char *const names[PLACES_MAX] = {"memory", "cache::memory", "local", "cache::local",
-                                                  "http",   "cache::http",   "s3",    "cache::s3"};
     struct CMUnitTest tests[PLACES_MAX];
-    for (size_t i = 0; i < PLACES_MAX; i++)
-        tests[i] = (struct CMUnitTest){.name = names[i], .test_func = contract, .initial_state = &places[i]};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    scratch = tmpdir_make();
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        if (argc < 2 || strcmp(argv[1], families[i].name) == 0)
+            families[i].add();
+    for (size_t i = 0; i < place_count; i++)
+        tests[i] =
+            (struct CMUnitTest){.name = places[i].name, .test_func = contract, .initial_state = &places[i]};
+    int rc = _cmocka_run_group_tests("contract", tests, place_count, NULL, NULL);
+    print_table();
+    for (size_t i = 0; i < server_count; i++)
+        server_stop(servers[i]);
+    tmpdir_remove(scratch);
+    return rc;
 }

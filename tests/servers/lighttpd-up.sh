@@ -17,8 +17,10 @@ server.upload-dirs = ("$dir/tmp")
 server.http-parseopts = ("url-invalid-utf8-reject" => "disable")
 server.max-keep-alive-requests = 1000000
 server.stream-request-body = 0
+server.stat-cache-engine = "disable" # a PUT of nothing does not tell it: for a second the old length is sent
 accesslog.filename = "|/usr/bin/tee -a $dir/access.log"
 accesslog.format = "%{remote}p %r %>s %{Range}i"
+static-file.disable-pathinfo = "enable"
 dir-listing.activate = "enable"
 dir-listing.hide-dotfiles = "disable"
 mimetype.assign = ("" => "application/octet-stream")

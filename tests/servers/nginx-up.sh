@@ -14,6 +14,7 @@
 #   /text/          text/plain, for all             /away          302 to where nobody listens
 #   /bearer/        the token "hush"           /cert/        DIR/client.pem
 #   /echo           what credentials came, as text
+#   /put/           PUT and DELETE alone, of DIR/put; directories are made as needed
 #   /dav/           WebDAV, PROPFIND and locks by dav-ext; no If-Match, no Depth: infinity
 # shellcheck source=tests/servers/serve.sh
 . "${0%/*}/serve.sh"
@@ -81,10 +82,10 @@ http {
 		location /cert/ { alias $dir/www/; if (\$ssl_client_verify != SUCCESS) { return 403; } }
 		location /slow/ { alias $dir/www/; limit_rate 100k; limit_rate_after 64k; }
 		location /drop/ { return 444; }
+		location /put/ { root $dir; dav_methods PUT DELETE; create_full_put_path on; }
 		location /dav/ {
 			root $dir;
 			dav_methods PUT DELETE MKCOL COPY MOVE;
-			create_full_put_path on;
 			dav_access user:rw group:r all:r;
 			$ext_methods
 		}

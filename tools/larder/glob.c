@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A URL with a pattern in its path. Only those of HTTP are percent-encoded, and have a query behind the path. */
+/* A URL with a pattern in its path. Only those of HTTP and WebDAV are percent-encoded, and have a query behind the path. */
 struct pattern {
     const char *url;
     const char *path;  /* behind "PROTOCOL://", of HTTP behind the host, too */
@@ -26,12 +26,22 @@ static const char *leaf_of(const char *url)
     return url;
 }
 
+/* "http://" or "https://", for "http". */
+static bool is_url_of(const char *leaf, const char *protocol)
+{
+    size_t size = strlen(protocol);
+    if (strncasecmp(leaf, protocol, size) != 0)
+        return false;
+    leaf += size + (leaf[size] == 's' || leaf[size] == 'S');
+    return strncmp(leaf, "://", 3) == 0;
+}
+
 /* false: no pattern. */
 static bool find_pattern(const char *url, struct pattern *out)
 {
     const char *leaf = leaf_of(url), *protocol = strstr(leaf, "://");
     struct pattern pattern = {.url = url, .path = protocol ? protocol + 3 : leaf};
-    pattern.http = strncasecmp(leaf, "http://", 7) == 0 || strncasecmp(leaf, "https://", 8) == 0;
+    pattern.http = is_url_of(leaf, "http") || is_url_of(leaf, "webdav");
     pattern.query = leaf + (pattern.http ? strcspn(leaf, "?#") : strlen(leaf));
     if (pattern.http)
         pattern.path += strcspn(pattern.path, "/?#");

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes over plain HTTP: PUT and DELETE, once the option `write` allows them. What a directory is no request can say:
+ * it is what it holds, so mkdir only looks, and an empty one that the server keeps stays.
+ *
+ * A condition (create, replace) is looked at beforehand and sent along as well, since many servers do not heed it. So it
+ * is exact where the server is (docs/http.md has a table), and elsewhere as good as a look.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "backends/http_parts.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+
+bool http_was_refused(int rc)
+{
+    switch (rc) {
+    case -EACCES:
+    case -EINVAL:
+    case -EIO:
+    case -ENOENT:
+    case -ENOTSUP:
+    case -EPROTO:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int http_check_write(const struct http_instance *http)
+{
+    if (http->instance.can.write)
+        return 0;
+    return http->dav
+               ? fail(-EROFS, "%s: the option webdav.write says no", http->origin)
+               : fail(-ENOTSUP, "%s: HTTP only reads, unless the option http.write says yes", http->origin);
+}
+
+int CO_FN http_look(struct http_instance *http, const char *path, struct answer *out)
+{
+    return http->dav ? dav_look(http, path, out) : http_info(&http->instance, path, &TERMS_NONE, out);
+}
+
+/* Why a change that has an answer was refused. What is there is asked for; a failure to find out explains nothing. */
+int CO_FN http_explain(struct http_instance *http, const char *path, int rc)
+{
+    autofree char *refused = mem_dup(error_text());
+    struct answer answer = {0};
+    autofree char *parent = mem_dup_n(path, path_parent_size(path));
+    if (!parent)
+        return fail_memory();
+    int looked = http_look(http, path, &answer);
+    bool directory = looked == 0 && answer.info.type == LARDER_DIRECTORY;
+    answer_free(&answer);
+    if (directory)
+        return fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+    looked = *parent ? http_look(http, parent, &answer) : -EAGAIN;
+    bool file = looked == -ENOTDIR || (looked == 0 && answer.info.type != LARDER_DIRECTORY);
+    answer_free(&answer);
+    if (file)
+        return fail(-ENOTDIR, "%s/%s: a file is in the way", http->origin, path);
+    if (looked == -ENOENT)
+        return fail(-ENOENT, "%s/%s: there is no directory for it", http->origin, path);
+    error_set_text(refused);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+/* What a condition forbids is not even tried. */
+static int CO_FN check_before(struct http_instance *http, const char *path, unsigned flags,
+                              const char *if_match)
+{
+    struct answer answer = {0};
+    if (!(flags & LARDER_CREATE) && !if_match)
+        return 0;
+    int rc =
+        http_info(&http->instance, path, &TERMS_NONE, &answer); /* by HEAD, whose ETag is that of a GET */
+    const char *version = answer.info.version ? answer.info.version : "";
+    if (rc == -ENOENT)
+        rc = if_match ? fail(-ESTALE, "%s/%s: it is gone", http->origin, path) : 0;
+    else if (rc == 0 && (flags & LARDER_CREATE))
+        rc = fail(-EEXIST, "%s/%s: it exists", http->origin, path);
+    else if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
+        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+    else if (rc == 0 && strcmp(version, if_match) != 0)
+        rc = fail(-ESTALE, "%s/%s: it is another by now", http->origin, path);
+    answer_free(&answer);
+    return rc;
+}
+
+int CO_FN http_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                     const char *if_match, struct answer *out)
+{
+    struct http_instance *http = http_of(instance);
+    struct http_put put = {path, source, if_match, flags & LARDER_CREATE};
+    int rc = http_check_write(http);
+    if (rc == 0 && !*path)
+        rc = fail(-EISDIR, "%s/: a directory", http->origin);
+    if (rc == 0)
+        rc = check_before(http, path, flags, if_match);
+    if (rc < 0)
+        return rc;
+    return http_put(http, &put, out);
+}
+
+/* ---- removing ---- */
+
+int CO_FN http_delete(struct http_instance *http, const char *path, bool slash)
+{
+    static const char *const depth[] = {"Depth: 0", NULL};
+    bool maybe_done = false;
+    struct http_request request = {.method = HTTP_DELETE,
+                                   .headers = slash ? NULL : depth,
+                                   .maybe_done = &maybe_done};
+    struct asked asked;
+    int rc = http_ask(http, path, slash, &TERMS_NONE, &request, &asked);
+    if (rc < 0)
+        return rc;
+    rc = dav_judge(&asked);
+    if (rc == -ENOENT && maybe_done)
+        rc = 0; /* by the try whose answer was lost */
+    http_close(asked.transfer);
+    return rc;
+}
+
+/* It goes if it is a file: some servers take away whole trees by the name of a directory. */
+static int CO_FN remove_one(struct http_instance *http, const char *path)
+{
+    struct answer answer = {0};
+    int rc = *path ? http_look(http, path, &answer) : fail(-EISDIR, "%s/: a directory", http->origin);
+    if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
+        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+    answer_free(&answer);
+    return rc < 0 ? rc : http_delete(http, path, false);
+}
+
+int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
+{
+    struct http_instance *http = http_of(instance);
+    int rc = http_check_write(http);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        status[i] = remove_one(http, paths[i]);
+    return rc == 0 && count == 1 ? status[0] : rc; /* with its words */
+}
+
+/* ---- directories ---- */
+
+/* Nothing need be made: a directory is there as soon as something is in it. */
+int CO_FN http_mkdir(struct instance *instance, const char *path)
+{
+    struct http_instance *http = http_of(instance);
+    struct answer answer = {0};
+    int rc = http_check_write(http);
+    if (rc < 0)
+        return rc;
+    rc = http_look(http, path, &answer);
+    answer_free(&answer);
+    return rc == 0 ? fail(-EEXIST, "%s/%s: it exists", http->origin, path) : rc == -ENOENT ? 0 : rc;
+}
+
+/* One that holds nothing is not there; what the server makes of it is its own (WebDAV can remove it). */
+int CO_FN http_rmdir(struct instance *instance, const char *path)
+{
+    struct http_instance *http = http_of(instance);
+    struct larder_entries entries = {0};
+    struct cursor cursor = {0};
+    struct answer answer = {0};
+    int rc = http_check_write(http);
+    if (rc == 0)
+        rc = http_list(instance, path, &TERMS_NONE, &cursor, &entries, &answer);
+    if (rc == 0)
+        rc = entries.count > 0
+                 ? fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path)
+                 : fail(-ENOENT, "%s/%s: nothing is there, or an empty directory of the server's own",
+                        http->origin, path);
+    larder_entries_free(&entries);
+    answer_free(&answer);
+    cursor_free(&cursor);
+    return rc;
+}

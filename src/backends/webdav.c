@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * WebDAV (RFC 4918). An instance is HTTP's (http.c), and files are read as there; what a path is, and what a directory
+ * holds, is asked for by PROPFIND, with the few properties named that are wanted.
+ *
+ *   info   PROPFIND, Depth: 0; where that tells no ETag (nginx), HEAD
+ *   list   PROPFIND, Depth: 1 of path + "/"
+ *   read   GET (http_read.c)
+ *
+ * Changes are in webdav_write.c. What servers differ in is in docs/http.md.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "backends/backends.h"
+#include "backends/http_parts.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+
+#define PIECE_SIZE   ((size_t)256 << 10)
+#define HERE_SIZE    ((size_t)16 << 10) /* more is parsed on a worker: 0.1 ms */
+#define ANCESTOR_MAX 8
+
+/* ---- multistatus ---- */
+
+struct feed {
+    struct multistatus *parser;
+    const char *data;
+    size_t size;
+};
+
+static int feed_piece(void *arg)
+{
+    struct feed *feed = arg;
+    return multistatus_feed(feed->parser, feed->data, feed->size);
+}
+
+/* The body, through the parser. */
+static int CO_FN read_multistatus(const struct asked *asked, multistatus_fn *fn, void *arg)
+{
+    struct feed feed = {0};
+    int rc = multistatus_new(asked->response->url, fn, arg, &feed.parser);
+    char *buffer = mem_alloc(PIECE_SIZE);
+    int64_t count = 1;
+    if (rc == 0 && !buffer)
+        rc = fail_memory();
+    while (rc == 0 && count > 0) {
+        count = http_read(asked->transfer, buffer, PIECE_SIZE);
+        feed.data = buffer;
+        feed.size = count > 0 ? (size_t)count : 0;
+        rc = count < 0 ? (int)count : feed.size <= HERE_SIZE ? feed_piece(&feed) : offload(feed_piece, &feed);
+    }
+    if (rc == 0)
+        rc = multistatus_finish(feed.parser);
+    multistatus_free(feed.parser);
+    mem_free(buffer);
+    return rc == -EPROTO ? http_doubt(asked->transfer, rc, "%s", error_text()) : rc;
+}
+
+int CO_FN dav_propfind(struct http_instance *http, const char *path, bool slash, const char *depth,
+                       struct http_tries *tries, multistatus_fn *fn, void *arg)
+{
+    const char *const headers[] = {depth, "Content-Type: application/xml; charset=utf-8", NULL};
+    struct http_body body = {.size = (int64_t)strlen(multistatus_propfind), .data = multistatus_propfind};
+    struct http_request request = {.method = HTTP_PROPFIND,
+                                   .headers = headers,
+                                   .body = &body,
+                                   .tries = tries};
+    struct asked asked;
+    int rc = http_ask(http, path, slash, &TERMS_NONE, &request, &asked);
+    if (rc < 0)
+        return rc;
+    int status = asked.response->status;
+    if (status == 207)
+        rc = read_multistatus(&asked, fn, arg);
+    else if (status >= 200 && status <= 299)
+        rc = http_fail(asked.transfer, -ENOTSUP, "the answer is %d, not 207: this is no WebDAV", status);
+    else
+        rc = http_fail_status(asked.transfer);
+    http_close(asked.transfer);
+    return rc;
+}
+
+/* The first that is said to have failed. */
+struct failed {
+    char path[256];
+    int status;
+};
+
+static int note_failed(void *arg, const struct multistatus_entry *entry)
+{
+    struct failed *failed = arg;
+    if (failed->status == 0 && entry->status >= 300) {
+        failed->status = entry->status;
+        strncpy(failed->path, entry->path, sizeof failed->path - 1);
+    }
+    return 0;
+}
+
+int http_fail_change(const struct asked *asked)
+{
+    return asked->response->status == 409
+               ? http_fail(asked->transfer, -ENOENT, "409 Conflict: there is no directory for it")
+               : http_fail_status(asked->transfer);
+}
+
+int CO_FN dav_judge(const struct asked *asked)
+{
+    struct failed failed = {.status = 0};
+    int status = asked->response->status;
+    if (asked->response->slash_added)
+        return http_fail(asked->transfer, -EISDIR, "a directory");
+    if (status != 207)
+        return status >= 200 && status <= 299 ? 0 : http_fail_change(asked);
+    int rc = read_multistatus(asked, note_failed, &failed);
+    if (rc < 0 || failed.status == 0)
+        return rc;
+    return http_fail(asked->transfer, -EIO, "%d on %s; the rest is done", failed.status, failed.path);
+}
+
+/* ---- info ---- */
+
+struct info_found {
+    bool found;
+    int status;
+    int rc;
+    struct answer answer;
+};
+
+/* A page that a PROPFIND answers is not kept by caches, and says nothing of how long it holds. */
+static struct answer answer_of(const struct multistatus_entry *entry)
+{
+    struct answer answer = {
+        .info = {.type = entry->collection ? LARDER_DIRECTORY : LARDER_FILE,
+                 .size = entry->collection ? 0 : entry->size,
+                 .mtime_ns = entry->mtime_ns,
+                 .created_ns = entry->created_ns},
+        .fresh_ms = -1,
+        .stale_if_error_ms = -1,
+    };
+    if (entry->collection || !entry->etag)
+        return answer;
+    answer.validator = entry->etag;
+    if (strncmp(entry->etag, "W/", 2) == 0)
+        answer.flags = ANSWER_WEAK;
+    else
+        answer.info.version = entry->etag;
+    return answer;
+}
+
+/* The only one: whatever its href is, it is what was asked about. */
+static int note_info(void *arg, const struct multistatus_entry *entry)
+{
+    struct info_found *found = arg;
+    struct answer answer = answer_of(entry);
+    if (found->found)
+        return 0;
+    found->found = true;
+    found->status = entry->status;
+    return answer_copy(&found->answer, &answer);
+}
+
+static int CO_FN ask_info(struct http_instance *http, const char *path, struct answer *out)
+{
+    struct http_tries tries = {.site = http->site};
+    struct info_found found = {.found = false};
+    int rc;
+    do {
+        answer_free(&found.answer);
+        found.found = false;
+        rc = dav_propfind(http, path, false, "Depth: 0", &tries, note_info, &found);
+    } while (http_try_again(&tries, &rc));
+    if (rc == 0 && !found.found)
+        rc = fail(-EPROTO, "PROPFIND %s/%s: an empty multistatus", http->origin, path);
+    if (rc == 0 && found.status >= 300)
+        rc = found.status == 404 ? fail(-ENOENT, "PROPFIND %s/%s: 404 Not Found", http->origin, path)
+                                 : fail(-EIO, "PROPFIND %s/%s: %d", http->origin, path, found.status);
+    if (rc == 0)
+        *out = found.answer;
+    else
+        answer_free(&found.answer);
+    return rc;
+}
+
+/*
+ * Of what would be below a file Apache says 400, lighttpd 403. So an ancestor is looked for that answers, and if that is
+ * a file, it explains the refusal.
+ */
+static int CO_FN is_below_file(struct http_instance *http, const char *path, int rc)
+{
+    autofree char *refused = mem_dup(error_text());
+    autofree char *ancestor = mem_dup(path);
+    int looked = -EACCES;
+    if (!ancestor)
+        return fail_memory();
+    for (int i = 0; i < ANCESTOR_MAX && http_was_refused(looked) && looked != -ENOENT; i++) {
+        struct answer answer = {0};
+        ancestor[path_parent_size(ancestor)] = 0;
+        if (!*ancestor)
+            break;
+        looked = ask_info(http, ancestor, &answer);
+        if (looked == 0 && answer.info.type != LARDER_DIRECTORY)
+            rc = -ENOTDIR;
+        answer_free(&answer);
+    }
+    if (rc == -ENOTDIR)
+        return fail(rc, "%s/%s: %s is a file", http->origin, path, path_name(ancestor));
+    error_set_text(refused);
+    return rc;
+}
+
+static int check_terms(struct http_instance *http, const char *path, const struct terms *terms,
+                       const struct answer *answer)
+{
+    const char *version = answer->info.version ? answer->info.version : "";
+    const char *validator = answer->validator ? answer->validator : "";
+    if (terms->if_match && strcmp(terms->if_match, version) != 0)
+        return fail(-ESTALE, "%s/%s: it has changed: %s, not %s", http->origin, path,
+                    *version ? version : "no version", terms->if_match);
+    return terms->if_none_match && strcmp(terms->if_none_match, validator) == 0 ? UNCHANGED : 0;
+}
+
+int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out)
+{
+    int rc = ask_info(http, path, out);
+    return http_was_refused(rc) && rc != -ENOENT ? is_below_file(http, path, rc) : rc;
+}
+
+/*
+ * nginx tells no ETag here. Once that shows, a HEAD is asked first from then on, which tells it, and of a file all else as
+ * well. 0: `out` is a file's.
+ */
+static int CO_FN look_by_head(struct http_instance *http, const char *path, struct answer *out)
+{
+    struct answer answer = {0};
+    int rc = *path ? http_info(&http->instance, path, &TERMS_NONE, &answer) : -EISDIR;
+    bool file = rc == 0 && answer.info.type == LARDER_FILE && answer.info.size >= 0;
+    if (file)
+        *out = answer;
+    else
+        answer_free(&answer);
+    return file ? 0 : rc == -ENOENT ? rc : -EAGAIN;
+}
+
+static int CO_FN look_for_version(struct http_instance *http, const char *path, struct answer *out)
+{
+    struct answer by_head = {0};
+    int rc = http->etag_by_head ? look_by_head(http, path, out) : -EAGAIN;
+    if (rc != -EAGAIN)
+        return rc;
+    rc = dav_look(http, path, out);
+    if (rc < 0 || out->validator || out->info.type != LARDER_FILE || http->etag_by_head)
+        return rc;
+    if (look_by_head(http, path, &by_head) == 0 && by_head.validator) {
+        http->etag_by_head = true;
+        answer_free(out);
+        *out = by_head;
+    } else {
+        answer_free(&by_head);
+    }
+    return 0;
+}
+
+int CO_FN webdav_info(struct instance *instance, const char *path, const struct terms *terms,
+                      struct answer *out)
+{
+    struct http_instance *http = http_of(instance);
+    struct answer answer = {0};
+    int rc = look_for_version(http, path, &answer);
+    if (rc < 0)
+        return rc;
+    rc = check_terms(http, path, terms, &answer);
+    if (rc >= 0)
+        *out = answer;
+    else
+        answer_free(&answer);
+    return rc;
+}
+
+/* ---- listing ---- */
+
+struct list_found {
+    const char *path;
+    struct entries_builder builder;
+    bool any, self, file;
+    char other[256]; /* an href that is none of ours */
+};
+
+static int note_entry(void *arg, const struct multistatus_entry *entry)
+{
+    struct list_found *found = arg;
+    struct larder_info info = answer_of(entry).info;
+    size_t parent = path_parent_size(entry->path);
+    if (strcmp(entry->path, found->path) == 0) {
+        found->self = true;
+        found->file = !entry->collection;
+        return 0;
+    }
+    if (parent != strlen(found->path) || strncmp(entry->path, found->path, parent) != 0) {
+        strncpy(found->other, entry->path, sizeof found->other - 1);
+        return 0;
+    }
+    if (entry->status >= 300) /* of this name nothing is known, not even that it is there */
+        return 0;
+    info.name = path_name(entry->path);
+    found->any = true;
+    return path_is_temporary(info.name) ? 0 : entries_add(&found->builder, &info);
+}
+
+/* There is no listing of path/: is it a file? */
+static int CO_FN explain_list(struct http_instance *http, const char *path, int rc)
+{
+    autofree char *refused = mem_dup(error_text());
+    struct answer answer = {0};
+    int looked = *path ? dav_look(http, path, &answer) : -ENOENT;
+    bool file = looked == 0 && answer.info.type != LARDER_DIRECTORY;
+    answer_free(&answer);
+    if (file)
+        return fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
+    if (looked == -ENOENT || looked == -ENOTDIR)
+        return looked;
+    error_set_text(refused);
+    return rc;
+}
+
+static int CO_FN ask_list(struct http_instance *http, const char *path, struct list_found *found)
+{
+    struct http_tries tries = {.site = http->site};
+    int rc;
+    do {
+        entries_discard(&found->builder);
+        *found = (struct list_found){.path = path};
+        rc = dav_propfind(http, path, true, "Depth: 1", &tries, note_entry, found);
+    } while (http_try_again(&tries, &rc));
+    if (rc == 0 && found->file)
+        rc = fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
+    if (rc == 0 && !found->self && !found->any)
+        rc = fail(-EPROTO, "PROPFIND %s/%s: the multistatus speaks of %s", http->origin, path,
+                  found->other[0] ? found->other : "nothing");
+    if (rc < 0)
+        entries_discard(&found->builder);
+    return http_was_refused(rc) ? explain_list(http, path, rc) : rc;
+}
+
+int CO_FN webdav_list(struct instance *instance, const char *path, const struct terms *terms,
+                      struct cursor *cursor, struct larder_entries *page, struct answer *out)
+{
+    struct list_found found = {.path = NULL};
+    int rc = ask_list(http_of(instance), path, &found);
+    if (rc < 0)
+        return rc;
+    entries_finish(&found.builder, page);
+    cursor->end = true;
+    if (out)
+        *out = (struct answer){.info = {.type = LARDER_DIRECTORY}, .fresh_ms = -1, .stale_if_error_ms = -1};
+    return 0;
+}
+
+int CO_FN dav_is_empty(struct http_instance *http, const char *path)
+{
+    struct list_found found = {.path = NULL};
+    int rc = ask_list(http, path, &found);
+    if (rc < 0)
+        return rc;
+    rc = found.builder.count == 0;
+    entries_discard(&found.builder);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+/* Some servers refuse a GET of a directory, instead of leading to its page. */
+static int CO_FN webdav_read(struct instance *instance, const char *path, const struct larder_range *range,
+                             const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    struct http_instance *http = http_of(instance);
+    int rc = http_read_file(instance, path, range, terms, sink, out);
+    return http_was_refused(rc) && rc != -ENOENT ? http_explain(http, path, rc) : rc;
+}
+
+/* ---- the table ---- */
+
+/* webdavs://host is WebDAV by https://host. */
+static int webdav_locate(const char *url, char **values, char **place, char **path)
+{
+    autofree char *plain = mem_format("http%s", url + strlen("webdav"));
+    return plain ? http_locate(plain, values, place, path) : fail_memory();
+}
+
+static const char *const protocols[] = {"webdav", "webdavs", NULL};
+
+const struct backend webdav_backend = {
+    .name = "webdav",
+    .protocols = protocols,
+    .kind = ASYNC,
+    .size = sizeof(struct http_instance),
+    .options = http_options,
+    .locate = webdav_locate,
+    .open = http_open_instance,
+    .close = http_close_instance,
+    .url = http_url,
+    .info = webdav_info,
+    .list = webdav_list,
+    .read = webdav_read,
+    .write = webdav_write,
+    .remove = http_remove,
+    .mkdir = webdav_mkdir,
+    .rmdir = webdav_rmdir,
+    .copy = webdav_copy,
+    .move = webdav_move,
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes over WebDAV.
+ *
+ *   write     PUT. Most servers (nginx, Apache, lighttpd) show it when it is whole; on one that does not (rclone), the
+ *             option `replace` has it PUT to a temporary name beside its own, and moved over it
+ *   create    PUT to a temporary name, MOVE with Overwrite: F
+ *   replace   (a version) HEAD, then PUT with If-Match
+ *   rmdir     the listing must be empty, then DELETE, which takes whole trees: what was made in between goes too
+ *   copy      COPY of one file
+ *   move      MOVE of a file, or of a directory to a name that is free
+ *
+ * With Overwrite: T a server removes the target first, be it a tree; so it is looked at beforehand. Temporary names are
+ * left out of listings, and go with their directory.
+ *
+ * An answer that was lost: a MOVE has been done when its source is gone, since nobody else knows a temporary name, and
+ * two who move one file are two who race anyhow.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "backends/http_parts.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+
+/* ---- looking ---- */
+
+/* The type of what is there; 0: nothing is. */
+static int CO_FN type_at(struct http_instance *http, const char *path)
+{
+    struct answer answer = {0};
+    int rc = dav_look(http, path, &answer);
+    if (rc == -ENOENT)
+        return 0;
+    if (rc == 0)
+        rc = (int)answer.info.type;
+    answer_free(&answer);
+    return rc;
+}
+
+/* May a file be put there? */
+static int CO_FN check_target(struct http_instance *http, const char *path, unsigned flags)
+{
+    if (!*path)
+        return fail(flags & LARDER_CREATE ? -EEXIST : -EISDIR, "%s/: a directory", http->origin);
+    int type = type_at(http, path);
+    if (type > 0 && (flags & LARDER_CREATE))
+        return fail(-EEXIST, "%s/%s: it exists", http->origin, path);
+    if (type == LARDER_DIRECTORY)
+        return fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+    return type < 0 ? type : 0;
+}
+
+/* ---- COPY and MOVE ---- */
+
+struct transport {
+    enum http_method method;
+    const char *from, *to;
+    bool directory, overwrite;
+};
+
+static int CO_FN transport_once(struct http_instance *http, const struct transport *t,
+                                struct http_tries *tries, bool *maybe_done)
+{
+    autofree char *url = http_make_url(http, t->to, t->directory);
+    autofree char *destination = url ? mem_format("Destination: %s", url) : NULL;
+    const char *const headers[] = {destination, t->overwrite ? "Overwrite: T" : "Overwrite: F",
+                                   t->method == HTTP_COPY ? "Depth: 0" : NULL, NULL};
+    struct http_request request = {.method = t->method,
+                                   .headers = headers,
+                                   .maybe_done = maybe_done,
+                                   .tries = tries};
+    struct asked asked;
+    if (!destination)
+        return fail_memory();
+    int rc = http_ask(http, t->from, t->directory, &TERMS_NONE, &request, &asked);
+    if (rc < 0)
+        return rc;
+    rc = asked.response->status == 412 && !t->overwrite
+             ? fail(-EEXIST, "%s/%s: it exists", http->origin, t->to)
+             : dav_judge(&asked);
+    http_close(asked.transfer);
+    return rc;
+}
+
+/* It may have been done, whatever was said: 0 when it was, else `rc`. */
+static int CO_FN settle(struct http_instance *http, const struct transport *t, struct http_tries *tries,
+                        int rc)
+{
+    autofree char *said = mem_dup(error_text());
+    int from = t->method == HTTP_MOVE ? type_at(http, t->from) : -ENOTSUP;
+    int to = from == 0 ? type_at(http, t->to) : 0;
+    if (to > 0)
+        return 0;
+    error_set_text(said);
+    if (from < 0 || to < 0)
+        return fail_more(rc, "it is not known whether it was done");
+    tries->again = from > 0;
+    return rc;
+}
+
+static int CO_FN transport(struct http_instance *http, const struct transport *t)
+{
+    struct http_tries tries = {.site = http->site};
+    int rc;
+    do {
+        bool maybe_done = false;
+        rc = transport_once(http, t, &tries, &maybe_done);
+        if (rc < 0 && maybe_done)
+            rc = settle(http, t, &tries, rc);
+    } while (http_try_again(&tries, &rc));
+    return http_was_refused(rc) ? http_explain(http, t->to, rc) : rc;
+}
+
+int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+{
+    struct http_instance *http = http_of(instance);
+    struct transport t = {HTTP_COPY, from, to, .overwrite = !(flags & LARDER_CREATE)};
+    int rc = http_check_write(http);
+    if (rc < 0)
+        return rc;
+    int type = type_at(http, from);
+    if (type <= 0)
+        return type < 0 ? type : fail(-ENOENT, "%s/%s: no such file", http->origin, from);
+    if (type == LARDER_DIRECTORY)
+        return fail(-EISDIR, "%s/%s: a directory", http->origin, from);
+    if (strcmp(from, to) == 0 && t.overwrite)
+        return 0;
+    rc = check_target(http, to, flags);
+    return rc < 0 ? rc : transport(http, &t);
+}
+
+int CO_FN webdav_move(struct instance *instance, const char *from, const char *to, unsigned flags)
+{
+    struct http_instance *http = http_of(instance);
+    struct transport t = {HTTP_MOVE, from, to, .overwrite = !(flags & LARDER_CREATE)};
+    int rc = http_check_write(http);
+    if (rc == 0 && (!*from || !*to))
+        rc = fail(-EBUSY, "%s/: the root", http->origin);
+    if (rc < 0)
+        return rc;
+    int type = type_at(http, from);
+    if (type <= 0)
+        return type < 0 ? type : fail(-ENOENT, "%s/%s: no such file", http->origin, from);
+    if (strcmp(from, to) == 0)
+        return 0;
+    if (path_within(from, to))
+        return fail(-EINVAL, "%s/%s: it cannot move into itself", http->origin, from);
+    t.directory = type == LARDER_DIRECTORY;
+    t.overwrite = t.overwrite && !t.directory;
+    rc = check_target(http, to, t.directory ? LARDER_CREATE : flags);
+    return rc < 0 ? rc : transport(http, &t);
+}
+
+/* ---- writing ---- */
+
+/* By way of a temporary name in the same directory. */
+static int CO_FN write_aside(struct http_instance *http, const char *path, struct source *source,
+                             unsigned flags, struct answer *out)
+{
+    int parent = (int)path_parent_size(path);
+    autofree char *temporary = mem_format("%.*s%s" TEMPORARY_PREFIX "%016llx", parent, path,
+                                          parent ? "/" : "", (unsigned long long)random_u64());
+    struct http_put put = {.path = temporary, .source = source};
+    struct transport move = {HTTP_MOVE, temporary, path, .overwrite = !(flags & LARDER_CREATE)};
+    struct answer answer = {0};
+    if (!temporary)
+        return fail_memory();
+    int rc = check_target(http, path, flags);
+    if (rc < 0)
+        return rc;
+    rc = http_put(http, &put, &answer);
+    if (rc == 0)
+        rc = transport(http, &move);
+    if (rc == 0 && out)
+        rc = answer_copy(out, &answer);
+    answer_free(&answer);
+    if (rc < 0) {
+        autofree char *failed = mem_dup(error_text());
+        http_delete(http, temporary, false);
+        error_set_text(failed);
+    }
+    return rc;
+}
+
+int CO_FN webdav_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
+                       const char *if_match, struct answer *out)
+{
+    struct http_instance *http = http_of(instance);
+    const char *replace = option_text(instance, "replace");
+    int rc = http_check_write(http);
+    if (rc < 0)
+        return rc;
+    if ((flags & LARDER_CREATE) || (!if_match && strcmp(replace, "move") == 0))
+        return write_aside(http, path, source, flags, out);
+    return http_write(instance, path, source, flags, if_match, out);
+}
+
+/* ---- directories ---- */
+
+static int CO_FN make_once(struct http_instance *http, const char *path, struct http_tries *tries)
+{
+    bool maybe_done = false;
+    struct http_request request = {.method = HTTP_MKCOL, .maybe_done = &maybe_done, .tries = tries};
+    struct asked asked;
+    int rc = http_ask(http, path, true, &TERMS_NONE, &request, &asked);
+    if (rc == 0) {
+        rc = dav_judge(&asked);
+        http_close(asked.transfer);
+    }
+    if (rc == 0 || !maybe_done)
+        return rc;
+    autofree char *lost = mem_dup(error_text());
+    int type = type_at(http, path); /* it was not there before: then it counts as ours */
+    error_set_text(lost);
+    tries->again = type == 0;
+    return type == LARDER_DIRECTORY ? 0 : rc;
+}
+
+/* It is looked at first, since some servers answer 201 to a MKCOL of what exists. */
+int CO_FN webdav_mkdir(struct instance *instance, const char *path)
+{
+    struct http_instance *http = http_of(instance);
+    struct http_tries tries = {.site = http->site};
+    int rc = http_check_write(http);
+    if (rc < 0)
+        return rc;
+    int type = type_at(http, path);
+    if (type != 0)
+        return type < 0 ? type : fail(-EEXIST, "%s/%s: it exists", http->origin, path);
+    do
+        rc = make_once(http, path, &tries);
+    while (http_try_again(&tries, &rc));
+    if (!http_was_refused(rc))
+        return rc;
+    rc = http_explain(http, path, rc);
+    /* Somebody was quicker: 405, or 403 of Apache. */
+    return rc == -EISDIR ? fail(-EEXIST, "%s/%s: it exists", http->origin, path) : rc;
+}
+
+int CO_FN webdav_rmdir(struct instance *instance, const char *path)
+{
+    struct http_instance *http = http_of(instance);
+    int rc = http_check_write(http);
+    if (rc == 0 && !*path)
+        rc = fail(-EBUSY, "%s/: the root", http->origin);
+    if (rc < 0)
+        return rc;
+    int empty = dav_is_empty(http, path);
+    if (empty <= 0)
+        return empty < 0 ? empty : fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path);
+    return http_delete(http, path, true);
+}
