@@ -84,6 +84,25 @@ struct larder_cache_stats {
 /* -EROFS: the directory cannot be used (the log says why). */
 LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out);
 
+/*
+ * Look at everything that is stored, in a child process, since a damaged page of the store may kill whoever reads it.
+ * What is damaged is removed, and fetched again when it is wanted; a store whose pages are damaged is set aside and begun
+ * anew. Others may use the cache meanwhile. It takes as long as the disk takes to read it all.
+ *   -EROFS    the directory cannot be used
+ *   -EBADMSG  it is damaged, and can only be read
+ *   -EINTR    somebody ended the child
+ */
+struct larder_cache_verified {
+    size_t size; /* in: the sizeof that the caller knows */
+    uint64_t records,
+        blocks;        /* that were looked at: of files, directories, listings and absences; of file data */
+    uint64_t damaged;  /* of them; now removed */
+    uint64_t repaired; /* of the store's own notes: they did not fit together, and do now */
+    bool set_aside;    /* all of it was; the counts are as far as it went */
+};
+LARDER_API LARDER_WAITS int larder_cache_verify(struct larder_cache *cache,
+                                                struct larder_cache_verified *out);
+
 /* Forget what is stored of `path` and everything below it. `fs` is any handle on the place; NULL: of every place. */
 LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs,
                                                const char *path);

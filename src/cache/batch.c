@@ -247,6 +247,18 @@ bool batch_is_pinned(struct batch *batch, const struct place *place, const char 
     return false;
 }
 
+int batch_record_is_pinned(struct batch *batch, const struct record *record, bool *out)
+{
+    size_t identity_size = record->head.identity_size;
+    autofree char *identity = mem_dup_n(record->path - identity_size, identity_size);
+    autofree char *path = mem_dup_n(record->path, record->head.path_size);
+    if (!identity || !path)
+        return -ENOMEM;
+    struct place place = place_of(identity);
+    *out = batch_is_pinned(batch, &place, path);
+    return 0;
+}
+
 /* ---- trees ---- */
 
 void below_begin(struct below *below, enum key_type type, const struct place *place, const char *path)
@@ -384,6 +396,8 @@ static void release_dead_readers(struct store *store)
 int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *sweep)
 {
     struct batch batch = {.store = store, .packer = packer, .sweep = *sweep};
+    if (!store_is_in_place(store))
+        return -ESTALE;
     release_dead_readers(store);
     int rc = begin(&batch);
     for (struct op *op = ops; rc == 0 && op; op = op->next)

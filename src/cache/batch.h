@@ -54,6 +54,7 @@ int batch_remove_record(struct batch *batch, const struct key *key, const struct
 uint64_t batch_epoch(struct batch *batch);
 int batch_count_epoch(struct batch *batch);
 bool batch_is_pinned(struct batch *batch, const struct place *place, const char *path);
+int batch_record_is_pinned(struct batch *batch, const struct record *record, bool *out); /* -ENOMEM */
 
 /* Every record of a kind at or below a path, while they are changed or removed. */
 struct below {

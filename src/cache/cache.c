@@ -9,8 +9,8 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/cache.h"
-#include "cache/cap.h"
 #include "cache/handle.h"
+#include "cache/verify.h"
 #include "cache/view.h"
 #include "fs/enter.h"
 #include "fs/instance.h"
@@ -40,13 +40,15 @@ int cache_blocking(work_fn *fn, void *arg, const char *what)
     return error_finish(rc, what);
 }
 
-int cache_check(const struct larder_cache *cache, bool write)
+int cache_store(struct larder_cache *cache, bool write, struct store **out)
 {
-    if (!cache->store)
+    struct store *store = hold_store(&cache->hold);
+    if (!store)
         return fail(-EROFS, "cache %s: it cannot be used", cache->dir);
-    if (!store_is_ours(cache->store))
-        return fail(-ECHILD, "%s: the handle stayed with the parent of a fork", cache->dir);
-    return write && cache->store->read_only ? fail(-EROFS, "%s: it can only be read", cache->dir) : 0;
+    if (write && store->read_only)
+        return fail(-EROFS, "%s: it can only be read", cache->dir);
+    *out = store;
+    return 0;
 }
 
 int target_begin(struct target *target, struct larder_fs *fs, const char *path, const char *subject)
@@ -110,13 +112,10 @@ static char **options_keep(const char *const options[], const char *dir)
     return NULL;
 }
 
+/* What is wrong with it is logged here, and now. */
 static int open_store(void *arg)
 {
-    struct larder_cache *cache = arg;
-    if (store_open(cache->dir, &cache->store) < 0)
-        log_at(LARDER_LOG_WARNING, "the cache cannot be used: %s", error_text());
-    else if (cache->size_max >= 0 || cache->free_min >= 0)
-        cap_change(cache->store, cache->size_max, cache->free_min);
+    hold_store(arg);
     return 0;
 }
 
@@ -129,10 +128,10 @@ static int take_options(struct larder_cache *cache, const char *const options[])
         return rc;
     rc = view_take_options(&view);
     cache->lifetimes = view.lifetimes;
-    cache->size_max = view.size_max;
-    cache->free_min = view.free_min;
+    cache->hold = view.hold;
     if (rc == 0)
         rc = cache_directory(option_text(&view.instance, "dir"), &cache->dir);
+    cache->hold.dir = cache->dir;
     options_free(&cache_backend, view.instance.option_values);
     return rc;
 }
@@ -146,7 +145,7 @@ int larder_cache_open(const char *const options[], struct larder_cache **out)
     int rc = take_options(cache, options);
     if (rc == 0) {
         cache->options = options_keep(options, cache->dir);
-        rc = cache->options ? cache_blocking(open_store, cache, cache->dir) : fail_memory();
+        rc = cache->options ? cache_blocking(open_store, &cache->hold, cache->dir) : fail_memory();
     }
     if (rc < 0) {
         larder_cache_free(cache);
@@ -160,7 +159,7 @@ void larder_cache_free(struct larder_cache *cache)
 {
     if (!cache)
         return;
-    store_unref(cache->store);
+    hold_fini(&cache->hold);
     options_drop(cache->options);
     lifetimes_fini(&cache->lifetimes);
     mem_free(cache->dir);
@@ -222,11 +221,10 @@ int larder_cache_flush(struct larder_cache *cache)
     error_clear();
     if (where == EDGE_CALLBACK)
         return edge_refuse(where, "larder_cache_flush");
-    if (!cache->store)
+    struct store *store = hold_store(&cache->hold);
+    if (!store)
         return 0;
-    if (!store_is_ours(cache->store))
-        return fail(-ECHILD, "%s: the handle stayed with the parent of a fork", cache->dir);
-    int rc = where == EDGE_THREAD ? writer_flush(cache->store, -1) : flush_in_task(cache->store);
+    int rc = where == EDGE_THREAD ? writer_flush(store, -1) : flush_in_task(store);
     return error_finish(rc, cache->dir);
 }
 
@@ -238,13 +236,47 @@ int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs, const c
     error_clear();
     if (where == EDGE_CALLBACK)
         return edge_refuse(where, "larder_cache_clear");
-    if (!cache->store)
+    struct store *store = hold_store(&cache->hold);
+    if (!store)
         return 0;
-    int rc = cache_check(cache, true);
+    int rc = cache_store(cache, true, &store);
     if (rc == 0)
         rc = target_begin(&target, fs, path, "larder_cache_clear");
     if (rc == 0)
-        store_changed(cache->store, target.place ? target.place : &everywhere, target.path, true, false);
+        store_changed(store, target.place ? target.place : &everywhere, target.path, true, false);
     target_end(&target);
     return rc < 0 ? error_finish(rc, cache->dir) : larder_cache_flush(cache);
+}
+
+/* ---- verification ---- */
+
+struct verify {
+    struct store *store;
+    struct verified verified;
+};
+
+static int verify(void *arg)
+{
+    struct verify *verify = arg;
+    return verify_store(verify->store, &verify->verified);
+}
+
+int larder_cache_verify(struct larder_cache *cache, struct larder_cache_verified *out)
+{
+    struct verify call = {0};
+    const struct verified *verified = &call.verified;
+    int rc = cache_store(cache, false, &call.store);
+    if (rc == 0)
+        rc = cache_blocking(verify, &call, cache->dir);
+    if (rc < 0)
+        return rc;
+    struct larder_cache_verified told = {.size = out->size,
+                                         .records = verified->records,
+                                         .blocks = verified->blocks,
+                                         .damaged = verified->found[FOUND_VALUE],
+                                         .set_aside = verified->broken};
+    for (unsigned i = FOUND_VALUE + 1; i < FINDINGS; i++)
+        told.repaired += verified->found[i];
+    memcpy(out, &told, out->size < sizeof told ? out->size : sizeof told);
+    return 0;
 }

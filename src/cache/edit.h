@@ -93,7 +93,10 @@ struct change {
 int edit_change(struct op *op, struct batch *batch);
 void changes_fini(struct writer *writer);
 
-/* Queue it; without memory it stays, and is found damaged again. */
-void edit_remove_damaged(struct store *store, const struct key *key);
+/* repair.c: look at what stands at the key again, and put right what is wrong: what is damaged goes, and with it what
+ * belongs to it; units and their order follow what they are of. Queued; without memory it stays, and is found again. */
+void edit_repair(struct store *store, const struct key *key);
+/* The same for the sums of `clock`. */
+void edit_recount(struct store *store);
 
 #endif

@@ -422,7 +422,7 @@ int fetch_keep(struct view *view, const char *path, const struct terms *terms, s
     sink.room = mem_alloc(SCRATCH_SIZE);
     if (!sink.room || !store) {
         mem_free(sink.room);
-        return store ? fail_memory() : fail(-EROFS, "%s: the cache cannot be written", view->dir);
+        return store ? fail_memory() : fail(-EROFS, "%s: the cache cannot be written", view->hold.dir);
     }
     reading_unpin(&r);
     r.known_age_ms = -1;

@@ -114,7 +114,7 @@ void key_order(struct key *key, uint32_t tick, uint64_t number)
     key->data[0] = KEY_ORDER;
     put_bytes(key->data + 1, 4, tick);
     put_number(key->data + 5, number);
-    key->size = 13;
+    key->size = KEY_ORDER_SIZE;
 }
 
 bool key_begins(const void *data, size_t size, const struct key *prefix)
@@ -191,8 +191,13 @@ static void seal(const struct key *key, void *value, size_t size)
 
 int record_read_any(const struct key *key, const void *data, size_t size, struct record *out)
 {
+    return size < sizeof out->head || !is_sound(key, data, size) ? -EBADMSG : record_peek(data, size, out);
+}
+
+int record_peek(const void *data, size_t size, struct record *out)
+{
     struct record_head *head = &out->head;
-    if (size < sizeof *head || !is_sound(key, data, size))
+    if (size < sizeof *head)
         return -EBADMSG;
     memcpy(head, data, sizeof *head);
     const char *at = (const char *)data + sizeof *head;

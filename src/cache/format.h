@@ -61,6 +61,7 @@ void key_below(struct key *key, enum key_type type, const struct place *place, c
 #define SEGMENT_BLOCKS   64
 #define KEY_SEGMENT_SIZE (KEY_PATH_AT + 6)
 #define KEY_BLOCK_SIZE   (KEY_SEGMENT_SIZE + 2)
+#define KEY_ORDER_SIZE   13
 void key_block(struct key *key, uint64_t version, uint64_t number);
 void key_segment(struct key *key, uint64_t version, uint64_t segment); /* sorts before its blocks */
 void key_version(struct key *key, uint64_t version); /* what those of its blocks and segments begin with */
@@ -113,6 +114,8 @@ int record_read(const struct key *key, const struct place *place, const char *pa
                 size_t size, struct record *out);
 /* The same for whoever has only the key: whatever path it is of. */
 int record_read_any(const struct key *key, const void *data, size_t size, struct record *out);
+/* The same without the checksum, which reads all of it: sizes that do not fit are -EBADMSG. */
+int record_peek(const void *data, size_t size, struct record *out);
 size_t record_size(const struct place *place, const char *path, const struct record *record);
 /* Into record_size() bytes. The sizes of head are made here; body_size and body_raw are as given. */
 void record_write(const struct key *key, const struct place *place, const char *path,

@@ -4,22 +4,21 @@
 /* The public handle on a store, for the files that look after it. */
 #include "larder/cache.h"
 
+#include "cache/hold.h"
 #include "cache/lifetime.h"
-#include "cache/store.h"
 
 struct larder_cache { /* const after open */
     char *dir;
     char **options;             /* "cache.key=value", NULL-ended: what every view of it is opened with */
     struct lifetimes lifetimes; /* out of them */
-    int64_t size_max, free_min; /* likewise; -1: as the store has them */
-    struct store *store;        /* NULL: it cannot be used, which was logged */
+    struct hold hold;
 };
 
 /* Work that blocks: on the calling thread, from a task on a worker. The public edge: clears the error text, and makes
  * sure of it. `what` is for texts. */
 int cache_blocking(work_fn *fn, void *arg, const char *what);
-/* -EROFS (with text): there is no store to be read, or (write) to be written. */
-int cache_check(const struct larder_cache *cache, bool write);
+/* The store, to be read or (write) to be written; else -EROFS, with text. */
+int cache_store(struct larder_cache *cache, bool write, struct store **out);
 
 /* What a call is about: a path of a place, or everything. */
 struct target {

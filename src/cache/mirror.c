@@ -192,7 +192,7 @@ static int begin(struct mirror *mirror, struct larder_fs *fs)
         return fail(-ENONET, "offline: nothing can be fetched");
     mirror->store = view_store(mirror->view);
     if (!mirror->store || mirror->store->read_only)
-        return fail(-EROFS, "%s: the cache cannot be written", mirror->view->dir);
+        return fail(-EROFS, "%s: the cache cannot be written", mirror->view->hold.dir);
     mirror->begun_ns = wall_ns();
     mirror->terms = mirror->list_terms = mirror->stored_terms = fs->terms;
     mirror->list_terms.age_max_ms = 0;

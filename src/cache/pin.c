@@ -88,11 +88,10 @@ static int follow(struct batch *batch, const struct pin *pin, const struct recor
     if (head.identity_size != place->size ||
         memcmp(record->path - head.identity_size, place->identity, place->size) != 0)
         return 0;
-    autofree char *path = mem_dup_n(record->path, head.path_size);
-    if (!path)
-        return -ENOMEM;
-    bool pinned = pin->pinned || batch_is_pinned(batch, place, path);
-    int rc = unit_read(batch, head.unit, &unit);
+    bool pinned = pin->pinned;
+    int rc = pinned ? 0 : batch_record_is_pinned(batch, record, &pinned);
+    if (rc == 0)
+        rc = unit_read(batch, head.unit, &unit);
     if (rc == 0 && (unit.tick == TICK_PINNED) != pinned)
         rc = unit_move(batch, &unit, pinned ? TICK_PINNED : batch->clock.tick);
     if (rc < 0)

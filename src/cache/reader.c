@@ -130,7 +130,7 @@ void reader_found_damage(struct store *store, const struct key *key)
 {
     store_count(store, COUNT_DAMAGED, 1);
     store_say(store, SAID_DAMAGE, "a value is damaged: it is removed, and fetched again");
-    edit_remove_damaged(store, key);
+    edit_repair(store, key);
 }
 
 int reader_find(struct store *store, enum key_type type, const struct place *place, const char *path,

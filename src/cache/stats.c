@@ -104,9 +104,10 @@ static int count_all(void *arg)
 int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out)
 {
     struct larder_cache_stats stats = {.size = out->size, .dir = cache->dir};
-    struct counting counting = {.store = cache->store, .stats = &stats, .from = {.size = 1}};
-    int rc = cache->store ? cache_blocking(count_all, &counting, cache->dir)
-                          : fail(-EROFS, "cache %s: it cannot be used", cache->dir);
+    struct counting counting = {.stats = &stats, .from = {.size = 1}};
+    int rc = cache_store(cache, false, &counting.store);
+    if (rc == 0)
+        rc = cache_blocking(count_all, &counting, cache->dir);
     if (rc == 0)
         memcpy(out, &stats, out->size < sizeof stats ? out->size : sizeof stats);
     return rc;

@@ -311,23 +311,48 @@ static void note_at_open(struct store *store)
 
 static int open_locked(struct store *store)
 {
-    autofree char *file = path_join(store->dir, STORE_FILE);
-    if (!file)
-        return fail_memory();
-    int rc = open_file(store, file);
+    int rc = open_file(store, store->file);
     if (rc == -EBADMSG && !store->read_only) {
         rc = set_aside(store->dir, "the store is damaged, or of another program");
         if (rc == 0)
-            rc = open_file(store, file);
+            rc = open_file(store, store->file);
         else
             return rc;
     }
     if (rc == 0 && !(store->shared = shared_open(store->dir)))
         rc = -ENOMEM;
     if (rc < 0)
-        return fail_errno(-rc, "%s", file);
+        return fail_errno(-rc, "%s", store->file);
     note_at_open(store);
     return 0;
+}
+
+/* ---- out of its place ---- */
+
+bool store_is_in_place(struct store *store)
+{
+    struct stat status;
+    if (atomic_load(&store->lost))
+        return false;
+    if (file_seam.stat(store->file, &status) == 0 && status.st_dev == store->device &&
+        status.st_ino == store->inode)
+        return true;
+    store_say(store, SAID_LOST, "it is no more where it was: reads go on without it, and begin a new one");
+    atomic_store(&store->lost, true);
+    return false;
+}
+
+int store_set_aside(struct store *store, const char *why)
+{
+    int fd, rc = lock_directory(store->dir, &fd);
+    if (rc < 0)
+        return rc;
+    if (store_is_in_place(store)) /* else another process was first */
+        rc = set_aside(store->dir, why);
+    if (rc == 0)
+        atomic_store(&store->lost, true);
+    unlock_directory(fd);
+    return rc;
 }
 
 /* ---- life ---- */
@@ -343,6 +368,7 @@ static void store_free(struct store *store)
     shared_close(store->shared);
     writer_fini(&store->writer);
     mem_free(store->lock_path);
+    mem_free(store->file);
     mem_free(store->dir);
     mem_free(store);
 }
@@ -355,7 +381,7 @@ static struct store *find(struct context *context, const char *dir)
         return NULL;
     list_for_each (node, &context->stores) {
         struct store *store = container_of(node, struct store, node);
-        if (store->device == status.st_dev && store->inode == status.st_ino)
+        if (store->device == status.st_dev && store->inode == status.st_ino && store_is_ours(store))
             return store;
     }
     return NULL;
@@ -381,7 +407,8 @@ static int open_new(struct context *context, const char *dir, struct store **out
     store->references = 1;
     rc = writer_init(&store->writer);
     store->dir = absolute(dir);
-    store->lock_path = store->dir ? path_join(store->dir, FLIGHTS_FILE) : NULL;
+    store->file = store->dir ? path_join(store->dir, STORE_FILE) : NULL;
+    store->lock_path = store->file ? path_join(store->dir, FLIGHTS_FILE) : NULL;
     if (rc == 0 && !store->lock_path)
         rc = fail_memory();
     if (rc == 0)

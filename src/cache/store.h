@@ -170,7 +170,7 @@ int CO_FN writer_reserve_wait(struct store *store, size_t size);
 
 struct store {
     /* const after open */
-    char *dir, *lock_path; /* the latter of lock.h */
+    char *dir, *file, *lock_path; /* the latter of lock.h */
     MDB_env *env;
     MDB_dbi dbi;
     uint32_t generation;
@@ -183,6 +183,7 @@ struct store {
     atomic_uint_least64_t size_max, pinned; /* the cap, as the latest batch knew it */
     atomic_uint changes_pending; /* in writer.changes and writer.trees; 0: no look need ask there */
     atomic_uint said;            /* what was logged once, by a bit each */
+    atomic_bool lost; /* set aside, or its directory went: what is open stays so, but is used no more */
     struct {
         _Alignas(64) atomic_uint_least64_t count[COUNTERS];
     } counters[8];                         /* by thread, so that they do not fight for a cache line */
@@ -198,10 +199,16 @@ int store_open(const char *dir, struct store **out);
 struct store *store_ref(struct store *store);
 /* Does not wait: the writer writes what is queued, and then closes it. NULL is fine. */
 void store_unref(struct store *store);
+/* May this process use it (any more)? */
 static inline bool store_is_ours(const struct store *store)
 {
-    return store->generation == process_generation();
+    return store->generation == process_generation() &&
+           !atomic_load_explicit(&store->lost, memory_order_relaxed);
 }
+/* Is it still what stands in its directory? If not it is lost. */
+bool store_is_in_place(struct store *store);
+/* It is damaged: out of the way with it; whoever uses it goes on with a new one. 0, or why not (with text). */
+int store_set_aside(struct store *store, const char *why);
 uint64_t store_counted(struct store *store, enum counter counter); /* by this process, since open */
 
 /* What the store says of itself, when it was opened or written. */
@@ -209,7 +216,7 @@ void store_note(struct store *store, const struct limits *limits, const struct c
 uint64_t store_number(void); /* random, never 0: for ids and versions */
 /* -errno for LMDB's own codes. */
 int store_status(int rc);
-enum said { SAID_WRITING = 1, SAID_READERS = 2, SAID_DAMAGE = 4 };
+enum said { SAID_WRITING = 1, SAID_READERS = 2, SAID_DAMAGE = 4, SAID_LOST = 8 };
 /* Log a warning once a store. */
 void store_say(struct store *store, enum said what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

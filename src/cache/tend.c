@@ -12,7 +12,7 @@
 #include "cache/scan.h"
 
 struct tend {
-    struct larder_cache *cache;
+    struct store *store;
     struct target target;
     struct list found; /* pins */
     uint64_t size_max;
@@ -28,10 +28,9 @@ static int run(struct larder_cache *cache, struct larder_fs *fs, const char *pat
                struct tend *tend)
 {
     struct list *node;
-    tend->cache = cache;
     list_init(&tend->found);
     error_clear();
-    int rc = cache_check(cache, true);
+    int rc = cache_store(cache, true, &tend->store);
     if (rc == 0)
         rc = target_begin(&tend->target, fs, path, cache->dir);
     if (rc == 0)
@@ -44,7 +43,7 @@ static int run(struct larder_cache *cache, struct larder_fs *fs, const char *pat
 
 static int flush(struct tend *tend, int rc)
 {
-    return rc < 0 ? rc : writer_flush(tend->cache->store, -1);
+    return rc < 0 ? rc : writer_flush(tend->store, -1);
 }
 
 /* ---- pins ---- */
@@ -52,7 +51,7 @@ static int flush(struct tend *tend, int rc)
 static int pin(void *arg)
 {
     struct tend *tend = arg;
-    return flush(tend, pin_set(tend->cache->store, tend->target.place, tend->target.path, true));
+    return flush(tend, pin_set(tend->store, tend->target.place, tend->target.path, true));
 }
 
 int larder_cache_pin(struct larder_cache *cache, struct larder_fs *fs, const char *path)
@@ -76,7 +75,7 @@ static int note_pin(void *arg, const struct stored *stored)
 static int unpin(void *arg)
 {
     struct tend *tend = arg;
-    struct store *store = tend->cache->store;
+    struct store *store = tend->store;
     int count = 0;
     int rc = writer_flush(store, -1); /* pins that are on their way are found, too */
     if (rc == 0)
@@ -102,9 +101,9 @@ static int prune(void *arg)
 {
     struct tend *tend = arg;
     struct cap cap;
-    int rc = cap_read(tend->cache->store, &cap);
+    int rc = cap_read(tend->store, &cap);
     if (rc == 0)
-        rc = cap_prune(tend->cache->store, tend->size_max < cap.size_max ? tend->size_max : cap.size_max);
+        rc = cap_prune(tend->store, tend->size_max < cap.size_max ? tend->size_max : cap.size_max);
     return flush(tend, rc);
 }
 

@@ -18,7 +18,7 @@ static int put_unit(struct batch *batch, const struct unit *unit)
     return rc;
 }
 
-static int put_order(struct batch *batch, const struct unit *unit)
+int unit_put_order(struct batch *batch, const struct unit *unit)
 {
     struct key key;
     key_order(&key, unit->tick, unit->number);
@@ -77,7 +77,7 @@ int unit_add(struct batch *batch, const struct key *of, uint64_t bytes, bool pin
     unit.tick = pinned ? TICK_PINNED : batch->clock.tick;
     int rc = put_unit(batch, &unit);
     if (rc == 0)
-        rc = put_order(batch, &unit);
+        rc = unit_put_order(batch, &unit);
     if (rc < 0)
         return rc;
     count(batch, unit.tick, (int64_t)bytes);
@@ -118,7 +118,7 @@ int unit_move(struct batch *batch, struct unit *unit, uint32_t tick)
     count(batch, unit->tick, -(int64_t)unit->bytes);
     unit->tick = tick;
     count(batch, tick, (int64_t)unit->bytes);
-    rc = put_order(batch, unit);
+    rc = unit_put_order(batch, unit);
     return rc < 0 ? rc : put_unit(batch, unit);
 }
 

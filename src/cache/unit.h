@@ -36,6 +36,7 @@ int unit_add(struct batch *batch, const struct key *of, uint64_t bytes, bool pin
 int unit_first(struct batch *batch, struct unit *out);
 int unit_read(struct batch *batch, uint64_t number, struct unit *out); /* -ENOENT */
 int unit_move(struct batch *batch, struct unit *unit, uint32_t tick);
+int unit_put_order(struct batch *batch, const struct unit *unit); /* where it should stand already */
 /* Bytes were put into it, or taken out. Number 0, or of no unit: nothing. */
 int unit_grow(struct batch *batch, uint64_t number, int64_t by);
 int unit_remove(struct batch *batch, uint64_t number);

@@ -11,29 +11,7 @@
 #include "cache/cap.h"
 #include "fs/option.h"
 
-/* ---- the store ---- */
-
-/* Once a process: what could not be opened is left alone. */
-struct store *view_store(struct view *view)
-{
-    struct store *store = atomic_load_explicit(&view->store, memory_order_acquire), *before = store;
-    uint_least32_t generation = process_generation() + 1;
-    if (store && store_is_ours(store))
-        return store;
-    if (atomic_exchange(&view->tried, generation) == generation)
-        return NULL;
-    if (store_open(view->dir, &store) < 0) {
-        log_at(LARDER_LOG_WARNING, "the cache cannot be used: %s", error_text());
-        error_clear();
-        return NULL;
-    }
-    if (view->size_max >= 0 || view->free_min >= 0)
-        cap_change(store, view->size_max, view->free_min); /* one that cannot be written is used as it is */
-    if (atomic_compare_exchange_strong(&view->store, &before, store))
-        return store; /* a parent's is left as it is */
-    store_unref(store);
-    return before;
-}
+/* ---- where it is ---- */
 
 int cache_directory(const char *given, char **out)
 {
@@ -88,9 +66,9 @@ int view_take_options(struct view *view)
     if (gain > 99)
         return fail(-EINVAL, "option cache.compress_gain: at most 99 in a hundred");
     view->packing = (struct packing){.level = (int)level, .gain_percent = (int)gain};
-    view->size_max = option_number(&view->instance, "max_size");
-    view->free_min = option_number(&view->instance, "min_free");
-    if (view->size_max >= 0 && view->size_max < (int64_t)CAP_SIZE_MIN)
+    view->hold.size_max = option_number(&view->instance, "max_size");
+    view->hold.free_min = option_number(&view->instance, "min_free");
+    if (view->hold.size_max >= 0 && view->hold.size_max < (int64_t)CAP_SIZE_MIN)
         return fail(-EINVAL, "option cache.max_size: at least 1M");
     int rc = parse_mode(option_text(&view->instance, "mode"), &view->mode);
     if (rc == 0)
@@ -115,7 +93,7 @@ static int view_open(struct instance *instance)
         if (below->backend == &cache_backend)
             return fail(-EINVAL, "a second cache in the chain");
     view->place = place_of(instance->identity);
-    view->dir = option_text(instance, "dir");
+    view->hold.dir = option_text(instance, "dir");
     int rc = view_take_options(view);
     if (rc == 0)
         view_store(view); /* what is wrong with it is logged here, and now */
@@ -125,7 +103,7 @@ static int view_open(struct instance *instance)
 static void view_close(struct instance *instance)
 {
     struct view *view = container_of(instance, struct view, instance);
-    store_unref(atomic_load(&view->store));
+    hold_fini(&view->hold);
     lifetimes_fini(&view->lifetimes);
 }
 

@@ -18,6 +18,7 @@
  */
 #include "cache/lifetime.h"
 #include "cache/edit.h"
+#include "cache/hold.h"
 #include "fs/fs.h"
 #include "fs/layer.h"
 
@@ -26,15 +27,11 @@ enum mode { MODE_ONLINE, MODE_STALE_IF_ERROR, MODE_OFFLINE };
 struct view {
     struct instance instance;
     /* const after open */
-    const char *dir;
     struct packing packing;
-    int64_t size_max, free_min; /* -1: as the store has them */
     enum mode mode;
     struct lifetimes lifetimes;
     struct place place;
-    /* any thread; of a fork's parent until view_store finds that out */
-    struct store *_Atomic store;
-    atomic_uint_least32_t tried; /* the generation, plus one, in which opening the store was tried */
+    struct hold hold;
 };
 
 /* The one that a filesystem goes through; NULL: none. */
@@ -42,7 +39,10 @@ struct view *view_of(const struct larder_fs *fs);
 /* What its instance's options say, but for the directory: -EINVAL if they are wrong. */
 int view_take_options(struct view *view);
 /* NULL: there is none, which was logged; reads go on without. */
-struct store *view_store(struct view *view);
+static inline struct store *view_store(struct view *view)
+{
+    return hold_store(&view->hold);
+}
 static inline struct instance *view_next(const struct view *view)
 {
     return view->instance.next->instance;

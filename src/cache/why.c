@@ -190,7 +190,7 @@ static int explain(struct larder_fs *fs, const char *path, struct larder_cache_e
     if (!view)
         return fail(-EINVAL, "not a filesystem through a cache");
     if (!store)
-        return fail(-EROFS, "%s: the cache cannot be used", view->dir);
+        return fail(-EROFS, "%s: the cache cannot be used", view->hold.dir);
     struct why why = {.judge = {store, &view->lifetimes, &fs->terms},
                       .place = &view->place,
                       .path = path,
@@ -261,7 +261,7 @@ static int list_kind(struct larder_cache *cache, const struct target *target, st
                      larder_cache_entry_fn *fn, void *arg)
 {
     int rc = 0;
-    scan_begin(&page->scan, cache->store, page->listing ? KEY_LISTING : KEY_RECORD, target->place,
+    scan_begin(&page->scan, page->judge.store, page->listing ? KEY_LISTING : KEY_RECORD, target->place,
                target->path);
     while (rc == 0 && !page->scan.end)
         rc = tell_page(page, cache_blocking(fill_page, page, cache->dir), fn, arg);
@@ -274,13 +274,14 @@ int larder_cache_list(struct larder_cache *cache, struct larder_fs *fs, const ch
 {
     struct target target = {0};
     const struct terms terms = TERMS_NONE;
+    struct store *store;
     error_clear();
     struct listing_page *page = mem_zero(sizeof *page);
-    int rc = page ? cache_check(cache, false) : fail_memory();
+    int rc = page ? cache_store(cache, false, &store) : fail_memory();
     if (rc == 0)
         rc = target_begin(&target, fs, path, cache->dir);
     if (rc == 0) {
-        page->judge = (struct judge){cache->store, &cache->lifetimes, &terms};
+        page->judge = (struct judge){store, &cache->lifetimes, &terms};
         rc = list_kind(cache, &target, page, fn, arg);
         page->listing = true;
     }

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -676,6 +677,57 @@ static void a_directory_that_cannot_be_used_costs_only_the_cache(void **state)
     larder_cache_free(broken);
 }
 
+/* What is stored anew, below the same handles, after the store went. */
+static void is_begun_anew(unsigned before)
+{
+    assert_ok(read_all(fs, "f", 300000, 2));
+    flush_cache();
+    assert_ok(read_all(fs, "f", 300000, 2));
+    assert_int_equal(fake.reads, before + 1);
+}
+
+static void a_store_with_damaged_pages_is_begun_anew_under_its_users(void **state)
+{
+    char path[512], garbage[4080];
+    struct larder_cache_verified verified = {.size = sizeof verified};
+    uint16_t head[8];
+    fake_put("f", 300000, 2);
+    assert_ok(read_all(fs, "f", 300000, 2));
+    flush_cache();
+    assert_ok(larder_cache_verify(cache, &verified));
+    assert_false(verified.set_aside);
+    assert_true(verified.records > 0 && verified.blocks == 5);
+    assert_int_equal(verified.damaged + verified.repaired, 0);
+    snprintf(path, sizeof path, "%s/cache/cache-1.mdb", dir);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    memset(garbage, 0x5a, sizeof garbage);
+    for (off_t at = 8192; pread(fd, head, sizeof head, at) == sizeof head; at += 4096)
+        if (head[5] == 1 || head[5] == 2) /* LMDB's flags: a branch, a leaf */
+            assert_int_equal(pwrite(fd, garbage, sizeof garbage, at + 16), sizeof garbage);
+    close(fd);
+    assert_ok(larder_cache_verify(cache, &verified));
+    assert_true(verified.set_aside);
+    is_begun_anew(fake.reads);
+    struct larder_cache_stats stats = {.size = sizeof stats};
+    assert_ok(larder_cache_stats(cache, &stats));
+    assert_int_equal(stats.files, 1);
+}
+
+static void a_directory_that_vanishes_is_begun_anew(void **state)
+{
+    char command[600];
+    fake_put("f", 300000, 2);
+    fake_put("g", 300000, 3);
+    assert_ok(read_all(fs, "f", 300000, 2));
+    flush_cache();
+    snprintf(command, sizeof command, "rm -r %s/cache", dir);
+    assert_int_equal(system(command), 0);
+    assert_ok(read_all(fs, "g", 300000, 3)); /* is not stored, which is when it shows */
+    larder_cache_flush(cache);
+    is_begun_anew(fake.reads);
+}
+
 static void a_fork_has_a_store_of_its_own(void **state)
 {
     fake_put("f", 100000, 1);
@@ -729,6 +781,8 @@ int main(void)
         TEST(a_read_begun_before_a_write_does_not_revive_the_old),
         TEST(clearing_forgets_the_subtree_only),
         TEST(a_directory_that_cannot_be_used_costs_only_the_cache),
+        TEST(a_store_with_damaged_pages_is_begun_anew_under_its_users),
+        TEST(a_directory_that_vanishes_is_begun_anew),
         TEST(a_fork_has_a_store_of_its_own),
     };
     cached_place_know();
