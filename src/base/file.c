@@ -20,6 +20,7 @@ struct file_seam file_seam = {
     .stat = stat,
     .fstat = fstat,
     .lstat = lstat,
+    .statfs = statfs,
     .rename = rename,
     .link = link,
     .unlink = unlink,

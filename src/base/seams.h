@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/types.h>
 
 /* ---- memory ---- */
@@ -72,6 +73,7 @@ struct file_seam { /* as the system calls of the same names; -1 and errno */
     int (*stat)(const char *path, struct stat *out);
     int (*fstat)(int fd, struct stat *out);
     int (*lstat)(const char *path, struct stat *out);
+    int (*statfs)(const char *path, struct statfs *out);
     int (*rename)(const char *from, const char *to);
     int (*link)(const char *from, const char *to);
     int (*unlink)(const char *path);

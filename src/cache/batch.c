@@ -371,7 +371,7 @@ static int commit(struct batch *batch)
     }
     for (unsigned i = 0; i < COUNTERS; i++)
         atomic_store_explicit(&store->saved[i], counted[i], memory_order_relaxed);
-    store_note(store, &batch->limits, &batch->clock);
+    store_note(store, batch->size_max, &batch->clock);
     return 0;
 }
 

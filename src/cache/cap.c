@@ -12,9 +12,6 @@
 
 #define FREE_MIN_MAX   (1ULL << 30) /* of the disk that is to stay free: a twentieth, up to this */
 #define FREE_MIN_SHARE 20
-#define FREE_MIN_UNSET UINT64_MAX
-
-static const struct limits limits_default = {CAP_SIZE_DEFAULT, FREE_MIN_UNSET};
 
 /* ---- how much ---- */
 
@@ -30,8 +27,19 @@ static uint64_t used(struct batch *batch)
     return tree_size(&stat);
 }
 
-/* What the store may take of the disk: what it has, and what is free beyond what is to stay free. */
-static uint64_t disk_room(struct store *store, uint64_t free_min)
+#define PIECES_A_CAP 128
+
+uint64_t cap_piece(uint64_t size_max)
+{
+    uint64_t piece = size_max / PIECES_A_CAP / (uint64_t)BLOCK_SIZE * (uint64_t)BLOCK_SIZE;
+    return piece<(uint64_t)BLOCK_SIZE ? (uint64_t)BLOCK_SIZE : piece>(uint64_t) PUT_SIZE_MAX
+               ? (uint64_t)PUT_SIZE_MAX
+               : piece;
+}
+
+/* What the store may take of the disk: what it has, and what is free beyond what is to stay free; less what lies between
+ * two transactions, in pages that are not free yet. */
+static uint64_t disk_room(const struct store *store, uint64_t free_min)
 {
     struct statvfs disk;
     struct stat file;
@@ -39,10 +47,22 @@ static uint64_t disk_room(struct store *store, uint64_t free_min)
     if (mdb_env_get_fd(store->env, &fd) != 0 || fstatvfs(fd, &disk) < 0 || file_seam.fstat(fd, &file) < 0)
         return UINT64_MAX;
     uint64_t total = (uint64_t)disk.f_blocks * disk.f_frsize, free = (uint64_t)disk.f_bavail * disk.f_frsize;
-    if (free_min == FREE_MIN_UNSET)
+    if (free_min == FREE_MIN_DEFAULT)
         free_min = total / FREE_MIN_SHARE < FREE_MIN_MAX ? total / FREE_MIN_SHARE : FREE_MIN_MAX;
     uint64_t all = (uint64_t)file.st_blocks * 512 + free;
-    return all > free_min ? all - free_min : 0;
+    uint64_t between = 3 * BATCH_PIECES * cap_piece(all);
+    return all > free_min + between ? all - free_min - between : 0;
+}
+
+uint64_t cap_effective(const struct store *store, const struct limits *limits)
+{
+    MDB_envinfo info;
+    mdb_env_info(store->env, &info);
+    uint64_t size_max = limits->size_max, room = disk_room(store, limits->free_min);
+    uint64_t map = info.me_mapsize / 4 * 3; /* it may be small */
+    if (size_max > room)
+        size_max = room;
+    return size_max < map ? size_max : map;
 }
 
 int batch_read_limits(struct batch *batch)
@@ -52,17 +72,16 @@ int batch_read_limits(struct batch *batch)
     if (rc != 0)
         return store_status(rc);
     batch->page_size = stat.ms_psize;
-    batch->limits = limits_default;
+    batch->limits = LIMITS_DEFAULT;
     batch_get_struct(batch, "limits", &batch->limits, sizeof batch->limits);
-    uint64_t room = disk_room(batch->store, batch->limits.free_min);
-    batch->size_max = room < batch->limits.size_max ? room : batch->limits.size_max;
+    batch->size_max = cap_effective(batch->store, &batch->limits);
     return 0;
 }
 
 int cap_read(struct store *store, struct cap *out)
 {
     struct reader *reader = reader_begin(store);
-    struct limits limits = limits_default;
+    struct limits limits = LIMITS_DEFAULT;
     struct clock clock = {0};
     MDB_stat stat;
     if (!reader)
@@ -122,8 +141,10 @@ static int evict_segment(struct batch *batch, const struct unit *unit)
     int rc;
     /* Of a file that is still on its way in: all of it goes, since it does not fit. */
     key_staged(&note, version);
-    if (batch_get_number(batch, &note))
+    if (batch_get_number(batch, &note)) {
+        store_count(batch->store, COUNT_REFUSED, 1);
         return batch_drop_version(batch, version);
+    }
     while ((rc = batch_next(batch, &at, &unit->of, &value)) == 0) {
         rc = batch_remove(batch, &at);
         if (rc < 0)

@@ -12,6 +12,8 @@
 
 #define CAP_SIZE_DEFAULT (10ULL << 30)
 #define CAP_SIZE_MIN     (1ULL << 20)
+#define FREE_MIN_DEFAULT UINT64_MAX /* as the disk is: a twentieth of it, at most 1 GiB */
+#define LIMITS_DEFAULT   ((struct limits){CAP_SIZE_DEFAULT, FREE_MIN_DEFAULT})
 
 struct cap {
     uint64_t used, pinned;       /* bytes of pages */
@@ -26,6 +28,11 @@ static inline bool cap_fits(const struct cap *cap, uint64_t more)
 }
 /* The same with what the latest batch of this process knew: for what is asked often. */
 bool cap_may_fit(const struct store *store, uint64_t more);
+
+/* What of the limit the disk and the map allow now. */
+uint64_t cap_effective(const struct store *store, const struct limits *limits);
+/* How much to put at a time: whole blocks. */
+uint64_t cap_piece(uint64_t size_max);
 
 /* For every process, from now on; -1: as it was. Queued; nothing is written if it is so already. */
 int cap_change(struct store *store, int64_t size_max, int64_t free_min);

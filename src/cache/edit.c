@@ -88,8 +88,11 @@ static bool is_swept(struct batch *batch, uint64_t staged)
 static int make_room(struct batch *batch, size_t size)
 {
     int rc = batch_make_room(batch, size + size / 64 + 4 * batch->page_size);
-    if (rc == EDIT_FULL)
-        store_count(batch->store, COUNT_REFUSED, 1);
+    if (rc != EDIT_FULL)
+        return rc;
+    store_count(batch->store, COUNT_REFUSED, 1);
+    if (batch->size_max < batch->limits.size_max)
+        store_say(batch->store, SAID_DISK, "too little of the disk is free: less is stored, or nothing");
     return rc;
 }
 

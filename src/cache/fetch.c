@@ -174,14 +174,14 @@ static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
 static bool choose_part(struct reading *r, struct run *run)
 {
     if (!r->pinned && r->pos < 0) {
-        if (r->end != LARDER_TO_END || r->pos < -(RUN_SIZE - BLOCK_SIZE))
+        if (r->end != LARDER_TO_END || r->pos < BLOCK_SIZE - run_size_max(r))
             return false;
         run->start = r->pos - BLOCK_SIZE; /* so that the block in which it begins is whole */
         run->end = LARDER_TO_END;
         return true;
     }
     run->start = r->pos / BLOCK_SIZE * BLOCK_SIZE;
-    run->end = run->start + RUN_SIZE;
+    run->end = run->start + run_size_max(r);
     if (r->end < run->end)
         run->end = block_count(r->end) * BLOCK_SIZE;
     if (r->pinned && run->end > r->pin.info.size)

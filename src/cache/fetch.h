@@ -44,9 +44,12 @@ struct reading { /* in its task's frame */
     bool gave_all;           /* ask_whole has given the bytes to the sink already */
 };
 
-#define CHUNK_SIZE \
-    (64LL * BLOCK_SIZE) /* of a file that is read whole: what is handed to the writer at a time */
-#define RUN_SIZE (128LL * BLOCK_SIZE) /* the most that one request for a part asks for */
+/* The most that one request for a part asks for; of a file that is read whole, it is store_piece_max at a time that the
+ * writer gets. */
+static inline int64_t run_size_max(const struct reading *r)
+{
+    return 2 * store_piece_max(r->store);
+}
 
 /* Between the functions below. */
 enum step {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/hold.h"
 
+#include <string.h>
+
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/seams.h"
 #include "cache/cap.h"
 
@@ -19,6 +22,15 @@ static bool may_try(struct hold *hold, struct store *before)
     return atomic_compare_exchange_strong(&hold->again_ns, &again, now + AGAIN_NS);
 }
 
+/* Once, whoever in this process finds the same. */
+static void say_unusable(const char *why)
+{
+    static atomic_uint_least64_t said;
+    uint64_t hash = hash_bytes(why, strlen(why));
+    if (atomic_exchange(&said, hash) != hash)
+        log_at(LARDER_LOG_WARNING, "the cache cannot be used: %s", why);
+}
+
 struct store *hold_store(struct hold *hold)
 {
     struct store *before = atomic_load_explicit(&hold->store, memory_order_acquire), *store;
@@ -27,8 +39,7 @@ struct store *hold_store(struct hold *hold)
     if (!may_try(hold, before))
         return NULL;
     if (store_open(hold->dir, &store) < 0) {
-        if (!atomic_exchange(&hold->said, true))
-            log_at(LARDER_LOG_WARNING, "the cache cannot be used: %s", error_text());
+        say_unusable(error_text());
         error_clear();
         return NULL;
     }

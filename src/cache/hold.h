@@ -17,7 +17,6 @@ struct hold {
     atomic_uint_least32_t tried;     /* in this generation, plus one, … */
     struct store *_Atomic tried_for; /* … in place of this one, … */
     atomic_uint_least64_t again_ns;  /* … and not again before this, as now_ns */
-    atomic_bool said;
 };
 
 /* NULL: there is none now. Blocks when it opens one. */

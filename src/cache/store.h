@@ -2,8 +2,7 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 /*
- * The store: an LMDB environment in one file of a directory, "cache-1.mdb" (the number is the format's), and
- * who reads and writes it.
+ * The store: an LMDB environment in one file of a directory (environment.h), and who reads and writes it.
  *
  *   any thread     reader_begin … reader_end     a read transaction out of a pool, without a lock
  *   the writer     one thread a store            applies what is queued, a synced transaction a batch
@@ -125,7 +124,6 @@ struct op {
 
 #define BUDGET_SIZE \
     (128U << 20) /* of bytes on their way into the store: under collection, queued, being written */
-#define BATCH_SIZE  (16U << 20)
 #define BATCH_COUNT 4096
 
 struct writer {
@@ -181,6 +179,7 @@ struct store {
     /* any thread */
     struct reader *_Atomic pool[READERS_POOLED];
     atomic_uint_least64_t size_max, pinned; /* the cap, as the latest batch knew it */
+    atomic_uint_least32_t piece_max;        /* bytes that are handed to the writer at a time: whole blocks */
     atomic_uint changes_pending; /* in writer.changes and writer.trees; 0: no look need ask there */
     atomic_uint said;            /* what was logged once, by a bit each */
     atomic_bool lost; /* set aside, or its directory went: what is open stays so, but is used no more */
@@ -212,11 +211,18 @@ int store_set_aside(struct store *store, const char *why);
 uint64_t store_counted(struct store *store, enum counter counter); /* by this process, since open */
 
 /* What the store says of itself, when it was opened or written. */
-void store_note(struct store *store, const struct limits *limits, const struct clock *clock);
+void store_note(struct store *store, uint64_t size_max, const struct clock *clock);
+/* What is put at a time is small beside the cap, since pages are free again only two transactions later. */
+#define PUT_SIZE_MAX (64LL * BLOCK_SIZE)
+static inline int64_t store_piece_max(const struct store *store)
+{
+    return atomic_load_explicit(&store->piece_max, memory_order_relaxed);
+}
+#define BATCH_PIECES 4
 uint64_t store_number(void); /* random, never 0: for ids and versions */
 /* -errno for LMDB's own codes. */
 int store_status(int rc);
-enum said { SAID_WRITING = 1, SAID_READERS = 2, SAID_DAMAGE = 4, SAID_LOST = 8 };
+enum said { SAID_WRITING = 1, SAID_READERS = 2, SAID_DAMAGE = 4, SAID_LOST = 8, SAID_DISK = 16 };
 /* Log a warning once a store. */
 void store_say(struct store *store, enum said what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -246,7 +252,8 @@ bool store_is_changed(struct store *store, enum key_type type, const struct plac
 /* How many trees changed that are not in the store yet. */
 unsigned store_trees_pending(struct store *store);
 
-/* Tests make it small. */
+/* Tests make them small. */
 extern size_t store_map_size;
+extern unsigned writer_retry_ms;
 
 #endif

@@ -29,7 +29,7 @@ struct tee {
     bool keep, begun;
     char *chunk;
     size_t chunk_size, chunk_capacity;
-    int64_t chunk_start;
+    int64_t chunk_start, chunk_max;
     size_t cost;     /* of the chunk */
     uint64_t staged; /* 0: nothing is yet */
     int64_t patience_ms;
@@ -79,19 +79,19 @@ static int CO_FN reserve(struct tee *tee, size_t size)
     return rc;
 }
 
-/* Room for `more` bytes of the chunk that grows, up to CHUNK_SIZE in all. */
+/* Room for `more` bytes of the chunk that grows, up to a whole one in all. */
 static int CO_FN grow_chunk(struct tee *tee, size_t more)
 {
     size_t need = tee->chunk_size + more, capacity = tee->chunk_capacity;
-    int64_t left = tee->promised >= 0 ? tee->promised - tee->chunk_start : CHUNK_SIZE;
+    int64_t left = tee->promised >= 0 ? tee->promised - tee->chunk_start : tee->chunk_max;
     if (need <= capacity && tee->chunk)
         return 0;
-    capacity =
-        tee->promised >= 0 ? (size_t)min(left, CHUNK_SIZE) : (capacity ? capacity * 2 : (size_t)BLOCK_SIZE);
+    capacity = tee->promised >= 0 ? (size_t)min(left, tee->chunk_max)
+                                  : (capacity ? capacity * 2 : (size_t)BLOCK_SIZE);
     if (capacity < need)
         capacity = need;
-    if (capacity > (size_t)CHUNK_SIZE)
-        capacity = (size_t)CHUNK_SIZE;
+    if (capacity > (size_t)tee->chunk_max)
+        capacity = (size_t)tee->chunk_max;
     if (capacity > tee->cost) {
         int rc = reserve(tee, capacity - tee->cost);
         if (rc < 0)
@@ -136,8 +136,8 @@ static int hand_over_chunk(struct tee *tee)
 static int CO_FN copy_aside(struct tee *tee, const char *data, size_t size)
 {
     while (tee->keep && size > 0) {
-        int rc = tee->chunk_size == (size_t)CHUNK_SIZE ? hand_over_chunk(tee) : 0;
-        size_t piece = (size_t)min((int64_t)size, CHUNK_SIZE - (int64_t)tee->chunk_size);
+        int rc = tee->chunk_size == (size_t)tee->chunk_max ? hand_over_chunk(tee) : 0;
+        size_t piece = (size_t)min((int64_t)size, tee->chunk_max - (int64_t)tee->chunk_size);
         if (rc == 0)
             rc = grow_chunk(tee, piece);
         if (rc == -ECANCELED)
@@ -237,6 +237,7 @@ int ask_whole(struct reading *r, struct run *run)
                       .r = r,
                       .run = run,
                       .keep = true,
+                      .chunk_max = store_piece_max(r->store),
                       .patience_ms = PATIENCE_MS};
     struct terms terms = ask_terms(r, run, r->known_whole);
     struct answer said = {0};

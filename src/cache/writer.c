@@ -14,7 +14,7 @@
 #include "base/seams.h"
 #include "cache/batch.h"
 
-#define RETRY_MS 30000 /* after a failure, before writing is tried again */
+unsigned writer_retry_ms = 30000; /* after a failure, before writing is tried again */
 
 /* A task that waits for room, or for what was queued to be on the disk. */
 struct writer_wait {
@@ -169,11 +169,12 @@ static void finish(struct store *store, struct op *op, int status)
     pthread_mutex_unlock(&writer->lock);
 }
 
-static struct op *take_batch(struct writer *writer)
+static struct op *take_batch(struct store *store)
 {
+    struct writer *writer = &store->writer;
     struct op *first = writer->first, **end = &writer->first;
-    size_t size = 0;
-    for (unsigned count = 0; *end && count < BATCH_COUNT && size < BATCH_SIZE; count++) {
+    size_t size = 0, size_max = (size_t)store_piece_max(store) * BATCH_PIECES;
+    for (unsigned count = 0; *end && count < BATCH_COUNT && size < size_max; count++) {
         size += (*end)->cost;
         end = &(*end)->next;
     }
@@ -213,7 +214,7 @@ static void batch_ended(struct store *store, struct op *op, int status)
     if (kept)
         put_back(writer, kept, kept_end);
     writer->status = status;
-    writer->retry_at_ns = status < 0 ? now_ns() + RETRY_MS * 1000000ULL : 0;
+    writer->retry_at_ns = status < 0 ? now_ns() + writer_retry_ms * 1000000ULL : 0;
     serve_waits(writer);
     pthread_mutex_unlock(&writer->lock);
     if (status < 0)
@@ -251,7 +252,7 @@ static void *run(void *arg)
         bool work = wait_for_work(writer);
         writer->dropping = writer->closing;
         writer->save = false;
-        struct op *batch = take_batch(writer);
+        struct op *batch = take_batch(store);
         bool sweep = writer->sweep;
         writer->sweep = false;
         pthread_mutex_unlock(&writer->lock);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -273,28 +275,80 @@ static void a_file_that_was_cut_is_set_aside(void **state)
 
 /* ---- a store that cannot be written ---- */
 
-static void a_full_store_is_said_once_and_read_on(void **state)
+static void limit_files(rlim_t size)
 {
-    store_unref(store);
-    char *small = tmpdir_path(case_scratch, "small");
-    store_map_size = 4 << 20;
-    assert_ok(store_open(small, &store));
-    store_map_size = (size_t)1 << 40;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_cannot_be_written_is_said_once_and_read_on(void **state)
+{
     put("f", "v1", 1000, 1);
     flush();
+    writer_retry_ms = 50;
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(2 << 20);
     for (int i = 0; i < 3; i++) {
         struct put *op = make_put("large", "v1", 8 << 20, 2);
         op->packing.level = 0;
         if (writer_add(store, &op->op) < 0)
             put_done(&op->op, -EIO);
-        assert_int_equal(writer_flush(store, -1), -ENOSPC);
+        assert_true(writer_flush(store, -1) < 0); /* EFBIG, or what LMDB says of less than it wrote */
     }
     assert_int_equal(warnings, 1);
     assert_false(writer_reserve(store, 1));
     assert_ok(check("f", 1000, 1));
     store_changed(store, &place, "f", false, false); /* is not lost, though it cannot be written now */
     assert_int_equal(check("f", 1000, 1), -ENOENT);
+    limit_files(RLIM_INFINITY);
+    while (writer_flush(store, -1) < 0)
+        usleep(10000);
+    writer_retry_ms = 30000;
+    assert_int_equal(check("f", 1000, 1), -ENODATA);
+    put("large", "v1", 8 << 20, 2);
+    flush();
+    assert_ok(check("large", 8 << 20, 2));
+}
+
+/* As where the address space is small: the cap is lower, and nothing fails. */
+static void a_small_map_holds_what_fits(void **state)
+{
+    char path[16], *small = tmpdir_path(case_scratch, "small");
+    store_unref(store);
+    store_map_size = 4 << 20;
+    assert_ok(store_open(small, &store));
+    store_map_size = (size_t)1 << 40;
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(path, sizeof path, "f%u", i);
+        struct put *op = make_put(path, "v1", 200000, i);
+        op->packing.level = 0;
+        assert_ok(writer_add(store, &op->op));
+        flush();
+    }
+    assert_ok(check("f99", 200000, 99));
+    assert_int_equal(check("f0", 200000, 0), -ENOENT);
+    assert_int_equal(warnings, 0);
     free(small);
+}
+
+static int statfs_of_nfs(const char *path, struct statfs *out)
+{
+    *out = (struct statfs){.f_type = 0x6969};
+    return 0;
+}
+
+static void over_a_network_there_is_no_store(void **state)
+{
+    struct store *none;
+    char *elsewhere = tmpdir_path(case_scratch, "elsewhere");
+    file_seam.statfs = statfs_of_nfs;
+    int rc = store_open(elsewhere, &none);
+    file_seam.statfs = statfs;
+    assert_int_equal(rc, -ENOTSUP);
+    assert_non_null(strstr(larder_error(), "NFS"));
+    free(elsewhere);
 }
 
 static void the_budget_is_a_bound(void **state)
@@ -497,7 +551,9 @@ int main(void)
         CASE(a_foreign_file_is_set_aside),
         CASE(another_format_is_set_aside),
         CASE(a_file_that_was_cut_is_set_aside),
-        CASE(a_full_store_is_said_once_and_read_on),
+        CASE(what_cannot_be_written_is_said_once_and_read_on),
+        CASE(a_small_map_holds_what_fits),
+        CASE(over_a_network_there_is_no_store),
         CASE(the_budget_is_a_bound),
         CASE(a_directory_has_one_store_in_a_process),
         CASE(more_readers_than_the_pool_holds),
