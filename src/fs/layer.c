@@ -244,7 +244,8 @@ static int CO_FN bridge(struct layer_call *call)
     bool ask_first = range && (range->start < 0 || range_needs_size(range) || range_is_empty(range));
     bytes_sink_init(&bridge.piece);
     bridge.start = range ? range->start : 0;
-    bridge.count = (range ? range->end : LARDER_TO_END) - bridge.start;
+    bridge.count =
+        ask_first ? 0 : (range ? range->end : LARDER_TO_END) - bridge.start; /* bridge_info's, if asked */
     int rc = ask_first ? bridge_info(&bridge) : 0;
     if (rc == 0)
         rc = bridge_pieces(&bridge, ask_first);

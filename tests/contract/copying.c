@@ -136,7 +136,7 @@ static int expand_path_finds_all_that_is_meant(struct scenario_run *run)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct larder_expand_options options = cases[i].options;
         size_t count = 0;
-        while (cases[i].paths[count])
+        while (count < sizeof cases[i].paths / sizeof cases[i].paths[0] && cases[i].paths[count])
             count++;
         options.size = sizeof options;
         REQUIRE_IS(0, larder_expand_path(run->fs, cases[i].paths, count, &options, &entries));
