@@ -115,7 +115,9 @@ static void a_callback_stops_its_batch(void **state)
 {
     struct larder_item items[COUNT] = {0};
     struct taken taken = {.stop_at = 5};
-    struct larder_batch batch = {.size = sizeof batch, .completed = take_item, .arg = &taken, .jobs_max = 2};
+    /* With next to no room the tasks cannot run ahead of a slow callback. */
+    struct larder_batch batch = {
+        .size = sizeof batch, .completed = take_item, .arg = &taken, .jobs_max = 2, .bytes_max = 1};
     int untried = 0;
     for (int i = 0; i < COUNT; i++)
         items[i].path = names[i];
