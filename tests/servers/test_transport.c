@@ -466,7 +466,7 @@ static void listen_for_secrets(void *arg, enum larder_log_level level, const cha
     pthread_mutex_unlock(&heard->lock);
 }
 
-static void no_log_and_no_url_shows_a_secret(void **state)
+static void no_log_no_url_and_no_json_shows_a_secret(void **state)
 {
     struct heard heard = {.lock = PTHREAD_MUTEX_INITIALIZER};
     char *base, *shown, *text = NULL;
@@ -487,6 +487,9 @@ static void no_log_and_no_url_shows_a_secret(void **state)
         text = NULL;
         struct larder_fs *fs = open_with(base, paths[i], options);
         assert_ok(larder_fs_url(fs, "x", &shown));
+        assert_null(strstr(shown, "hush"));
+        larder_free(shown);
+        assert_ok(larder_fs_to_json(fs, false, &shown));
         assert_null(strstr(shown, "hush"));
         larder_free(shown);
         larder_fs_free(fs);
@@ -532,7 +535,7 @@ int main(void)
         ALONE(a_socket_stands_for_the_host),
         ALONE(a_redirect_leaves_the_socket),
         ALONE(a_hundred_reads_begin_on_one_connection),
-        PROXIED(no_log_and_no_url_shows_a_secret),
+        PROXIED(no_log_no_url_and_no_json_shows_a_secret),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
