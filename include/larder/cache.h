@@ -216,6 +216,44 @@ LARDER_API LARDER_WAITS int larder_mirror(struct larder_fs *fs, const char *path
                                           const struct larder_mirror_options *options,
                                           struct larder_mirror_stats *out);
 
+/* ---- from machine to machine ---- */
+
+/* A tree of a place: any handle on that, and a path. */
+struct larder_cache_tree {
+    struct larder_fs *fs;
+    const char *path;
+};
+struct larder_archive_stats {
+    size_t size;
+    uint64_t entries; /* files, listings, and what else is known of a path */
+    uint64_t files, listings;
+    uint64_t bytes; /* of files */
+    uint64_t pins;
+    uint64_t known; /* import: entries of which the cache knew as much already, or more */
+};
+/*
+ * Write what the cache has of some trees (`count` 0: all that it has), with their pins, as one archive: a stream of
+ * zstd, which any machine can import. `take` is called on the caller's side with piece after piece (borrowed); what it
+ * returns but 0 ends the export and is returned. Memory is some MiB. What comes or goes meanwhile is in it, or not.
+ */
+LARDER_API LARDER_WAITS int larder_cache_export(struct larder_cache *cache,
+                                                const struct larder_cache_tree trees[], size_t count,
+                                                larder_take_fn *take, void *arg,
+                                                struct larder_archive_stats *out);
+/*
+ * Take an archive into the cache, so that it can be read offline as where it came from. Nothing in it can damage the
+ * cache or reach out of it, but what it says of a place is taken for what that said: import only what you trust so far.
+ * What the cache knows of a path that is younger stays. `give` is called on the caller's side for the next bytes of the
+ * archive: it returns how many it put at `buffer`, 0 at the end, or a negative status that ends the import and is
+ * returned. Expect:
+ *   -EBADMSG  it is damaged, cut, or no archive; entries that came before that are kept, and importing it again is fine
+ *   -ENOTSUP  it is of a later version of Larder
+ *   -ENOSPC   some of it does not fit beside what is pinned; the rest is kept
+ */
+typedef int64_t larder_give_fn(void *arg, void *buffer, size_t size);
+LARDER_API LARDER_WAITS int larder_cache_import(struct larder_cache *cache, larder_give_fn *give, void *arg,
+                                                struct larder_archive_stats *out);
+
 #ifdef __cplusplus
 }
 #endif

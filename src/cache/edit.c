@@ -128,7 +128,7 @@ static bool is_seen(struct batch *batch, const struct put *op, const struct reco
 {
     if (found)
         return found->head.id == op->seen.id;
-    bool recent = wall_ns() - op->record.head.answered_ns < TOMBSTONE_NS;
+    bool recent = op->old || wall_ns() - op->record.head.answered_ns < TOMBSTONE_NS;
     return op->seen.id == 0 && op->seen.epoch == batch_epoch(batch) && recent;
 }
 
@@ -212,7 +212,7 @@ int edit_put(struct op *base, struct batch *batch)
         return batch_drop_version(batch, op->staged);
     struct record_head *head = &record.head;
     head->id = same ? before.head.id : store_number();
-    if (same && !seen)
+    if (same && (!seen || before.head.answered_ns > head->answered_ns))
         take_freshness(head, &before.head);
     if (same && before.head.body_there) {
         MDB_val value;

@@ -43,6 +43,7 @@ struct put {
     struct place place;
     const char *path;
     struct seen seen;
+    bool old;             /* what the place said some time ago: `seen` is of now all the same */
     struct record record; /* head.state, the answer, answered_ns; size is known if there are bytes */
     /* Bytes [start, start + size) of the file; start at a block, the end at a block or the file's. */
     const void *data;

@@ -149,6 +149,12 @@ uint64_t key_segment_number(const struct key *key)
     return get_bytes(key->data + KEY_PATH_AT, 6);
 }
 
+uint64_t key_block_number(const void *data)
+{
+    const unsigned char *at = (const unsigned char *)data + KEY_PATH_AT;
+    return get_bytes(at, 6) * SEGMENT_BLOCKS + get_bytes(at + 6, 2);
+}
+
 uint32_t key_order_tick(const struct key *key)
 {
     return (uint32_t)get_bytes(key->data + 1, 4);

@@ -74,6 +74,7 @@ bool key_begins(const void *data, size_t size, const struct key *prefix);
 bool key_equals(const struct key *a, const struct key *b);
 bool key_is_segment(const struct key *key);
 uint64_t key_segment_number(const struct key *key); /* of a segment's or a block's */
+uint64_t key_block_number(const void *data);        /* of a block's, KEY_BLOCK_SIZE bytes */
 uint32_t key_order_tick(const struct key *key);
 void key_step(struct key *key); /* to the first one behind it */
 

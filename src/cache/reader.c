@@ -273,6 +273,27 @@ int64_t reader_extent(struct store *store, struct reader *reader, const struct r
     return (at < end ? at : end) - start;
 }
 
+int64_t reader_next(struct store *store, struct reader *reader, const struct record *record, int64_t start)
+{
+    struct key key;
+    MDB_cursor *cursor;
+    MDB_val value;
+    int64_t next = record->head.size;
+    if (record->head.body_there || start >= next)
+        return start < next ? start : next;
+    if (!record->head.version || mdb_cursor_open(reader->txn, store->dbi, &cursor) != 0)
+        return next;
+    key_block(&key, record->head.version, (uint64_t)(start / BLOCK_SIZE));
+    MDB_val name = {key.size, key.data};
+    int rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
+    if (rc == 0 && name.mv_size != key.size) /* the name of a segment's unit */
+        rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT);
+    if (rc == 0 && name.mv_size == key.size && memcmp(name.mv_data, key.data, KEY_PATH_AT) == 0)
+        next = (int64_t)key_block_number(name.mv_data) * BLOCK_SIZE;
+    mdb_cursor_close(cursor);
+    return next < record->head.size ? next : record->head.size;
+}
+
 int reader_has(struct store *store, struct reader *reader, const struct record *record, int64_t start,
                int64_t count)
 {

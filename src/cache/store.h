@@ -92,6 +92,8 @@ int reader_put(struct store *store, struct reader *reader, const struct record *
 int64_t reader_extent(struct store *store, struct reader *reader, const struct record *record, int64_t start,
                       int64_t count);
 
+/* The first byte from `start` on, a block's, that is there; the file's size: none is. */
+int64_t reader_next(struct store *store, struct reader *reader, const struct record *record, int64_t start);
 /* It is said once, and the value is removed. */
 void reader_found_damage(struct store *store, const struct key *key);
 

@@ -87,11 +87,11 @@ static void count_bytes(const struct judge *judge, const struct record *record,
     struct reader *reader = record->head.version ? reader_begin(judge->store) : NULL;
     if (record->head.body_there)
         out->bytes_there = size;
-    for (int64_t at = 0; reader && at < size;) {
+    for (int64_t at = 0; reader && (at = reader_next(judge->store, reader, record, at)) < size;) {
         int64_t there = reader_extent(judge->store, reader, record, at, size - at);
         out->bytes_there += there;
         out->blocks_there += (uint64_t)block_count(there);
-        at += there > 0 ? there : BLOCK_SIZE;
+        at += there;
     }
     if (reader)
         reader_end(judge->store, reader);

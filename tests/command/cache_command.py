@@ -96,9 +96,58 @@ class Cache(Served):
         self.larder('-o', 'cache.max_size=6M', 'mirror', url)
         self.assertEqual(self.objects('cache', 'stat')[0]['max_bytes'], 6 << 20)
 
+    def other(self):
+        """Another machine's cache from here on."""
+        self.environment['LARDER_CACHE_DIR'] = str(self.dir / 'other')
+
+    def test_a_mirror_travels(self):
+        url = self.url_of('')[:-1]
+        self.larder('mirror', url)
+        self.larder('cat', f'cache::{self.server.url}/status/404', code=3)
+        file = self.dir / 'archive'
+        stats, = self.objects('cache', 'export', file, url)
+        self.assertEqual((stats['files'], stats['listings'], stats['bytes'], stats['pins']), (3, 2, 301002, 1))
+        self.assertEqual(file.read_bytes()[:4], bytes.fromhex('28b52ffd')) # zstd's
+        self.other()
+        self.larder('--offline', 'find', url, code=4)
+        self.assertEqual(self.lines('cache', 'import', file), ['3 files, 2 listings, 301002 bytes, 0 of 5 entries known already'])
+        self.assertEqual(self.lines('--offline', 'find', url), sorted(self.files))
+        for name, data in self.files.items():
+            self.assertEqual(self.larder('--offline', 'cat', f'{url}/{name}'), data)
+        self.larder('--offline', 'cat', f'{url}/none', code=3)
+        self.larder('cache', 'prune', '--max-size', '0')
+        self.assertEqual(self.larder('--offline', 'cat', f'{url}/a.json'), b'{}')
+        self.assertEqual(self.objects('cache', 'import', file)[0]['known'], 5)
+
+    def test_a_pipe_will_do(self):
+        self.read('a.json', 'sub/small')
+        archive = self.larder('cache', 'export', '-')
+        self.other()
+        self.assertEqual(self.objects('cache', 'import', '-', stdin=archive)[0]['files'], 2)
+        self.assertEqual(self.larder('--offline', 'cat', self.url_of('sub/small')), self.files['sub/small'])
+
+    def test_a_bad_archive_changes_nothing(self):
+        self.read('a.json')
+        archive = self.larder('cache', 'export', '-')
+        self.other()
+        for data, words in ((archive[:-3], 'it is cut'), (b'nonsense', 'no sound archive'), (b'', 'empty'),
+                            (archive[:50] + b'?' + archive[51:], 'no sound archive')):
+            self.larder('cache', 'import', '-', stdin=data, code=1)
+            self.assertIn(f'larder: stdin: ', self.stderr)
+            self.assertIn(words, self.stderr)
+        self.larder('cache', 'import', self.dir / 'none', code=3)
+        file = self.dir / 'file'
+        file.write_text('before')
+        self.larder('cache', 'export', file, 'nonsense://x', code=2)
+        self.larder('cache', 'export', self.dir / 'none' / 'file', code=1)
+        self.assertEqual(file.read_text(), 'before')
+        self.larder('cache', 'export', file)
+        self.assertNotEqual(file.read_bytes(), b'before')
+        self.assertEqual([name for name in os.listdir(self.dir) if name.startswith('file')], ['file'])
+
     def test_wrong_usage(self):
         for args in (['cache', 'why'], ['cache', 'pin'], ['cache', 'unpin'], ['cache', 'prune', '--max-size', 'x'],
-                     ['cache', 'prune', self.url], ['cache', 'ls', 'a', 'b'], ['cache', 'why', 'nonsense://x']):
+                     ['cache', 'prune', self.url], ['cache', 'export'], ['cache', 'import'], ['cache', 'ls', 'a', 'b'], ['cache', 'why', 'nonsense://x']):
             with self.subTest(args):
                 self.larder(*args, code=2)
 

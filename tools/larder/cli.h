@@ -160,6 +160,8 @@ int command_map_del(struct cli *cli);
 int command_mirror(struct cli *cli);
 int command_cache_stat(struct cli *cli);
 int command_cache_clear(struct cli *cli);
+int command_cache_export(struct cli *cli);
+int command_cache_import(struct cli *cli);
 int command_cache_ls(struct cli *cli);
 int command_cache_pin(struct cli *cli);
 int command_cache_prune(struct cli *cli);
