@@ -145,6 +145,22 @@ class Cache(Served):
         self.assertNotEqual(file.read_bytes(), b'before')
         self.assertEqual([name for name in os.listdir(self.dir) if name.startswith('file')], ['file'])
 
+    def test_verify(self):
+        self.read('a.json', 'sub/large')
+        found, = self.objects('cache', 'verify')
+        self.assertEqual((found['damaged'], found['set_aside']), (0, 0))
+        self.assertGreaterEqual((found['records'], found['blocks']), (2, 5))
+        store = self.dir / 'cache' / 'cache-1.mdb'
+        data = bytearray(store.read_bytes())
+        at = data.index(self.files['sub/large'][70000:70100])
+        data[at] ^= 1
+        store.write_bytes(data)
+        found, = self.objects('cache', 'verify', code=1)
+        self.assertEqual(found['damaged'], 1)
+        self.assertIn('larder: cache: ', self.stderr)
+        self.assertEqual(self.objects('cache', 'verify')[0]['damaged'], 0)
+        self.assertEqual(self.larder('cat', f'cache::{self.url_of("sub/large")}'), self.files['sub/large'])
+
     def test_wrong_usage(self):
         for args in (['cache', 'why'], ['cache', 'pin'], ['cache', 'unpin'], ['cache', 'prune', '--max-size', 'x'],
                      ['cache', 'prune', self.url], ['cache', 'export'], ['cache', 'import'], ['cache', 'ls', 'a', 'b'], ['cache', 'why', 'nonsense://x']):

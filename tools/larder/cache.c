@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache stat, clear, pin, unpin, prune: the cache as a whole, and trees in it. */
+/* cache stat, verify, clear, pin, unpin, prune: the cache as a whole, and trees in it. */
 #include "cli.h"
 
 #include <errno.h>
@@ -53,6 +53,31 @@ int command_cache_stat(struct cli *cli)
         out_stats(cli, &stats);
     larder_cache_free(cache);
     return code;
+}
+
+/* Damage is a failure, though it is gone now: what it was is fetched again. */
+int command_cache_verify(struct cli *cli)
+{
+    struct larder_cache_verified found = {.size = sizeof found};
+    struct larder_cache *cache;
+    int code = cli_open_cache(cli, &cache);
+    if (code != DONE)
+        return code;
+    int rc = larder_cache_verify(cache, &found);
+    larder_cache_free(cache);
+    if (rc < 0)
+        return complain("cache", rc);
+    json_t *object = cli->json ? json_object() : NULL;
+    out_count(cli, object, "records", found.records);
+    out_count(cli, object, "blocks", found.blocks);
+    out_count(cli, object, "damaged", found.damaged);
+    out_count(cli, object, "repaired", found.repaired);
+    out_count(cli, object, "set_aside", found.set_aside);
+    if (cli->json)
+        out_json(object);
+    if (found.set_aside)
+        return complain_of("cache", -EIO, "it was damaged: it is set aside, and begun anew");
+    return found.damaged ? complain_of("cache", -EIO, "something was damaged, and is removed") : DONE;
 }
 
 /* ---- of a URL, or of everything ---- */

@@ -166,6 +166,7 @@ int command_cache_ls(struct cli *cli);
 int command_cache_pin(struct cli *cli);
 int command_cache_prune(struct cli *cli);
 int command_cache_unpin(struct cli *cli);
+int command_cache_verify(struct cli *cli);
 int command_cache_why(struct cli *cli);
 
 #endif

@@ -49,6 +49,8 @@ static const struct command commands[] = {
     {"cache export", "FILE|- [URL...]", "what is cached, of URLs or all, into one file", command_cache_export,
      1, INT_MAX, 0},
     {"cache import", "FILE|-", "such a file into the cache", command_cache_import, 1, 1, 0},
+    {"cache verify", "", "look at all that is cached, and remove what is damaged", command_cache_verify, 0, 0,
+     0},
     {"cache clear", "[URL...]", "forget what is cached, of URL or all", command_cache_clear, 0, INT_MAX, 0},
     {"help", "[COMMAND|options]", "this text, a command's, or the options for -o", command_help, 0, 2, 0},
     {"version", "", "the version", command_version, 0, 0, 0},
