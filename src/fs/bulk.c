@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/enter.h"
@@ -18,36 +19,16 @@
 
 /* ---- settling ---- */
 
-static bool counts(const struct bulk *bulk, int status)
-{
-    return status < 0 && !(status == -ENOENT && bulk->batch.on_error == LARDER_OMIT);
-}
-
 /* Takes note of what an item met. Its words are the current error text. */
 static void note(struct bulk *bulk, struct larder_item *item, int status)
 {
     item->status = status;
-    if (!counts(bulk, status))
-        return;
-    bulk->failed++;
-    if (bulk->status == 0) {
-        bulk->status = status;
-        bulk->text = mem_dup(error_text());
-    }
-}
-
-static bool must_stop(const struct bulk *bulk)
-{
-    return atomic_load(&bulk->stopped) || (bulk->status < 0 && bulk->batch.on_error != LARDER_RETURN);
+    crew_note(&bulk->crew, status);
 }
 
 static void tell(struct bulk *bulk, struct larder_item *item)
 {
-    int rc = bulk->batch.completed(bulk->batch.arg, item);
-    if (rc != 0 && bulk->stop == 0)
-        bulk->stop = rc;
-    if (rc != 0)
-        atomic_store(&bulk->stopped, true);
+    crew_stop(&bulk->crew, bulk->batch.completed(bulk->batch.arg, item));
 }
 
 /* ---- a job ---- */
@@ -100,59 +81,21 @@ static int give_part(const struct job *job, struct larder_item *item)
 
 void job_hold(struct job *job, uint64_t size)
 {
-    struct bulk *bulk = job->bulk;
-    bool less = size < job->held;
-    atomic_fetch_add(&bulk->held, size - job->held); /* modulo 2^64 */
-    job->held = size;
-    if (less)
-        waiters_wake(&bulk->room);
+    crew_hold(&job->bulk->crew, &job->held, size);
 }
 
-static bool is_too_much(struct bulk *bulk, uint64_t more)
-{
-    uint64_t held = atomic_load(&bulk->held);
-    return held > 0 && (held > bulk->batch.bytes_max || more > bulk->batch.bytes_max - held);
-}
-
-/* `waiting` is raised before the look at `held`: a letter that is opened in between lowers `held`, then sees it. Who
- * holds something does not wait, so that it comes to an end and lets the others go on. */
 int CO_FN job_wait_and_hold(struct job *job, uint64_t size)
 {
-    struct bulk *bulk = job->bulk;
-    int rc = 0;
-    job_hold(job, 0);
-    atomic_fetch_add(&bulk->waiting, 1);
-    while (rc == 0 && is_too_much(bulk, size))
-        rc = edge_mail_wait(&bulk->mail, &bulk->room);
-    atomic_fetch_sub(&bulk->waiting, 1);
-    if (rc == 0)
-        job_hold(job, size);
-    return rc;
+    return crew_wait_and_hold(&job->bulk->crew, &job->held, size);
 }
 
 /* ---- letters to the caller's side ---- */
-
-static void wake_workers(struct post *post)
-{
-    struct bulk *bulk = container_of(post, struct bulk, wake);
-    atomic_store(&bulk->wake_posted, false);
-    if (atomic_load(&bulk->stopped))
-        group_cancel(&bulk->group);
-    waiters_wake(&bulk->room);
-}
-
-/* A reply that cannot be sent is not missed: the loop is ending its tasks itself. */
-static void wake(struct bulk *bulk)
-{
-    if (!atomic_exchange(&bulk->wake_posted, true))
-        edge_mail_reply(&bulk->mail, bulk->loop, &bulk->wake);
-}
 
 /* Parts are copied only now, so that what waits to be told is no more than what was received. */
 static void give(struct job *job, struct larder_item *item)
 {
     struct bulk *bulk = job->bulk;
-    bool part = item->status == 0 && job->count > 1, stopped = atomic_load(&bulk->stopped);
+    bool part = item->status == 0 && job->count > 1, stopped = atomic_load(&bulk->crew.stopped);
     error_set_text(job->text);
     if (part)
         item->status = stopped ? -ECANCELED : give_part(job, item);
@@ -161,7 +104,7 @@ static void give(struct job *job, struct larder_item *item)
         tell(bulk, item);
     if (lost) {
         bulk->lost = true;
-        atomic_store(&bulk->stopped, true);
+        atomic_store(&bulk->crew.stopped, true);
     }
 }
 
@@ -171,12 +114,11 @@ static void delivery_open(struct letter *letter)
     struct job *job = delivery->job;
     struct bulk *bulk = job->bulk;
     give(job, job->items[delivery - job->deliveries]);
-    if (--job->untold == 0) {
-        atomic_fetch_sub(&bulk->held, job->held);
+    bool last = --job->untold == 0;
+    uint64_t free = last ? job->held : 0;
+    if (last)
         job_free(job);
-    }
-    if (atomic_load(&bulk->waiting) > 0 || atomic_load(&bulk->stopped))
-        wake(bulk);
+    crew_give_back(&bulk->crew, free);
 }
 
 /* ---- one job, in a task ---- */
@@ -214,14 +156,14 @@ static void settle(struct job *job, int rc)
     for (size_t i = 0; i < letters; i++)
         job->deliveries[i] = (struct delivery){{.open = delivery_open}, job};
     for (size_t i = 0; i < letters; i++)
-        edge_mail_send(&bulk->mail, &job->deliveries[i].letter);
+        edge_mail_send(&bulk->crew.mail, &job->deliveries[i].letter);
 }
 
 static int CO_FN settle_next(struct bulk *bulk)
 {
-    struct job *job = job_new(bulk);
+    struct job *job = bulk->next < bulk->todo_count ? job_new(bulk) : NULL;
     if (!job)
-        return fail_memory();
+        return bulk->next < bulk->todo_count ? fail_memory() : 0;
     bulk->next += job->count;
     int rc = perform(job);
     if (rc == -ECANCELED && task_check() < 0) {
@@ -229,39 +171,18 @@ static int CO_FN settle_next(struct bulk *bulk)
         return rc;
     }
     settle(job, rc);
-    return 0;
+    return 1;
 }
 
-static int CO_FN work(struct bulk *bulk)
+static int CO_EDGE bulk_step(struct crew *crew)
 {
-    int rc = task_check();
-    while (rc == 0 && bulk->next < bulk->todo_count && !must_stop(bulk))
-        rc = settle_next(bulk);
-    if (must_stop(bulk))
-        group_cancel(&bulk->group);
-    return rc;
-}
-
-static int CO_EDGE work_task(void *arg)
-{
-    return work(arg);
+    return settle_next(container_of(crew, struct bulk, crew));
 }
 
 static int CO_FN run_todo(struct bulk *bulk)
 {
     size_t jobs = bulk->batch.jobs_max < bulk->todo_count ? bulk->batch.jobs_max : bulk->todo_count;
-    int rc = 0;
-    bulk->loop = task_loop(task_current());
-    bulk->wake.run = wake_workers;
-    edge_mail_open(&bulk->mail);
-    group_init(&bulk->group, GROUP_FIRST, 0);
-    waiters_init(&bulk->room);
-    for (size_t i = 0; rc == 0 && i < jobs; i++)
-        rc = group_add(&bulk->group, work_task, bulk);
-    int served = edge_mail_serve(&bulk->mail, &bulk->group);
-    if (must_stop(bulk))
-        return 0; /* the batch's own status says why */
-    return served < 0 ? served : rc;
+    return crew_run(&bulk->crew, jobs);
 }
 
 static int CO_EDGE todo_task(void *arg)
@@ -293,29 +214,12 @@ static int look_first(struct bulk *bulk)
     bulk->todo = mem_array(bulk->count ? bulk->count : 1, sizeof(struct larder_item *));
     if (!bulk->todo)
         return fail_memory();
-    for (size_t i = 0; i < bulk->count && !must_stop(bulk); i++)
+    for (size_t i = 0; i < bulk->count && !crew_must_stop(&bulk->crew); i++)
         if (!bulk->look || !look_at(bulk, &bulk->items[i]))
             bulk->todo[bulk->todo_count++] = &bulk->items[i];
     if (bulk->joins)
         ranges_sort(bulk->todo, bulk->todo_count);
     return 0;
-}
-
-static int result(struct bulk *bulk, int rc)
-{
-    if (bulk->stop < 0)
-        return fail(bulk->stop, "a batch: stopped by its callback");
-    if (bulk->stop > 0)
-        return error_finish(bulk->stop, NULL);
-    if (bulk->lost)
-        return fail_memory();
-    if (rc < 0)
-        return rc;
-    if (bulk->batch.on_error == LARDER_RETURN)
-        return bulk->failed > INT32_MAX ? INT32_MAX : (int)bulk->failed;
-    if (bulk->status < 0)
-        error_set_text(bulk->text);
-    return bulk->status;
 }
 
 int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
@@ -330,8 +234,9 @@ int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
     if (bulk->batch.block_max <= 0)
         bulk->batch.block_max = BLOCK_DEFAULT;
     bulk->joins = bulk->joins && bulk->batch.gap_max >= 0;
-    if (bulk->batch.on_error > LARDER_RETURN)
-        return fail(-EINVAL, "on_error %d: not RAISE, OMIT or RETURN", (int)bulk->batch.on_error);
+    rc = crew_init(&bulk->crew, bulk_step, bulk->batch.on_error, bulk->batch.bytes_max);
+    if (rc < 0)
+        return rc;
     error_clear();
     for (size_t i = 0; i < bulk->count; i++)
         bulk->items[i].status = -ECANCELED;
@@ -339,11 +244,13 @@ int bulk_run(struct bulk *bulk, const struct larder_batch *batch)
     if (rc < 0)
         return rc;
     rc = look_first(bulk);
-    if (rc == 0 && bulk->todo_count > 0 && !must_stop(bulk))
+    if (rc == 0 && bulk->todo_count > 0 && !crew_must_stop(&bulk->crew))
         rc = enter_inside(bulk->fs, "a batch", todo_task, bulk);
     enter_end(bulk->fs);
-    rc = result(bulk, rc);
+    if (rc == 0 && bulk->lost)
+        rc = fail_memory();
+    rc = crew_result(&bulk->crew, rc);
     mem_free(bulk->todo);
-    mem_free(bulk->text);
+    crew_fini(&bulk->crew);
     return rc;
 }

@@ -5,15 +5,11 @@
  * Many at once: what lists of items have in common, whatever is done with each.
  *
  * On a thread, what is answered without waiting (a cached or an in-memory file) is answered there first. The rest is
- * cut into *jobs*, one request each, which serves one item or, of ranges that lie together, several. Up to jobs_max
- * tasks take the next job when they are done with one. A tried item is *settled*: it has its status, and with a
- * `completed` callback a letter carries it to the caller's side, which may stop the batch. An item that was not
- * settled keeps -ECANCELED.
+ * cut into *jobs*, one request each, which serves one item or, of ranges that lie together, several; a crew
+ * (fs/crew.h) does them. A tried item is *settled*: it has its status, and with a `completed` callback a letter carries
+ * it to the caller's side, which may stop the batch. An item that was not settled keeps -ECANCELED.
  */
-#include <stdatomic.h>
-
-#include "fs/fs.h"
-#include "task/loop.h"
+#include "fs/crew.h"
 
 struct bulk;
 
@@ -28,7 +24,7 @@ struct job {
     size_t count;
     struct larder_range range; /* of the request, when they are several; else the item's own counts */
     struct larder_bytes block; /* what came for several: each gets a copy of its part */
-    uint64_t held;             /* bytes that it counts in bulk->held, until all its items were given */
+    uint64_t held;             /* bytes that it counts in the crew's, until all its items were given */
     char *text;                /* of a failure; mem */
     size_t untold;             /* letters that were not opened */
     struct delivery deliveries[];
@@ -49,27 +45,10 @@ struct bulk {
     unsigned flags;      /* of pipe */
     int64_t *sizes;      /* of sizes, one for each item */
 
-    /* the caller's side */
-    int stop;  /* what `completed` returned */
-    bool lost; /* there was no memory to give an item its bytes */
-
-    /* the calling thread before the tasks begin, then the loop's */
+    struct crew crew;
     struct larder_item **todo; /* those that the looks left */
     size_t todo_count, next;
-    struct group group;
-    struct edge_mail mail;
-    size_t failed;
-    int status; /* of the first failure that counts */
-    char *text; /* its words; mem */
-
-    /* both */
-    atomic_bool stopped;
-    _Atomic uint64_t held; /* bytes on their way to `completed` */
-    atomic_uint waiting;   /* tasks for which they are too many */
-    struct waiters room;   /* loop */
-    struct larder_loop *loop;
-    struct post wake; /* from the caller's side to the tasks */
-    atomic_bool wake_posted;
+    bool lost; /* the caller's side: there was no memory to give an item its bytes */
 };
 /* All of what a public call does: `bulk` has its first fields, down to `sizes`, but for the batch. */
 int bulk_run(struct bulk *bulk, const struct larder_batch *batch);
