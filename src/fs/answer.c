@@ -171,6 +171,17 @@ void entries_sort(struct larder_entries *entries)
         qsort(entries->info, entries->count, sizeof *entries->info, by_name);
 }
 
+static int by_path(const void *a, const void *b)
+{
+    return path_compare(((const struct larder_info *)a)->name, ((const struct larder_info *)b)->name);
+}
+
+void entries_sort_by_path(struct larder_entries *entries)
+{
+    if (entries->count > 1)
+        qsort(entries->info, entries->count, sizeof *entries->info, by_path);
+}
+
 void cursor_free(struct cursor *cursor)
 {
     if (cursor->state && cursor->free_state)

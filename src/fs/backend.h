@@ -175,6 +175,7 @@ int entries_add_below(struct entries_builder *builder, const char *dir, const st
 void entries_finish(struct entries_builder *builder, struct larder_entries *out); /* empties the builder */
 void entries_discard(struct entries_builder *builder);
 void entries_sort(struct larder_entries *entries);
+void entries_sort_by_path(struct larder_entries *entries); /* as path_compare */
 /* How many entries of one page, when a backend may choose. */
 #define PAGE_ENTRIES 1000
 

@@ -115,10 +115,10 @@ static void delivery_open(struct letter *letter)
     struct bulk *bulk = job->bulk;
     give(job, job->items[delivery - job->deliveries]);
     bool last = --job->untold == 0;
-    uint64_t free = last ? job->held : 0;
+    uint64_t held = last ? job->held : 0;
     if (last)
         job_free(job);
-    crew_give_back(&bulk->crew, free);
+    crew_give_back(&bulk->crew, held);
 }
 
 /* ---- one job, in a task ---- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths that are patterns or directories, and all that they stand for. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -15,11 +14,6 @@ struct expansion {
     struct larder_expand_options options;
     struct entries_builder builder;
 };
-
-static int by_path(const void *a, const void *b)
-{
-    return path_compare(((const struct larder_info *)a)->name, ((const struct larder_info *)b)->name);
-}
 
 /* ---- what the paths themselves are ---- */
 
@@ -108,7 +102,7 @@ static int expand_one(struct expansion *expansion, const char *path)
     rc = matched ? add_matches(&tops, path) : add_path(&tops, clean);
     if (rc == 0 && tops.builder.count > 0) {
         entries_finish(&tops.builder, &found);
-        qsort(found.info, found.count, sizeof *found.info, by_path);
+        entries_sort_by_path(&found);
     }
     for (size_t i = 0; rc == 0 && i < found.count; i++)
         rc = entries_add(&expansion->builder, &found.info[i]);

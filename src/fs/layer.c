@@ -396,7 +396,14 @@ bool layer_same_place(struct instance *a, struct instance *b)
     a = layer_at(a, LAYER_COPY);
     b = layer_at(b, LAYER_COPY);
     return a == b || (a->backend == b->backend && !a->backend->view && loop_is_same(a->loop, b->loop) &&
-                      strcmp(a->identity, b->identity) == 0);
+                      a->identity && b->identity && strcmp(a->identity, b->identity) == 0);
+}
+
+void layer_tell_changed(struct instance *instance, const char *path, bool tree)
+{
+    for (; instance->backend->view; instance = instance->next->instance)
+        if (instance->backend->changed)
+            instance->backend->changed(instance, path, tree, NULL);
 }
 
 /* ---- looks ---- */

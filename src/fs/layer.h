@@ -81,6 +81,9 @@ bool layer_has(struct instance *instance, enum layer_operation operation);
  * shows other bytes than the place behind it, is a place of its own. */
 bool layer_same_place(struct instance *a, struct instance *b);
 
+/* Tell the views in front of a place of a change that went another way. */
+void layer_tell_changed(struct instance *instance, const char *path, bool tree);
+
 /* Any thread, never suspends. -EAGAIN: not without waiting. An INSTANT table's answer is the operation's own. */
 int layer_look_info(struct instance *instance, const char *path, const struct terms *terms,
                     struct answer *out);

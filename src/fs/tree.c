@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/enter.h"
+#include "fs/tree.h"
 
 /* ---- making ---- */
 
@@ -123,6 +124,13 @@ static int remove_directories(struct larder_fs *fs, const char *path, const stru
     return 0;
 }
 
+int tree_remove(struct larder_fs *fs, const char *path, const struct larder_entries *found)
+{
+    int rc = remove_files(fs, path, found);
+    bool real = larder_fs_capabilities(fs)->real_directories; /* else they went with what they held */
+    return rc < 0 || !real ? rc : remove_directories(fs, path, found);
+}
+
 /* 1: at `path` there is a directory indeed; 0: there was a link to one, and it is gone. */
 static int remove_link(struct larder_fs *fs, const char *path)
 {
@@ -188,11 +196,8 @@ int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
     if (rc > 0)
         rc = find_all(fs, clean, &found);
     if (rc == 0)
-        rc = remove_files(fs, clean, &found);
-    bool real = larder_fs_capabilities(fs)->real_directories; /* else they went with what they held */
-    if (rc == 0 && real)
-        rc = remove_directories(fs, clean, &found);
-    if (rc == 0 && real && *clean)
+        rc = tree_remove(fs, clean, &found);
+    if (rc == 0 && larder_fs_capabilities(fs)->real_directories && *clean)
         rc = remove_directory(fs, clean);
     larder_entries_free(&found);
     return rc;

@@ -41,6 +41,7 @@ struct larder_walk {
     struct larder_find_options options;
     struct list todo, pages;
     struct walk_dir *descend; /* found by the last entry, gone into unless it is pruned */
+    struct walk_dir *failed;  /* what the last failure was of */
     struct walk_filter *filter;
     /* where the walk begins, as an entry: to be returned first, if it is there */
     enum walk_self self;
@@ -238,6 +239,7 @@ void larder_walk_free(struct larder_walk *walk)
     dirs_free(&walk->todo);
     dirs_free(&walk->pages);
     dir_free(walk->descend);
+    dir_free(walk->failed);
     if (walk->filter)
         walk->filter->free(walk->filter);
     larder_info_free(&walk->self_info);
@@ -323,8 +325,11 @@ static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
 {
     int rc = dir->status;
     list_remove(&dir->node);
-    if (rc < 0)
+    if (rc < 0) {
         error_set_text(dir->text);
+        walk->failed = dir;
+        return rc;
+    }
     if (dir->cursor.end) {
         dir_free(dir);
         return rc;
@@ -391,6 +396,7 @@ static int walk_self(struct larder_walk *walk, const char **dir, const struct la
 int larder_walk_next(struct larder_walk *walk, const char **dir, const struct larder_info **entry)
 {
     error_clear();
+    dir_free(take(walk->failed));
     if (walk->self != WALK_BELOW) {
         int rc = walk_self(walk, dir, entry);
         if (rc != 0)
@@ -426,6 +432,11 @@ int larder_walk_next(struct larder_walk *walk, const char **dir, const struct la
         *entry = found;
         return 1;
     }
+}
+
+const char *walk_failed(const struct larder_walk *walk)
+{
+    return walk->failed ? walk->failed->path : NULL;
 }
 
 /* ---- find ---- */

@@ -22,6 +22,9 @@ enum walk_self { WALK_BELOW, WALK_SELF_AND_BELOW, WALK_SELF };
 int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
                const struct larder_find_options *options, struct walk_filter *filter,
                struct larder_walk **out);
+/* The directory that larder_walk_next has just failed to list; NULL: it was another failure. Borrowed until the next
+ * call. */
+const char *walk_failed(const struct larder_walk *walk);
 /* All that is left of a walk, sorted. Consumes the walk, also on failure. */
 int walk_collect(struct larder_walk *walk, struct larder_entries *out);
 

@@ -3,10 +3,12 @@
 #include "scenario.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "copy_rows.h"
 #include "tree.h"
 
 /* ---- one file ---- */
@@ -150,11 +152,263 @@ static int expand_path_finds_all_that_is_meant(struct scenario_run *run)
     return 0;
 }
 
+/* ---- many files ---- */
+
+/* The notorious surprise of fsspec's rules, and how a slash avoids it. */
+static int a_tree_got_twice_is_nested(struct scenario_run *run)
+{
+    struct larder_copy_options options = {.size = sizeof options, .recursive = true};
+    const char *tree = "s", *contents = "s/";
+    char target[1024];
+    REQUIRE_IS(0, put_text(run, "s/d/f", "1"));
+    snprintf(target, sizeof target, "%s/a", run->scratch);
+    REQUIRE_IS(0, larder_get(run->fs, &tree, 1, target, &options));
+    REQUIRE(tree_has(run->scratch, "a/d/f") && !tree_has(run->scratch, "a/s"));
+    REQUIRE_IS(0, larder_get(run->fs, &tree, 1, target, &options));
+    REQUIRE(tree_has(run->scratch, "a/d/f") && tree_has(run->scratch, "a/s/d/f"));
+    snprintf(target, sizeof target, "%s/b", run->scratch);
+    REQUIRE_IS(0, larder_get(run->fs, &contents, 1, target, &options));
+    REQUIRE_IS(0, larder_get(run->fs, &contents, 1, target, &options));
+    REQUIRE(tree_has(run->scratch, "b/d/f") && !tree_has(run->scratch, "b/s"));
+    return 0;
+}
+
+#define PAIRS 10
+static int pairs_keep_to_each_other(struct scenario_run *run)
+{
+    struct larder_copy_pair pairs[PAIRS];
+    char from[PAIRS][32], to[PAIRS][32];
+    struct larder_fs *disk;
+    for (unsigned i = 0; i < PAIRS; i++) {
+        snprintf(from[i], 32, "s/%08x", i * 2654435761u);
+        snprintf(to[i], 32, "t/%08x", (PAIRS - i) * 2246822519u);
+        pairs[i] = (struct larder_copy_pair){from[i], to[i], 1};
+        REQUIRE_IS(0, put_text(run, from[i], from[i]));
+    }
+    REQUIRE_IS(0, larder_open(NULL, run->scratch, NULL, &disk, NULL));
+    int rc = larder_copy_pairs(run->fs, disk, pairs, PAIRS, NULL);
+    larder_fs_free(disk);
+    REQUIRE_IS(0, rc);
+    for (unsigned i = 0; i < PAIRS; i++) {
+        size_t size;
+        char *text = tree_read(run->scratch, to[i], &size);
+        bool same = text && strcmp(text, from[i]) == 0;
+        free(text);
+        REQUIRE(same && pairs[i].status == 0);
+    }
+    return 0;
+}
+
+static int mv_moves_files_and_trees(struct scenario_run *run)
+{
+    const char *f = "f", *d = "d", *none = "none";
+    struct larder_bytes bytes;
+    REQUIRE_IS(0, put_text(run, "f", "f"));
+    REQUIRE_IS(0, put_text(run, "d/e/g", "g"));
+    REQUIRE_IS(0, put_text(run, "t/x", "x"));
+    REQUIRE_IS(0, larder_mv(run->fs, &f, 1, run->fs, "t", NULL));
+    REQUIRE_IS(0, larder_exists(run->fs, "f"));
+    REQUIRE_IS(0, larder_cat_file(run->fs, "t/f", NULL, &bytes));
+    REQUIRE(bytes_are(&bytes, "f"));
+    REQUIRE_IS(0, larder_mv(run->fs, &d, 1, run->fs, "new", NULL));
+    REQUIRE_IS(0, larder_exists(run->fs, "d/e/g"));
+    REQUIRE_IS(0, larder_cat_file(run->fs, "new/e/g", NULL, &bytes));
+    REQUIRE(bytes_are(&bytes, "g"));
+    REQUIRE_IS(-ENOENT, larder_mv(run->fs, &none, 1, run->fs, "t", NULL));
+    REQUIRE_IS(0, larder_mv(run->fs, (const char *[]){"t/f"}, 1, run->fs, "t/f", NULL));
+    REQUIRE_IS(1, larder_isfile(run->fs, "t/f"));
+    REQUIRE_IS(-EINVAL, larder_mv(run->fs, (const char *[]){"new"}, 1, run->fs, "new/e", NULL));
+    REQUIRE_IS(1, larder_isfile(run->fs, "new/e/g"));
+    return 0;
+}
+
+/* ---- trees: the rows of copying.rst ---- */
+
+/* Where a copy goes: a new directory of a place. */
+struct end {
+    struct larder_fs *fs;
+    char dir[64];
+};
+
+static struct end new_end(struct larder_fs *fs)
+{
+    static atomic_uint count;
+    struct end end = {.fs = fs};
+    snprintf(end.dir, sizeof end.dir, "end%u", ++count);
+    return end;
+}
+
+/* A directory that is there; where only files are, one that has a file. */
+#define KEEP ".keep"
+static int make_there(struct larder_fs *fs, const char *dir)
+{
+    char path[1100];
+    if (larder_fs_capabilities(fs)->real_directories)
+        return larder_makedirs(fs, dir, true);
+    snprintf(path, sizeof path, "%s/" KEEP, dir);
+    return larder_touch(fs, path, true);
+}
+
+static bool ends_with(const struct larder_bytes *bytes, const char *tail)
+{
+    size_t size = strlen(tail);
+    return bytes->size >= size && memcmp((const char *)bytes->data + bytes->size - size, tail, size) == 0;
+}
+
+/* The content of each file is the path that it was copied from. */
+static int check_content(struct scenario_run *run, const struct copy_row *row, const struct end *end,
+                         const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct larder_bytes bytes;
+    REQUIRE_IS(0, larder_cat_file(end->fs, path, NULL, &bytes));
+    bool right = ends_with(&bytes, slash) || ends_with(&bytes, row->sources[0]);
+    larder_bytes_free(&bytes);
+    REQUIRE(right);
+    return 0;
+}
+
+static int check_found(struct scenario_run *run, const struct copy_row *row, const struct end *end,
+                       const char *target)
+{
+    struct larder_entries entries;
+    char top[1024], path[2048];
+    snprintf(top, sizeof top, "%s/%.*s", end->dir, (int)strcspn(target, "/"), target);
+    REQUIRE_IS(0, larder_find(end->fs, top, NULL, &entries));
+    size_t count = entries.count, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(entries.info[i].name, KEEP) == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", top, entries.info[i].name);
+        entries.info[kept++] = entries.info[i];
+        int rc = check_content(run, row, end, path);
+        if (rc < 0)
+            return rc;
+    }
+    entries.count = kept;
+    if (!names_are(&entries, row->found))
+        return scenario_failed(run, __LINE__, target, 0);
+    return 0;
+}
+
+/* What a row is copied by. */
+struct ways {
+    struct larder_fs *from;         /* the tree, in this place */
+    struct larder_fs *disk, *other; /* the local side, and a place that is not this one */
+    bool writes;                    /* this one */
+};
+enum way { WAY_GET, WAY_COPY_FAR, WAY_COPY_NEAR, WAY_PUT, WAYS };
+
+static int copy_row(struct scenario_run *run, const struct ways *ways, enum way way, const char *target)
+{
+    const struct copy_row *row = run->scenario->arg;
+    struct larder_copy_options options = {.size = sizeof options,
+                                          .glob = row->glob,
+                                          .recursive = row->recursive,
+                                          .maxdepth = row->maxdepth,
+                                          .into = row->into,
+                                          /* nginx answers 500 to two COPYs that make one directory at once */
+                                          .jobs_max = strstr(run->place->name, "webdav") ? 1 : 0};
+    struct end to = new_end(way == WAY_GET ? ways->disk : way == WAY_COPY_FAR ? ways->other : run->fs);
+    char sources[4][1024], whole[1024];
+    const char *paths[4];
+    size_t count = 0;
+    for (; row->sources[count]; count++) {
+        bool put = way == WAY_PUT;
+        snprintf(sources[count], 1024, "%s%s%s", put ? run->scratch : "", put ? "/" : "",
+                 row->sources[count]);
+        paths[count] = sources[count];
+    }
+    snprintf(whole, sizeof whole, "%s/t", to.dir);
+    REQUIRE_IS(0, make_there(to.fs, whole));
+    snprintf(whole, sizeof whole, "%s%s%s/%s", way == WAY_GET ? run->scratch : "", way == WAY_GET ? "/" : "",
+             to.dir, target);
+    if (way == WAY_GET)
+        REQUIRE_IS(0, larder_get(ways->from, paths, count, whole, &options));
+    else if (way == WAY_PUT)
+        REQUIRE_IS(0, larder_put(paths, count, to.fs, whole, &options));
+    else
+        REQUIRE_IS(0, larder_copy(ways->from, paths, count, to.fs, whole, &options));
+    return check_found(run, row, &to, target);
+}
+
+/* Copies take their time there: a row goes one way, from a thread or from a task. */
+static bool is_slow(const struct place *place)
+{
+    return place->options || place->gaps || strstr(place->url, "s3:");
+}
+
+/* The first target every way, the others in turn; what each target means the plan's own test knows. */
+static int copy_row_each_way(struct scenario_run *run, const struct ways *ways)
+{
+    const struct copy_row *row = run->scenario->arg;
+    bool slow = is_slow(run->place);
+    int way_count = ways->writes ? WAYS : WAY_COPY_NEAR, rc = 0;
+    size_t turn = (size_t)(row - copy_rows);
+    for (size_t i = 0; rc == 0 && row->targets[i] && !(slow && i > 0); i++)
+        for (int way = 0; rc == 0 && way < way_count; way++)
+            if ((i == 0 && !slow) || way == (int)((turn / (slow ? 2 : 1) + i) % (size_t)way_count))
+                rc = copy_row(run, ways, way, row->targets[i]);
+    return rc;
+}
+
+/* The tree that a row is of: once in each place, and in a directory of the row's own on the disk. */
+static int make_trees(struct scenario_run *run, struct ways *ways)
+{
+    const struct copy_row *row = run->scenario->arg;
+    const char *const *tree = copy_row_tree(row);
+    struct scenario_run shared = {.place = run->place, .dir = row->two ? "tree-two" : "tree-one"};
+    struct larder_fs *top;
+    for (size_t i = 0; tree[i]; i++)
+        tree_write(run->scratch, tree[i], tree[i], strlen(tree[i]));
+    REQUIRE_IS(0, larder_open(NULL, run->place->url, run->place->options, &top, NULL));
+    int rc = larder_fs_at(top, shared.dir, NULL, &shared.fs);
+    larder_fs_free(top);
+    REQUIRE_IS(0, rc);
+    ways->from = shared.fs;
+    int there = larder_exists(shared.fs, tree[0]);
+    for (size_t i = 0; there == 0 && tree[i]; i++)
+        REQUIRE_IS(0, put_text(&shared, tree[i], tree[i]));
+    REQUIRE(there >= 0);
+    return 0;
+}
+
+static int row_goes_where_it_should(struct scenario_run *run)
+{
+    const struct copy_row *row = run->scenario->arg;
+    struct ways ways = {.writes = larder_fs_capabilities(run->fs)->write};
+    bool memory = strstr(run->place->url, "memory:");
+    if (is_slow(run->place) && (row - copy_rows) % 2 != run->task)
+        return SCENARIO_OTHER;
+    int rc = make_trees(run, &ways);
+    if (rc == 0)
+        rc = larder_open(NULL, run->scratch, NULL, &ways.disk, NULL);
+    if (rc == 0)
+        rc = larder_open(NULL, memory ? run->scratch : "memory://far", NULL, &ways.other, NULL);
+    if (rc == 0)
+        rc = copy_row_each_way(run, &ways);
+    larder_fs_free(ways.from);
+    larder_fs_free(ways.disk);
+    larder_fs_free(ways.other);
+    return rc;
+}
+
 const struct scenario copy_scenarios[] = {
     {"get one file", 0, get_one_file},
     {"copy one file", NEED_WRITE | NEED_CREATE, copy_one_file},
     {"touch", NEED_WRITE, touch_makes_and_renews},
     {"lexists", 0, lexists_asks_for_a_name},
     {"expand_path", NEED_LIST, expand_path_finds_all_that_is_meant},
+    {"a tree that is got twice", NEED_LIST, a_tree_got_twice_is_nested},
+    {"pairs", 0, pairs_keep_to_each_other},
+    {"mv", NEED_WRITE | NEED_LIST, mv_moves_files_and_trees},
     {0},
 };
+
+const struct scenario *copy_row_scenarios(void)
+{
+    static struct scenario rows[128];
+    for (size_t i = 0; copy_rows[i].name; i++)
+        rows[i] = (struct scenario){copy_rows[i].name, NEED_LIST, row_goes_where_it_should, &copy_rows[i]};
+    return rows;
+}

@@ -31,20 +31,25 @@ struct place {
 enum need { NEED_LIST = 1, NEED_WRITE = 2, NEED_CREATE = 4, NEED_REAL_DIRECTORIES = 8 };
 
 struct scenario_run {
+    const struct scenario *scenario;
     const struct place *place;
+    bool task;
     struct larder_fs *fs; /* rooted in an empty directory of its own */
     const char *dir;      /* its path below the place's root */
-    const char *scratch;  /* a local directory */
+    const char *scratch;  /* a local directory, empty */
     char failure[1024];
 };
 
 struct scenario {
     const char *name;
     unsigned needs;
-    int (*run)(struct scenario_run *run); /* 0, or REQUIRE's -1 */
+    int (*run)(struct scenario_run *run); /* 0, REQUIRE's -1, or: */
+#define SCENARIO_OTHER 1                  /* it is told from the other caller, thread or task, only */
+    const void *arg;
 };
 /* Each ended by a NULL name. */
 extern const struct scenario scenarios[], copy_scenarios[], open_file_scenarios[];
+const struct scenario *copy_row_scenarios(void); /* one for each of lib/copy_rows.h */
 
 /* Put a file, or a directory, below run->fs. */
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);

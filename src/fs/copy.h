@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_COPY_H
+#define FS_COPY_H
+/*
+ * Many files from place to place: whoever knows which (a plan, a list, a comparison of trees) is asked for the next ones
+ * on the caller's side, while a crew (fs/crew.h) copies those that are known.
+ *
+ *     the caller's side                     the loop
+ *     next, up to QUEUE_MAX times     ──▶   todo ──▶ a task takes one, and copies it
+ *     next …                          ◀──   few are left
+ *     told, done                      ◀──   begun, moved, ended
+ *
+ * Letters are opened in the order sent. So whoever is slow to be told is slow to be asked for more, and memory stays
+ * bounded.
+ */
+#include "larder/copy.h"
+
+/* One thing to do. */
+struct copy_step {
+    const char *from, *to; /* clean, relative to their handles; `to` NULL: a directory that is left out */
+    enum larder_type type; /* 0: nobody looked */
+    int64_t size;          /* -1: not known */
+    int64_t mtime_ns;
+    bool listed; /* found in a tree or by a pattern, not named */
+    void *owner; /* whoever made it */
+};
+
+struct copy_job {
+    struct larder_fs *from, *to;
+    struct larder_copy_options options;
+    /*
+     * The caller's side. 1 and the next step, borrowed until the next call; 0: there are no more; negative: a failure of
+     * out->from, behind which it goes on; but not if that is NULL, or somebody cancelled it.
+     */
+    int (*next)(struct copy_job *job, struct copy_step *out);
+    /* The caller's side: a step has ended; before it is told. May be NULL. */
+    void (*ended)(struct copy_job *job, const struct copy_step *step, int status);
+    /* What is at `from` goes to `to` by the table's move. Where that is -EXDEV or -ENOTSUP, `ended` alone is told. */
+    bool moves;
+    bool strict; /* what is no file is a failure, not left out */
+    /* Of a source that turns out to be a directory, which else is left out; for a move, those that it lacks. */
+    bool makes_dirs;
+};
+int copy_run(struct copy_job *job, const char *subject);
+
+/* The job, with these: their statuses are set, and its next and ended. */
+int copy_pairs_run(struct copy_job *job, struct larder_copy_pair *pairs, size_t count);
+
+/* What writing calls take of larder_write_flags. */
+unsigned copy_flags(const struct larder_copy_options *options);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public calls that copy many files. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/seams.h"
+#include "fs/copy_plan.h"
+#include "fs/local_side.h"
+
+/* ---- by the rules ---- */
+
+struct planned {
+    struct copy_job job;
+    struct copy_plan *plan;
+};
+
+static int next_planned(struct copy_job *job, struct copy_step *out)
+{
+    return copy_plan_next(container_of(job, struct planned, job)->plan, out);
+}
+
+int larder_copy(struct larder_fs *from, const char *const sources[], size_t count, struct larder_fs *to,
+                const char *target, const struct larder_copy_options *options)
+{
+    struct planned planned = {.job = {.from = from, .to = to, .next = next_planned}};
+    struct larder_copy_options *taken = &planned.job.options;
+    error_clear();
+    int rc = tuning_take(taken, sizeof *taken, options);
+    if (rc == 0)
+        rc = copy_plan_open(from, sources, count, to, target, taken, PLAN_COPY, &planned.plan);
+    if (rc < 0)
+        return rc;
+    rc = copy_run(&planned.job, target);
+    copy_plan_free(planned.plan);
+    return rc;
+}
+
+/* ---- with a local side ---- */
+
+/* What was typed, on the disk, with its slash behind it. mem. */
+static int local_path(const char *typed, struct larder_fs **fs, char **out)
+{
+    autofree char *path = NULL;
+    int rc = local_side_open(typed, fs, &path);
+    if (rc < 0)
+        return rc;
+    *out = mem_format("%s%s", path, typed[strlen(typed) - 1] == '/' ? "/" : "");
+    if (*out)
+        return 0;
+    larder_fs_free(*fs);
+    return fail_memory();
+}
+
+int larder_get(struct larder_fs *from, const char *const sources[], size_t count, const char *local_target,
+               const struct larder_copy_options *options)
+{
+    autofree char *target = NULL;
+    struct larder_fs *local;
+    error_clear();
+    int rc = local_path(local_target, &local, &target);
+    if (rc < 0)
+        return rc;
+    rc = larder_copy(from, sources, count, local, target, options);
+    larder_fs_free(local);
+    return rc;
+}
+
+/* All of them are of one filesystem, the disk; *fs is a handle on it. */
+static int local_paths(const char *const typed[], size_t count, struct larder_fs **fs, char **out)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        larder_fs_free(take(*fs));
+        rc = local_path(typed[i], fs, &out[i]);
+    }
+    return rc;
+}
+
+int larder_put(const char *const local_sources[], size_t count, struct larder_fs *to, const char *target,
+               const struct larder_copy_options *options)
+{
+    struct larder_fs *local = NULL;
+    error_clear();
+    char **sources = mem_array(count + 1, sizeof *sources);
+    int rc = sources ? local_paths(local_sources, count, &local, sources) : fail_memory();
+    if (rc == 0 && count > 0)
+        rc = larder_copy(local, (const char *const *)sources, count, to, target, options);
+    for (size_t i = 0; sources && i < count; i++)
+        mem_free(sources[i]);
+    mem_free(sources);
+    larder_fs_free(local);
+    return rc;
+}
+
+/* ---- pair by pair ---- */
+
+struct paired {
+    struct copy_job job;
+    struct larder_copy_pair *pairs;
+    size_t count, next;
+};
+
+static int next_pair(struct copy_job *job, struct copy_step *out)
+{
+    struct paired *paired = container_of(job, struct paired, job);
+    if (paired->next == paired->count)
+        return 0;
+    struct larder_copy_pair *pair = &paired->pairs[paired->next++];
+    *out = (struct copy_step){.from = pair->from, .to = pair->to, .size = LARDER_SIZE_UNKNOWN, .owner = pair};
+    return pair->from && pair->to ? 1 : fail(-EINVAL, "no path");
+}
+
+static void pair_ended(struct copy_job *job, const struct copy_step *step, int status)
+{
+    ((struct larder_copy_pair *)step->owner)->status = status;
+}
+
+int copy_pairs_run(struct copy_job *job, struct larder_copy_pair *pairs, size_t count)
+{
+    struct paired paired = {.job = *job, .pairs = pairs, .count = count};
+    paired.job.next = next_pair;
+    paired.job.ended = pair_ended;
+    for (size_t i = 0; i < count; i++)
+        pairs[i].status = -ECANCELED;
+    return copy_run(&paired.job, "a copy");
+}
+
+int larder_copy_pairs(struct larder_fs *from, struct larder_fs *to, struct larder_copy_pair *pairs,
+                      size_t count, const struct larder_copy_options *options)
+{
+    struct copy_job job = {.from = from, .to = to, .makes_dirs = true};
+    error_clear();
+    int rc = tuning_take(&job.options, sizeof job.options, options);
+    if (rc < 0)
+        return rc;
+    if (job.options.glob || job.options.recursive || job.options.maxdepth || job.options.into)
+        return fail(-EINVAL, "pairs are copied as they are: not with glob, recursive, maxdepth or into");
+    return copy_pairs_run(&job, pairs, count);
+}

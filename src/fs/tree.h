@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_TREE_H
+#define FS_TREE_H
+#include "larder/fs.h"
+
+/* Remove what was found below `path`, sorted by name: files first, then directories from the deepest up. What is gone
+ * already is passed over; a directory that is not empty by then is a failure. */
+int tree_remove(struct larder_fs *fs, const char *path, const struct larder_entries *found);
+
+#endif
