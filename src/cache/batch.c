@@ -7,12 +7,13 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "cache/lock.h"
 #include "cache/shared.h"
 #include "cache/unit.h"
 
-#define READERS_CHECK_NS (60 * 1000000000ULL)
+#define DEAD_CHECK_NS (60 * 1000000000ULL)
 #define STAGED_TIME_NS \
-    (24 * 3600 * 1000000000LL) /* after which what was staged, and not touched since, is dead */
+    (24 * 3600 * 1000000000LL) /* after which what was staged, and not touched since, is dead in any case */
 
 /* ---- one value ---- */
 
@@ -125,9 +126,35 @@ static int remove_blocks(struct batch *batch, uint64_t version)
     return rc == -ENOENT ? 0 : rc;
 }
 
+int batch_note_staged(struct batch *batch, uint64_t version)
+{
+    struct staged note = {.touched_ns = wall_ns(), .owner = batch->store->owner};
+    struct key key;
+    key_staged(&key, version);
+    return batch_put(batch, &key, &note, sizeof note);
+}
+
+/* It is on its way in, and somebody alive is about it. */
+static bool is_staged(struct batch *batch, const MDB_val *value)
+{
+    struct staged note = {0};
+    if (value->mv_size == sizeof note)
+        memcpy(&note, value->mv_data, sizeof note);
+    return note.touched_ns > wall_ns() - STAGED_TIME_NS && lock_owner_lives(batch->store, note.owner);
+}
+
+bool batch_is_staged(struct batch *batch, uint64_t version)
+{
+    struct key key;
+    MDB_val value;
+    key_staged(&key, version);
+    return batch_get(batch, &key, &value) == 0 && is_staged(batch, &value);
+}
+
 /* No record names it any more (or none will). What does not fit into this transaction is swept later. */
 int batch_drop_version(struct batch *batch, uint64_t version)
 {
+    static const struct staged dead;
     struct key note;
     if (version == 0)
         return 0;
@@ -138,7 +165,7 @@ int batch_drop_version(struct batch *batch, uint64_t version)
     if (rc != EDIT_AGAIN)
         return rc;
     batch->sweep = true;
-    return batch_put_number(batch, &note, 0);
+    return batch_put(batch, &note, &dead, sizeof dead);
 }
 
 /* Remove one dead version, as far as the bound goes. EDIT_AGAIN: there may be more. */
@@ -146,10 +173,9 @@ static int sweep_one(struct batch *batch)
 {
     struct key prefix = {.size = 1, .data = {KEY_STAGED}}, at = prefix;
     MDB_val value;
-    int64_t dead = wall_ns() - STAGED_TIME_NS;
     int rc;
     while ((rc = batch_next(batch, &at, &prefix, &value)) == 0) {
-        if ((int64_t)value_number(&value) < dead) {
+        if (!is_staged(batch, &value)) {
             rc = batch_drop_version(batch, key_number(at.data + 1));
             return rc < 0 ? rc : EDIT_AGAIN;
         }
@@ -382,14 +408,16 @@ static int again(struct batch *batch)
     return rc < 0 ? rc : begin(batch);
 }
 
-/* A process that was killed in the middle of a read holds a snapshot, and with it every page freed since. */
-static void release_dead_readers(struct store *store)
+/* What a process left that was killed: the snapshot of a read, which holds every page freed since; and what it staged. */
+static void look_for_the_dead(struct batch *batch)
 {
+    struct store *store = batch->store;
     uint64_t now = now_ns();
     int dead;
-    if (now - store->writer.checked_ns < READERS_CHECK_NS)
+    if (now - store->writer.checked_ns < DEAD_CHECK_NS)
         return;
     store->writer.checked_ns = now;
+    batch->sweep = true;
     mdb_reader_check(store->env, &dead);
 }
 
@@ -398,7 +426,7 @@ int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *
     struct batch batch = {.store = store, .packer = packer, .sweep = *sweep};
     if (!store_is_in_place(store))
         return -ESTALE;
-    release_dead_readers(store);
+    look_for_the_dead(&batch);
     int rc = begin(&batch);
     for (struct op *op = ops; rc == 0 && op; op = op->next)
         while ((rc = op->apply(op, &batch)) == EDIT_AGAIN && (rc = again(&batch)) == 0)

@@ -40,6 +40,9 @@ void batch_get_struct(struct batch *batch, const char *name, void *out, size_t s
 /* The first key at or behind *from that begins as `prefix`: *from is set to it. -ENOENT. */
 int batch_next(struct batch *batch, struct key *from, const struct key *prefix, MDB_val *value);
 
+/* Blocks of the version are put that no record names yet. */
+int batch_note_staged(struct batch *batch, uint64_t version);
+bool batch_is_staged(struct batch *batch, uint64_t version);
 /* No record names the version any more (or none will). What is too much for a transaction is swept later.
  * 0: there is none. */
 int batch_drop_version(struct batch *batch, uint64_t version);

@@ -136,12 +136,11 @@ static int evict_record(struct batch *batch, const struct unit *unit, const stru
 static int evict_segment(struct batch *batch, const struct unit *unit)
 {
     uint64_t version = key_number(unit->of.data + 1);
-    struct key at = unit->of, note;
+    struct key at = unit->of;
     MDB_val value;
     int rc;
     /* Of a file that is still on its way in: all of it goes, since it does not fit. */
-    key_staged(&note, version);
-    if (batch_get_number(batch, &note)) {
+    if (batch_is_staged(batch, version)) {
         store_count(batch->store, COUNT_REFUSED, 1);
         return batch_drop_version(batch, version);
     }

@@ -138,7 +138,7 @@ static bool is_sound(struct check *check, const struct key *key, const MDB_val *
     case KEY_ORDER:
         return key->size == KEY_ORDER_SIZE && value->mv_size == 0;
     case KEY_STAGED:
-        return key->size == KEY_PATH_AT && value->mv_size == sizeof(uint64_t);
+        return key->size == KEY_PATH_AT && value->mv_size == sizeof(struct staged);
     default:
         return key->data[0] == KEY_META;
     }

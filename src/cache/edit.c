@@ -99,16 +99,14 @@ static int make_room(struct batch *batch, size_t size)
 int edit_stage(struct op *op, struct batch *batch)
 {
     struct stage *stage = container_of(op, struct stage, op);
-    struct key note;
     assert(stage->size % (size_t)BLOCK_SIZE == 0);
     int rc = make_room(batch, stage->size);
     if (rc == EDIT_FULL)
         return batch_drop_version(batch, stage->version);
     if (rc == 0 && stage->start > 0 && is_swept(batch, stage->version))
         return 0; /* what came before is gone: the rest is of no use */
-    key_staged(&note, stage->version);
     if (rc == 0)
-        rc = batch_put_number(batch, &note, (uint64_t)wall_ns());
+        rc = batch_note_staged(batch, stage->version);
     return rc != 0 ? rc
                    : put_blocks(batch, stage->version, stage->start, stage->data, stage->size, stage->packing,
                                 false);

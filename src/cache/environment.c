@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/cap.h"
+#include "cache/lock.h"
 #include "cache/shared.h"
 
 #define LOCK_FILE  STORE_FILE "-lock"
@@ -266,7 +267,9 @@ static int open_locked(struct store *store)
     if (rc < 0)
         return fail_errno(-rc, "%s", store->file);
     note_at_open(store);
-    if (store->read_only)
+    if (!store->read_only)
+        lock_own(store);
+    else
         store_say(store, SAID_WRITING, "it can only be read: what is fetched is not stored");
     return 0;
 }

@@ -8,7 +8,7 @@
  *
  * until all are given. The first piece pins the version (V1).
  */
-#include "cache/fetch.h"
+#include "cache/ahead.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,6 @@
 #define LOOK_SIZE_MAX  (256 * 1024) /* a hit that is copied on the loop, before anything else is tried */
 #define STORED_WAIT_MS 2000
 #define SCRATCH_SIZE   65536
-#define PATIENCE_MS    2000 /* of who wants a part, for others who fetch all of it */
 #define IDLE_MAX       8 /* steps that bring nothing (others were cancelled), before the cache is passed by */
 
 static int64_t min(int64_t a, int64_t b)
@@ -72,8 +71,8 @@ static int find_run(struct reading *r, struct run **out)
     struct larder_loop *loop = task_loop(task_current());
     struct run *run = flight_next(loop, r->view, r->store, r->path, NULL);
     struct seen seen;
-    *out = NULL;
-    if (!run || r->alone || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
+    *out = r->alone ? NULL : ahead_find(r);
+    if (*out || !run || r->alone || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
         return STEP_DONE;
     while (run && !run_serves(r, run, &seen))
         run = flight_next(loop, r->view, r->store, r->path, run);
@@ -151,46 +150,6 @@ static int CO_FN use_bytes(struct reading *r, struct run *run)
 
 /* ---- at the place ---- */
 
-/* Up to where nobody has, or fetches, the bytes from `start` on. */
-static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
-{
-    struct reader *reader;
-    struct record record;
-    struct larder_loop *loop = task_loop(task_current());
-    struct run *run = NULL;
-    while ((run = flight_next(loop, r->view, r->store, r->path, run)))
-        if (run->kind == RUN_DATA && run->start > start && run->start < end)
-            end = run->start;
-    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
-        return end;
-    int64_t at = start + BLOCK_SIZE;
-    while (reading_is_pinned(r, &record) && at < end && reader_extent(r->store, reader, &record, at, 1) == 0)
-        at += BLOCK_SIZE;
-    reader_end(r->store, reader);
-    return at < end ? at : end;
-}
-
-/* The blocks around what is wanted, as far as one request goes. False: it cannot be said so. */
-static bool choose_part(struct reading *r, struct run *run)
-{
-    if (!r->pinned && r->pos < 0) {
-        if (r->end != LARDER_TO_END || r->pos < BLOCK_SIZE - run_size_max(r))
-            return false;
-        run->start = r->pos - BLOCK_SIZE; /* so that the block in which it begins is whole */
-        run->end = LARDER_TO_END;
-        return true;
-    }
-    run->start = r->pos / BLOCK_SIZE * BLOCK_SIZE;
-    run->end = run->start + run_size_max(r);
-    if (r->end < run->end)
-        run->end = block_count(r->end) * BLOCK_SIZE;
-    if (r->pinned && run->end > r->pin.info.size)
-        run->end = r->pin.info.size;
-    if (r->pinned)
-        run->end = gap_end(r, run->start, run->end);
-    return run->end > run->start;
-}
-
 static void note_asked(struct reading *r)
 {
     if (!r->asked)
@@ -212,7 +171,7 @@ static int CO_FN lock(struct reading *r, struct run *run, bool whole)
 {
     if (only_revalidates(r))
         return 0;
-    int rc = run_lock(run, whole ? UINT64_MAX : PATIENCE_MS);
+    int rc = run_lock(run, whole ? UINT64_MAX : PART_PATIENCE_MS);
     if (rc == 0 && reading_can_go_on(r))
         return STEP_ON;
     if (rc == 0 && only_revalidates(r))
@@ -230,7 +189,7 @@ static int CO_FN request(struct reading *r)
     run->end = LARDER_TO_END;
     run_unref(r->joined);
     r->joined = run;
-    if (!whole && !choose_part(r, run)) {
+    if (!whole && !reading_choose_part(r, run)) {
         run_finish(run, -ECANCELED, NULL);
         r->alone = true;
         return 0;
@@ -243,7 +202,7 @@ static int CO_FN request(struct reading *r)
     note_asked(r);
     if (whole)
         return ask_whole(r, run);
-    choose_part(r, run); /* the others may have brought some of what lies behind */
+    reading_choose_part(r, run); /* the others may have brought some of what lies behind */
     return ask_part(r, run);
 }
 
@@ -298,6 +257,8 @@ static int CO_FN step(struct reading *r)
     if (r->alone || ++r->idle > IDLE_MAX)
         return go_past(r);
     struct run *run;
+    if (r->pinned && answer_is_strong(&r->pin))
+        ahead_begin(r);
     rc = find_run(r, &run);
     if (rc == STEP_ON)
         return rc;
@@ -323,10 +284,13 @@ static int CO_FN read_all(struct reading *r)
     bool over = false;
     while (rc == STEP_ON || (rc == STEP_OVER && !over)) {
         if (rc == STEP_OVER)
+            ahead_end(r);
+        if (rc == STEP_OVER)
             reading_unpin(r);
         over = over || rc == STEP_OVER;
         rc = step(r);
     }
+    ahead_end(r);
     if (rc == STEP_OVER)
         return fail(-ESTALE, "%s: it changed while it was read", r->path);
     if (rc == STEP_DONE && !r->asked)

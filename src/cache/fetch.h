@@ -42,7 +42,10 @@ struct reading { /* in its task's frame */
     char *failure_text;      /* … and its text; mem */
     uint64_t fetched;        /* bytes */
     bool gave_all;           /* ask_whole has given the bytes to the sink already */
+    struct ahead *ahead;     /* what is asked for meanwhile; NULL: nothing */
 };
+
+#define PART_PATIENCE_MS 2000 /* of who wants a part, for others who fetch all of it */
 
 /* The most that one request for a part asks for; of a file that is read whole, it is store_piece_max at a time that the
  * writer gets. */
@@ -76,6 +79,10 @@ bool reading_run_is_fresh(const struct reading *r, const struct run *run);
 bool reading_can_go_on(struct reading *r);
 /* As much as the store has in a row. */
 int CO_FN reading_give_stored(struct reading *r);
+/* The first byte from `start` on that is neither there nor being fetched; the range's end or more: there is none. */
+int64_t reading_next_gap(struct reading *r, int64_t start);
+/* For the run: the blocks around what is wanted next, as far as one request goes. False: it cannot be said so. */
+bool reading_choose_part(struct reading *r, struct run *run);
 /* Of a run without bytes: a step, or the failure with its text. */
 int reading_use_outcome(struct reading *r, struct run *run, bool ours);
 /* Could the place not be asked, so that stale may be better than nothing? */

@@ -10,7 +10,7 @@
  *   'L' place(8) path                 record of a listing; its pages are the bytes (listing.h)
  *   'B' version(8) segment(6)         the number of the unit that this segment's blocks are
  *   'B' version(8) segment(6) n(2)    block: BLOCK_SIZE bytes of a version of a file, the last one shorter
- *   'S' version(8)                    a version whose blocks no record names yet, or no longer; since when
+ *   'S' version(8)                    a version whose blocks no record names yet, or no longer; by whom, since when
  *   'P' place(8) path                 record of a pin: the tree below the path is never evicted
  *   'T' number(8)                     unit: what is evicted as one, and when it was last used (unit.h)
  *   'U' tick(4) number(8)             nothing: the units in the order of that
@@ -156,6 +156,12 @@ struct unit_head { /* the key of what it is of follows */
     uint64_t bytes;
     uint32_t tick;
     uint32_t unused;
+};
+
+/* ---- versions on their way in, or out ---- */
+struct staged {
+    int64_t touched_ns; /* wall clock; 0: it is dead */
+    uint64_t owner;     /* whose lock (lock.h) says whether it lives; 0: there is none */
 };
 
 /* ---- the store itself ---- */

@@ -59,16 +59,21 @@ void lock_init(struct lock *lock, enum key_type type, const struct place *place,
     lock->hash = hash_bytes(key.data, key.size);
 }
 
-/* -EAGAIN: somebody has some of it; else a failure to lock anything. */
-static int lock_take(struct lock *lock, struct store *store, uint64_t first, uint64_t count)
+static struct flock range_of(uint64_t hash, uint64_t first, uint64_t count)
 {
     uint64_t end = first + count < LOCK_BLOCKS ? first + count : LOCK_BLOCKS;
     if (first >= LOCK_BLOCKS)
         first = LOCK_BLOCKS - 1;
-    struct flock range = {.l_type = F_WRLCK,
+    return (struct flock){.l_type = F_WRLCK,
                           .l_whence = SEEK_SET,
-                          .l_start = (off_t)((lock->hash >> 24) * LOCK_BLOCKS + first),
+                          .l_start = (off_t)((hash >> 24) * LOCK_BLOCKS + first),
                           .l_len = (off_t)(end > first ? end - first : 1)};
+}
+
+/* -EAGAIN: somebody has some of it; else a failure to lock anything. */
+static int lock_take(struct lock *lock, const struct store *store, uint64_t first, uint64_t count)
+{
+    struct flock range = range_of(lock->hash, first, count);
     pthread_mutex_lock(&all_lock);
     int fd = file_seam.open(store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     int rc = fd < 0 || fcntl(fd, F_OFD_SETLK, &range) < 0 ? -errno : 0;
@@ -102,6 +107,43 @@ void lock_move(struct lock *to, struct lock *from)
         list_push(&all, &to->node);
     }
     pthread_mutex_unlock(&all_lock);
+}
+
+/* ---- who stages ---- */
+
+void lock_own(struct store *store)
+{
+    struct lock *lock = mem_zero(sizeof *lock);
+    if (!lock)
+        return;
+    lock->hash = store_number();
+    if (lock_take(lock, store, 0, 1) < 0) {
+        mem_free(lock);
+        return;
+    }
+    store->owner = lock->hash;
+    store->owner_lock = lock;
+}
+
+void lock_disown(struct store *store)
+{
+    if (store->owner_lock)
+        lock_drop(store->owner_lock);
+    mem_free(store->owner_lock);
+    store->owner_lock = NULL;
+}
+
+/* When it cannot be told it does. */
+bool lock_owner_lives(const struct store *store, uint64_t owner)
+{
+    struct flock range = range_of(owner, 0, 1);
+    if (owner == 0 || owner == store->owner)
+        return true;
+    int fd = file_seam.open(store->lock_path, O_RDWR | O_CLOEXEC, 0600);
+    bool lives = fd < 0 || fcntl(fd, F_OFD_GETLK, &range) < 0 || range.l_type != F_UNLCK;
+    if (fd >= 0)
+        file_seam.close(fd);
+    return lives;
 }
 
 /* ---- what is told beside them ---- */

@@ -34,6 +34,14 @@ int CO_FN lock_wait(struct lock *lock, struct store *store, uint64_t first, uint
 void lock_end(struct lock *lock, struct store *store, bool kept);
 void lock_move(struct lock *to, struct lock *from);
 
+/*
+ * A process that stages what no record names yet has a lock of its own as long as it lives, under a random number that
+ * stands beside what it staged.
+ */
+void lock_own(struct store *store); /* sets store->owner; 0: there are no locks here */
+void lock_disown(struct store *store);
+bool lock_owner_lives(const struct store *store, uint64_t owner);
+
 /* While the loop that has it runs, those who wait are told so (shared.h). The loop's thread. */
 struct lock_beat {
     struct loop_timer timer;

@@ -247,6 +247,77 @@ int CO_FN reading_give_stored(struct reading *r)
     }
 }
 
+/* ---- what is missing ---- */
+
+/* The run that fetches the byte at `at`. */
+static struct run *find_fetching(struct reading *r, int64_t at)
+{
+    struct larder_loop *loop = task_loop(task_current());
+    struct run *run = NULL;
+    while ((run = flight_next(loop, r->view, r->store, r->path, run)))
+        if (run->kind == RUN_DATA && run->start >= 0 && at >= run->start && at < run->end)
+            return run;
+    return NULL;
+}
+
+int64_t reading_next_gap(struct reading *r, int64_t start)
+{
+    struct reader *reader;
+    struct record record;
+    bool there = reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) == 0;
+    int64_t before;
+    do {
+        struct run *run = find_fetching(r, start);
+        before = start;
+        if (run)
+            start = run->end == LARDER_TO_END ? r->end : run->end;
+        else if (there && reading_is_pinned(r, &record) && start < r->end)
+            start += reader_extent(r->store, reader, &record, start, r->end - start);
+    } while (start < r->end && start > before);
+    if (there)
+        reader_end(r->store, reader);
+    return start;
+}
+
+/* Up to where nobody has, or fetches, the bytes from `start` on. */
+static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
+{
+    struct reader *reader;
+    struct record record;
+    struct larder_loop *loop = task_loop(task_current());
+    struct run *run = NULL;
+    while ((run = flight_next(loop, r->view, r->store, r->path, run)))
+        if (run->kind == RUN_DATA && run->start > start && run->start < end)
+            end = run->start;
+    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return end;
+    int64_t at = start + BLOCK_SIZE;
+    while (reading_is_pinned(r, &record) && at < end && reader_extent(r->store, reader, &record, at, 1) == 0)
+        at += BLOCK_SIZE;
+    reader_end(r->store, reader);
+    return at < end ? at : end;
+}
+
+bool reading_choose_part(struct reading *r, struct run *run)
+{
+    if (!r->pinned && r->pos < 0) {
+        if (r->end != LARDER_TO_END || r->pos < BLOCK_SIZE - run_size_max(r))
+            return false;
+        run->start = r->pos - BLOCK_SIZE; /* so that the block in which it begins is whole */
+        run->end = LARDER_TO_END;
+        return true;
+    }
+    run->start = r->pos / BLOCK_SIZE * BLOCK_SIZE;
+    run->end = run->start + run_size_max(r);
+    if (r->end < run->end)
+        run->end = block_count(r->end) * BLOCK_SIZE;
+    if (r->pinned && run->end > r->pin.info.size)
+        run->end = r->pin.info.size;
+    if (r->pinned)
+        run->end = gap_end(r, run->start, run->end);
+    return run->end > run->start;
+}
+
 /* ---- what a run's outcome means ---- */
 
 bool reading_is_behind(struct reading *r, const struct seen *now)

@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/environment.h"
+#include "cache/lock.h"
 #include "cache/shared.h"
 #include "task/process.h"
 
@@ -101,6 +102,7 @@ static void store_free(struct store *store)
         reader_free(atomic_exchange(&store->pool[i], NULL));
     if (store->env)
         mdb_env_close(store->env);
+    lock_disown(store);
     shared_close(store->shared);
     writer_fini(&store->writer);
     mem_free(store->lock_path);

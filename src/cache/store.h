@@ -178,6 +178,8 @@ struct store {
     dev_t device;
     ino_t inode;
     struct shared *shared;
+    uint64_t owner; /* of what this process stages (lock.h) */
+    struct lock *owner_lock;
     /* any thread */
     struct reader *_Atomic pool[READERS_POOLED];
     atomic_uint_least64_t size_max, pinned; /* the cap, as the latest batch knew it */

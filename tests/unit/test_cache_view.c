@@ -202,6 +202,51 @@ static int read_task(void *arg)
     return reader->status = read_all(reader->fs, "f", reader->size, 8);
 }
 
+static int read_range_task(void *arg)
+{
+    struct reader_arg *reader = arg;
+    return reader->status = read_part(reader->fs, "f", 5, (int64_t)reader->size - 5, reader->size, 8);
+}
+
+static void a_large_range_is_fetched_in_several_places_at_once(void **state)
+{
+    struct reader_arg arg = {.fs = fs, .size = 60 * MIB};
+    struct larder_task *task;
+    struct larder_info info;
+    fake_put("f", arg.size, 8);
+    assert_ok(larder_info(fs, "f", &info)); /* so that the version is known */
+    larder_info_free(&info);
+    flush_cache();
+    fake.hold = true;
+    assert_ok(larder_spawn(NULL, read_range_task, &arg, NULL, NULL, &task));
+    wait_until(&fake.reads, 4);
+    fake.hold = false;
+    assert_ok(larder_join(task));
+    assert_in_range(fake.bytes, arg.size - 10, arg.size);
+    flush_cache();
+    unsigned before = fake.reads;
+    assert_ok(read_part(fs, "f", 5, (int64_t)arg.size - 5, arg.size, 8));
+    assert_int_equal(fake.reads, before);
+}
+
+static void a_cancelled_large_range_leaves_nothing_running(void **state)
+{
+    struct reader_arg arg = {.fs = fs, .size = 60 * MIB};
+    struct larder_task *task;
+    struct larder_info info;
+    fake_put("f", arg.size, 8);
+    assert_ok(larder_info(fs, "f", &info));
+    larder_info_free(&info);
+    flush_cache();
+    fake.hold = true;
+    assert_ok(larder_spawn(NULL, read_range_task, &arg, NULL, NULL, &task));
+    wait_until(&fake.reads, 4);
+    larder_cancel(task);
+    assert_int_equal(larder_join(task), -ECANCELED);
+    fake.hold = false;
+    assert_ok(read_part(fs, "f", 5, (int64_t)arg.size - 5, arg.size, 8));
+}
+
 static void a_cancelled_reader_hands_over(void **state)
 {
     struct reader_arg args[4];
@@ -762,6 +807,8 @@ int main(void)
         TEST(a_large_range_comes_in_several_requests_of_one_version),
         TEST(an_unknown_size_is_learned_from_the_bytes),
         TEST(many_readers_ask_once),
+        TEST(a_large_range_is_fetched_in_several_places_at_once),
+        TEST(a_cancelled_large_range_leaves_nothing_running),
         TEST(a_cancelled_reader_hands_over),
         TEST(a_failure_is_shared_and_not_remembered),
         TEST(a_cut_transfer_leaves_nothing_in_the_cache),
