@@ -407,11 +407,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cold_file_is_asked_for_once, setup, teardown),
         cmocka_unit_test_setup_teardown(cold_ranges_are_asked_for_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cold_listing_is_asked_for_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(two_loops_of_a_process_ask_once, setup, teardown),
         cmocka_unit_test_setup_teardown(of_a_dead_owner_one_takes_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stopped_owner_is_not_waited_for, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_its_owner_forked_does_not_keep_the_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(what_may_not_be_kept_is_not_queued_for, setup, teardown),
+        /* From here on this process has threads of its own. */
+        cmocka_unit_test_setup_teardown(what_its_owner_forked_does_not_keep_the_lock, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_loops_of_a_process_ask_once, setup, teardown),
     };
     return cmocka_run_group_tests_name("cache_sharing", tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ struct fault_server {
     struct connection *connections;
     unsigned connection_count;
     struct record **records;
-    size_t record_count;
+    size_t record_count, kept_count;
     unsigned stalled, releases;
     uint64_t chance; /* its state */
     unsigned refuse_count, refuse_per_mille;

@@ -208,10 +208,21 @@ static struct fault choose_fault(struct fault_server *server, const struct fault
     return (struct fault){0};
 }
 
+static void drop_oldest(struct fault_server *server)
+{
+    size_t drop = server->record_count - server->kept_count;
+    for (size_t i = 0; i < drop; i++)
+        fault_record_free(server->records[i]);
+    memmove(server->records, server->records + drop, server->kept_count * sizeof(struct record *));
+    server->record_count = server->kept_count;
+}
+
 /* Keep the request for the test, and find what to do with it. */
 static struct fault admit(struct fault_server *server, struct record *record)
 {
     pthread_mutex_lock(&server->lock);
+    if (server->kept_count && server->record_count >= 2 * server->kept_count)
+        drop_oldest(server);
     server->records = reallocarray(server->records, server->record_count + 1, sizeof(struct record *));
     if (!server->records)
         fault_give_up("admit");

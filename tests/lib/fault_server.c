@@ -337,6 +337,13 @@ void fault_forget(struct fault_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
+void fault_keep(struct fault_server *server, size_t count)
+{
+    pthread_mutex_lock(&server->lock);
+    server->kept_count = count;
+    pthread_mutex_unlock(&server->lock);
+}
+
 unsigned fault_connections(struct fault_server *server)
 {
     pthread_mutex_lock(&server->lock);

@@ -141,6 +141,8 @@ const struct fault_request *fault_request(struct fault_server *server, size_t in
 const char *fault_request_header(const struct fault_request *request, const char *name);
 /* Forget the requests so far. None may be under way. */
 void fault_forget(struct fault_server *server);
+/* Keep the last so many only, or up to twice as many; more must not be under way. 0, as at first: all. */
+void fault_keep(struct fault_server *server, size_t count);
 /* Block until so many requests came. */
 void fault_wait_requests(struct fault_server *server, size_t count);
 /* How many connections were made so far. */
