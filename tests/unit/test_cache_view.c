@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "larder/cache.h"
+#include "larder/copy.h"
 
+#include "backends/backends.h"
 #include "base/seams.h"
 #include "cache/cache.h"
 #include "cache/store.h"
@@ -290,6 +292,25 @@ static void a_failure_is_shared_and_not_remembered(void **state)
 }
 
 /* ---- only what is right ---- */
+
+/* The directory that is missing is the reader's. */
+static void what_the_reader_cannot_take_says_nothing_of_the_place(void **state)
+{
+    char target[256];
+    fake_put("f", 3 * MIB, 7);
+    snprintf(target, sizeof target, "%s/missing/f", dir);
+    struct larder_fs *offline = open_with("mode=offline");
+    for (int again = 0; again < 2; again++) {
+        assert_status(-ENOENT, larder_get_file(fs, "f", target, 0, NULL, NULL));
+        assert_non_null(strstr(larder_error(), "missing"));
+        flush_cache();
+        assert_status(-ENONET, read_all(offline, "f", 3 * MIB, 7));
+        assert_int_equal(larder_exists(fs, "f"), 1);
+        assert_ok(larder_cache_clear(cache, NULL, ""));
+    }
+    larder_fs_free(offline);
+    assert_ok(read_all(fs, "f", 3 * MIB, 7));
+}
 
 static void a_cut_transfer_leaves_nothing_in_the_cache(void **state)
 {
@@ -811,6 +832,7 @@ int main(void)
         TEST(a_cancelled_large_range_leaves_nothing_running),
         TEST(a_cancelled_reader_hands_over),
         TEST(a_failure_is_shared_and_not_remembered),
+        TEST(what_the_reader_cannot_take_says_nothing_of_the_place),
         TEST(a_cut_transfer_leaves_nothing_in_the_cache),
         TEST(a_weak_version_is_kept_only_whole),
         TEST(what_must_not_be_stored_is_not),
@@ -833,5 +855,6 @@ int main(void)
         TEST(a_fork_has_a_store_of_its_own),
     };
     cached_place_know();
+    backend_register(&local_backend);
     return cmocka_run_group_tests_name("cache_view", tests, NULL, NULL);
 }
