@@ -64,6 +64,7 @@ static int CO_FN check_target(const struct transfer *transfer)
 {
     struct answer answer = {0};
     struct terms terms = TERMS_NONE;
+    terms.age_max_ms = 0; /* what a cache believes decides nothing here */
     if (transfer->flags & LARDER_CREATE) {
         int rc = layer_info(transfer->to, transfer->target, &terms, &answer);
         answer_free(&answer);
