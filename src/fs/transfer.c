@@ -112,6 +112,7 @@ static int CO_FN begin(struct transfer *transfer, const struct answer *answer, i
         rc = transfer->hold(transfer, memory_of(transfer, size));
     if (rc < 0)
         return rc;
+    transfer->begun = true;
     transfer->total = size;
     transfer->done = 0;
     if (transfer->moved)
@@ -147,6 +148,7 @@ static int CO_EDGE transfer_fill(struct sink *sink, size_t size)
 static int CO_FN stream_once(struct transfer *transfer)
 {
     transfer->told = 0;
+    transfer->begun = false;
     int rc = layer_read(transfer->from, transfer->path, NULL, transfer->terms, &transfer->sink, NULL);
     if (rc < 0)
         return rc;
@@ -164,7 +166,7 @@ static int CO_FN stream(struct transfer *transfer)
     int rc;
     do
         rc = stream_once(transfer);
-    while (rc < 0 && pipe_wants_again(&transfer->pipe));
+    while (rc < 0 && transfer->begun && pipe_wants_again(&transfer->pipe));
     stager_fini(&transfer->stager);
     pipe_fini(&transfer->pipe);
     return rc;

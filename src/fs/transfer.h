@@ -34,6 +34,7 @@ struct transfer {
     struct stager stager;
     struct pipe pipe;
     int64_t told;
+    bool begun; /* the last reading was */
 };
 /* -ENOENT, -EISDIR: of `path`, or of the target as for a write. */
 int CO_FN transfer_file(struct transfer *transfer);

@@ -52,6 +52,8 @@ static int CO_FN read_file(struct instance *instance, const char *path, const st
     odd.reads++;
     bytes_sink_init(&bytes);
     int rc = stand_still();
+    if (rc == 0 && odd.reads_max > 0 && odd.reads > odd.reads_max)
+        rc = fail(-EACCES, "odd: %s: no more", path);
     if (rc == 0)
         rc = memory_backend.read(instance, path, range, terms, &bytes.sink, out);
     if (rc == 0)

@@ -14,8 +14,9 @@
 
 struct odd_place {
     /* how piped:// and counted:// read */
-    size_t restart_at; /* > 0: once so many bytes were given, begin again … */
-    bool restart_new;  /* … with another version */
+    size_t restart_at;  /* > 0: once so many bytes were given, begin again … */
+    bool restart_new;   /* … with another version */
+    unsigned reads_max; /* > 0: after so many it is forbidden */
     /* how piped:// writes */
     unsigned rewinds;                           /* so often, … */
     size_t rewind_at;                           /* … once so many bytes were taken */

@@ -265,6 +265,22 @@ static void a_writer_that_tries_again_gets_everything_again(void **state)
         }
 }
 
+/* The writer waits for what will not come again. */
+static void what_cannot_be_read_again_is_the_status(void **state)
+{
+    put(COUNTED, "from", 3 * MIB, 9);
+    put(PIPED, "to", 10, 2);
+    for (unsigned reads = 1; reads <= 2; reads++) {
+        odd_reset();
+        odd.rewinds = 3;
+        odd.rewind_at = MIB + 1000;
+        odd.reads_max = reads;
+        assert_status(-EACCES, larder_cp_file(fs[COUNTED], "from", fs[PIPED], "to", 0, NULL, NULL));
+        assert_int_equal(odd.reads, reads + 1);
+        assert_content(PIPED, "to", 10, 2);
+    }
+}
+
 static void a_writer_that_gives_up_early_is_the_status(void **state)
 {
     static const size_t at[] = {1, MIB + 1, 3 * MIB - 1};
@@ -438,6 +454,7 @@ int main(void)
         TEST(a_read_that_starts_over_starts_the_upload_over),
         TEST(a_pipe_goes_on_with_the_same_version_only),
         TEST(a_writer_that_tries_again_gets_everything_again),
+        TEST(what_cannot_be_read_again_is_the_status),
         TEST(a_writer_that_gives_up_early_is_the_status),
         TEST(a_full_disk_leaves_the_old_file_and_nothing_else),
         TEST(a_source_that_changes_underneath_is_stale),
