@@ -161,6 +161,16 @@ static int CO_FN outlet_discard(struct stager *stager)
     return stager->outlet->discard(stager);
 }
 
+static void CO_FN discard(struct stager *stager)
+{
+    struct deadline deadline;
+    deadline_begin_shielded(&deadline, CLEANING_MS);
+    int rc = deadline_end(&deadline, outlet_discard(stager), stager->path);
+    if (rc < 0)
+        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", stager->path,
+               error_text());
+}
+
 /* ---- parts ---- */
 
 static struct stager_part *find_free(struct stager *stager)
@@ -295,6 +305,11 @@ static int CO_FN start_over(struct stager *stager, int64_t size)
     int rc = stager->state == STAGER_FAILED ? failed(stager) : land(stager);
     if (rc < 0)
         return settle(stager, rc);
+    if (stager->token.text) { /* its parts may be more, or of another size, than those that come */
+        discard(stager);
+        mem_free(take(stager->token.text));
+        set_state(stager, STAGER_EMPTY);
+    }
     stager->part_count = 0;
     stager->current->size = 0;
     stager->part_size = fit(&stager->instance->can, stager->part_size, size);
@@ -391,8 +406,9 @@ static int CO_FN publish(struct stager *stager, unsigned flags, const char *if_m
 {
     unsigned table_flags = flags & ~(unsigned)LARDER_PARENTS;
     int rc = stager->state == STAGER_STAGED ? flush(stager) : 0;
-    if (rc == 0)
-        rc = publish_once(stager, table_flags, if_match, out);
+    if (rc < 0)
+        return rc; /* a part that is missing is no missing directory */
+    rc = publish_once(stager, table_flags, if_match, out);
     if (rc != -ENOENT || !(flags & LARDER_PARENTS))
         return rc;
     rc = dirs_make_parents(stager->instance, stager->path);
@@ -441,16 +457,6 @@ void stager_forget(struct stager *stager)
     mem_free(stager->token.text);
     mem_free(stager->group.text);
     mem_free(stager->text);
-}
-
-static void CO_FN discard(struct stager *stager)
-{
-    struct deadline deadline;
-    deadline_begin_shielded(&deadline, CLEANING_MS);
-    int rc = deadline_end(&deadline, outlet_discard(stager), stager->path);
-    if (rc < 0)
-        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", stager->path,
-               error_text());
 }
 
 void stager_abandon(struct stager *stager)

@@ -410,7 +410,7 @@ static int CO_FN fake_stage_part(struct instance *instance, const char *path, co
     if (rc < 0)
         return rc;
     if (number == fake.fail_part)
-        return fail(-EIO, "fake: %s: part %u is refused", path, part);
+        return fail(fake.fail_part_as ? fake.fail_part_as : -EIO, "fake: %s: part %u is refused", path, part);
     if ((size_t)offset + size > staged->size) {
         staged->size = (size_t)offset + size;
         staged->data = realloc(staged->data, staged->size);
@@ -444,7 +444,7 @@ static int CO_FN fake_publish(struct instance *instance, const char *path, const
         rc = check_write(find(path), path, flags, if_match);
     if (rc < 0)
         return rc;
-    assert((size_t)size <= staged->size);
+    assert((size_t)size == staged->size); /* nothing else was staged under this token */
     put_verbatim(path, staged->data, (size_t)size);
     staged_free(staged);
     return 0;

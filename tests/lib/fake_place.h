@@ -41,7 +41,8 @@ struct fake_place {
     atomic_uint change_after; /* reads; then each file's version changes (0: never) */
     atomic_bool stages;       /* it takes parts, of 1000 bytes or more; asked when it is opened */
     atomic_bool verbatim; /* what is written is the content; else it is a seed, for content of the old size */
-    atomic_uint fail_part; /* the so many-th fails with -EIO (0: none) */
+    atomic_uint fail_part;   /* the so many-th fails (0: none) … */
+    atomic_int fail_part_as; /* … with this status (0: -EIO) */
 };
 extern struct fake_place fake;
 

@@ -29,7 +29,8 @@ struct writing {
     const char *path;
     size_t size, piece;
     unsigned flight_max, flags;
-    bool restart; /* at half of it */
+    bool restart; /* at half of it, … */
+    bool longer;  /* … or after twice as much */
 };
 
 static char content(size_t at)
@@ -61,7 +62,8 @@ static int CO_FN write_file(const struct writing *writing)
     if (writing->restart) {
         rc = stager_write(&stager, tmp, 3);
         if (rc == 0)
-            rc = write_pieces(&stager, 0, writing->size / 2, writing->piece);
+            rc = write_pieces(&stager, 0, writing->longer ? writing->size * 2 : writing->size / 2,
+                              writing->piece);
         if (rc == 0)
             rc = sink_begin(&stager.sink, NULL, (int64_t)writing->size);
     }
@@ -117,6 +119,8 @@ static void a_read_that_begins_again_starts_over(void **state)
         assert_writes((struct writing){all[f], "again", 12345, 700, 3, 0, true});
         assert_writes((struct writing){all[f], "again", 12345, 700, 0, 0, true});
         assert_writes((struct writing){all[f], "again", 500, 100, 0, 0, true});
+        assert_writes((struct writing){all[f], "again", 12345, 700, 3, 0, true, true});
+        assert_writes((struct writing){all[f], "again", 900, 100, 0, 0, true, true});
     }
 }
 
@@ -215,6 +219,22 @@ static void a_part_that_fails_fails_everything_after_it(void **state)
 {
     assert_task(failing_task, NULL);
     assert_status(0, larder_exists(fake_fs, "failing"));
+    assert_int_equal(fake.staged, 0);
+}
+
+/* A part, not a directory. */
+static void what_is_missing_of_the_parts_is_not_published(void **state)
+{
+    struct writing writing = {fake_fs, "hole", 1500, 100, 3, LARDER_PARENTS, false};
+    fake.parts = 0;
+    fake.fail_part = 2;
+    fake.fail_part_as = -ENOENT;
+    int rc = edge_run(larder_loop_default(), write_task, &writing);
+    fake.fail_part = 0;
+    fake.fail_part_as = 0;
+    assert_int_equal(rc, -ENOENT);
+    assert_non_null(strstr(larder_error(), "is refused"));
+    assert_status(0, larder_exists(fake_fs, "hole"));
     assert_int_equal(fake.staged, 0);
 }
 
@@ -385,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_file_of_known_size_has_no_more_parts_than_the_place_takes),
         cmocka_unit_test(so_many_parts_are_on_their_way_and_no_more),
         cmocka_unit_test(a_part_that_fails_fails_everything_after_it),
+        cmocka_unit_test(what_is_missing_of_the_parts_is_not_published),
         cmocka_unit_test(a_writer_that_is_cancelled_leaves_nothing),
         cmocka_unit_test(what_exists_is_found_when_it_is_published),
         cmocka_unit_test(parents_are_made_when_they_are_asked_for),
