@@ -197,10 +197,24 @@ int batch_find(struct batch *batch, const struct key *key, const struct place *p
     if (rc == -ENOENT)
         return -EEXIST;
     if (rc == -EBADMSG) {
-        rc = batch_remove(batch, key);
+        rc = batch_remove_damaged(batch, key, &value);
         return rc < 0 ? rc : -ENOENT;
     }
     return rc;
+}
+
+/* What its head says counts if its unit says so too: then the unit and the blocks go with it. */
+int batch_remove_damaged(struct batch *batch, const struct key *key, const MDB_val *value)
+{
+    struct record_head head;
+    struct unit unit;
+    if (value->mv_size < sizeof head)
+        return batch_remove(batch, key);
+    memcpy(&head, value->mv_data, sizeof head);
+    int rc = unit_read(batch, head.unit, &unit);
+    if (rc == 0 && key_equals(&unit.of, key))
+        return batch_remove_record(batch, key, &head);
+    return rc == 0 || rc == -ENOENT || rc == -EBADMSG ? batch_remove(batch, key) : rc;
 }
 
 /* The unit of what is written at `key`: the one that was there, used now; or a new one. */

@@ -52,6 +52,8 @@ int batch_find(struct batch *batch, const struct key *key, const struct place *p
 /* In place of `before` (a copy of its head; NULL: nothing), whose unit it takes over. */
 int batch_write(struct batch *batch, const struct key *key, const struct place *place, const char *path,
                 const struct record *record, const struct record_head *before);
+/* A record that cannot be read, with its unit and its blocks if they can be told. */
+int batch_remove_damaged(struct batch *batch, const struct key *key, const MDB_val *value);
 /* A record with its unit and its blocks. */
 int batch_remove_record(struct batch *batch, const struct key *key, const struct record_head *head);
 uint64_t batch_epoch(struct batch *batch);

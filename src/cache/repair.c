@@ -70,8 +70,7 @@ static int repair_record(struct batch *batch, const struct key *key, const MDB_v
     struct record record;
     bool pinned;
     if (record_read_any(key, value->mv_data, value->mv_size, &record) < 0)
-        return batch_remove(batch,
-                            key); /* its unit and its blocks cannot be told, and go when they are first */
+        return batch_remove_damaged(batch, key, value);
     struct record_head head = record.head;
     int rc = batch_record_is_pinned(batch, &record, &pinned);
     if (rc == 0)

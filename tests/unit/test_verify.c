@@ -161,6 +161,30 @@ static void what_is_damaged_is_removed(void **state)
     }
 }
 
+/* Nothing would ever evict what stays in the order as pinned. */
+static void a_damaged_record_that_is_pinned_leaves_nothing(void **state)
+{
+    for (int again = 0; again < 2; again++) {
+        assert_ok(pin_set(store, &place, "large", true));
+        put("large", "v1", 300000, 2);
+        flush();
+        struct key key = first_key(KEY_RECORD, 0);
+        size_t size;
+        char *value = value_of(&key, &size);
+        value[size - 1] ^= 1;
+        edit_raw(&key, value, size);
+        free(value);
+        if (again)
+            put("large", "v2", 3000, 3);
+        else
+            assert_int_equal(verify().found[FOUND_VALUE], 1);
+        flush();
+        is_sound();
+        assert_int_equal(count_keys(KEY_UNIT), again);
+        assert_int_equal(count_keys(KEY_BLOCK), 0);
+    }
+}
+
 /* A value that is whole, under a key that is not its own. */
 static void what_stands_elsewhere_is_damaged(void **state)
 {
@@ -340,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_sound_store_is_found_sound),
         CASE(what_is_damaged_is_removed),
+        CASE(a_damaged_record_that_is_pinned_leaves_nothing),
         CASE(what_stands_elsewhere_is_damaged),
         CASE(blocks_without_a_record_go),
         CASE(a_unit_comes_back_into_the_order),
