@@ -87,7 +87,8 @@ static int CO_FN check_target(const struct transfer *transfer)
 static struct sink *choose_way(struct transfer *transfer, int64_t size)
 {
     bool staged = layer_has(transfer->to, LAYER_STAGE) || transfer->to->backend->kind != ASYNC;
-    return staged || size <= (int64_t)PIPE_PIECE_SIZE ? &transfer->stager.sink : &transfer->pipe.sink;
+    return staged || transfer->spooled || size <= (int64_t)PIPE_PIECE_SIZE ? &transfer->stager.sink
+                                                                           : &transfer->pipe.sink;
 }
 
 static uint64_t memory_of(const struct transfer *transfer, int64_t size)
@@ -103,7 +104,7 @@ static int CO_FN begin(struct transfer *transfer, const struct answer *answer, i
     int rc = 0;
     if (!transfer->into) {
         transfer->into = choose_way(transfer, size);
-        if (size < 0 || size > (int64_t)PIPE_PIECE_SIZE)
+        if (!transfer->spooled && (size < 0 || size > (int64_t)PIPE_PIECE_SIZE))
             rc = check_target(transfer);
     }
     if (rc == 0)
@@ -183,5 +184,6 @@ int CO_FN transfer_file(struct transfer *transfer)
     }
     if (same && strcmp(transfer->path, transfer->target) == 0)
         return onto_itself(transfer);
+    transfer->spooled = same && !layer_has(transfer->to, LAYER_STAGE);
     return stream(transfer);
 }

@@ -7,7 +7,8 @@
  * itself stays as it is.
  *
  *     source ──▶ stager (fs/stager.h) ──▶ one write, or parts, or a spool
- *            ──▶ pipe (fs/pipe.h)     ──▶ one write, for ASYNC places without parts, where the size is known
+ *            ──▶ pipe (fs/pipe.h)     ──▶ one write, for ASYNC places without parts, where the size is known, from another
+ *                                         place: on one whose connections are few a write cannot wait for a read
  */
 #include "fs/fs.h"
 #include "fs/pipe.h"
@@ -34,7 +35,8 @@ struct transfer {
     struct stager stager;
     struct pipe pipe;
     int64_t told;
-    bool begun; /* the last reading was */
+    bool begun;   /* the last reading was */
+    bool spooled; /* no request is made while the reading's is under way */
 };
 /* -ENOENT, -EISDIR: of `path`, or of the target as for a write. */
 int CO_FN transfer_file(struct transfer *transfer);

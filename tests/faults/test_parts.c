@@ -276,6 +276,22 @@ static void parts_go_through_the_cache_and_to_the_disk(void **state)
     tmpdir_remove(scratch);
 }
 
+/* A read that holds the only connection while it waits for the write would wait for ever. */
+static void a_copy_within_a_place_needs_one_connection(void **state)
+{
+    size_t size = 3 << 20;
+    fault_file_content(server, "/large", size, OLD, "\"v1\"");
+    fault_writable(server);
+    struct larder_fs *narrow = open_with("write=true", "max_connections=1");
+    assert_ok(larder_cp_file(narrow, "large", narrow, "copy", 0, NULL, NULL));
+    struct larder_bytes bytes;
+    assert_ok(larder_cat_file(narrow, "copy", NULL, &bytes));
+    assert_int_equal(bytes.size, size);
+    assert_true(content_matches(bytes.data, size, OLD, 0));
+    larder_bytes_free(&bytes);
+    larder_fs_free(narrow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +309,7 @@ int main(void)
         TEST(a_reader_that_stops_stops_the_parts),
         TEST(a_cancel_ends_all_parts),
         TEST(parts_go_through_the_cache_and_to_the_disk),
+        TEST(a_copy_within_a_place_needs_one_connection),
     };
     jump_clock_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
