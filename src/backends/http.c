@@ -268,6 +268,9 @@ const struct option http_options[] = {
     {"bearer", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET, "token for bearer authentication"},
     {"query", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
      "the query that each request is sent with; else that of the URL"},
+    {"path", OPTION_TEXT, NULL, 0,
+     "a path as it is to be sent, which a signature may depend on; else that of the URL, where it is not "
+     "written as usual"},
     {"netrc", OPTION_BOOL, "false", OPTION_IDENTITY, "take name and password from ~/.netrc"},
     {"headers", OPTION_TEXT, NULL, OPTION_IDENTITY | OPTION_SECRET,
      "lines \"Name: value\" to send with each request to this origin"},
@@ -328,6 +331,20 @@ static void say(char **values, const char *name, char *text)
         mem_free(text);
     else
         *value = text;
+}
+
+/* A path can be written in many ways, of which a signed URL, which has a query, knows one. */
+static int take_written_path(const struct uri *uri, const char *clean, char **values)
+{
+    bool signs = uri->query.text && uri->path.size > 0 && uri->path.text[uri->path.size - 1] != '/';
+    if (!signs)
+        return 0;
+    autofree char *usual = url_encode_path(clean), *written = slice_dup(uri->path);
+    if (!usual || !written)
+        return fail_memory();
+    if (strcmp(written + (*written == '/'), usual) != 0)
+        say(values, "path", take(written));
+    return 0;
 }
 
 /* The password is of that user, and of nobody whom an option names. */
@@ -416,6 +433,8 @@ int http_locate(const char *url, char **values, char **place, char **path)
         rc = make_path(&uri, &clean);
     if (rc == 0)
         rc = take_secrets(&uri, values);
+    if (rc == 0)
+        rc = take_written_path(&uri, clean, values);
     if (rc < 0)
         return rc;
     *place = uri_origin(&uri);
@@ -428,6 +447,18 @@ int http_locate(const char *url, char **values, char **place, char **path)
 void http_close_instance(struct instance *instance)
 {
     http_site_free(http_of(instance)->site);
+    mem_free(http_of(instance)->written_path);
+}
+
+/* Which path the option "path" writes. */
+static int decode_written(struct http_instance *http)
+{
+    autofree char *decoded = NULL;
+    http->written = option_text(&http->instance, "path");
+    if (!http->written)
+        return 0;
+    int rc = url_decode_path(http->written, strlen(http->written), &decoded);
+    return rc < 0 ? rc : path_resolve("", decoded, &http->written_path, NULL);
 }
 
 static struct larder_capabilities capabilities(const struct http_instance *http)
@@ -450,8 +481,14 @@ int http_open_instance(struct instance *instance)
     http->query = option_text(instance, "query");
     http->dav = instance->backend != &http_backend;
     instance->can = capabilities(http);
+    int rc = decode_written(http);
+    if (rc < 0)
+        return rc;
     instance->identity = make_identity(instance);
-    return instance->identity ? make_site(http) : fail_memory();
+    rc = instance->identity ? make_site(http) : fail_memory();
+    if (rc < 0)
+        mem_free(take(http->written_path));
+    return rc;
 }
 
 char *http_url(struct instance *instance, const char *path)

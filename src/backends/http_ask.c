@@ -12,7 +12,9 @@
 
 char *http_make_url(const struct http_instance *http, const char *path, bool slash)
 {
-    autofree char *encoded = url_encode_path(path);
+    bool as_written = http->written && !slash && strcmp(path, http->written_path) == 0;
+    autofree char *encoded =
+        as_written ? mem_dup(http->written + (*http->written == '/')) : url_encode_path(path);
     if (!encoded)
         return NULL;
     return mem_format("%s/%s%s%s%s", http->origin, encoded, slash && path[0] ? "/" : "",

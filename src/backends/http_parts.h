@@ -17,12 +17,14 @@ struct asked {
 struct http_instance {
     struct instance instance;
     struct http_site *site;
-    const char *origin; /* the instance's place */
-    const char *query;  /* without "?"; NULL: none */
-    int64_t part_size;  /* a file that is larger may be asked for in so many … */
-    unsigned parts;     /* … parts at once; 0: where it pays */
-    bool dav;           /* of the table of webdav.c */
-    bool etag_by_head;  /* loop only: its PROPFIND tells none */
+    const char *origin;  /* the instance's place */
+    const char *query;   /* without "?"; NULL: none */
+    const char *written; /* what is sent for one path, as it was given; NULL: as all others */
+    char *written_path;  /* which one; mem */
+    int64_t part_size;   /* a file that is larger may be asked for in so many … */
+    unsigned parts;      /* … parts at once; 0: where it pays */
+    bool dav;            /* of the table of webdav.c */
+    bool etag_by_head;   /* loop only: its PROPFIND tells none */
     /* Another way than http_ask's own to ask for a path; `request` has what terms say. A CO_FN; NULL: none. */
     int (*ask)(struct http_instance *http, const char *path, struct http_request *request, struct asked *out);
 };

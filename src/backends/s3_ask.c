@@ -513,6 +513,28 @@ int CO_FN s3_ask_xml(struct s3_instance *s3, const struct s3_request *request, s
     return ask_whole(s3, request, out, NULL);
 }
 
+int CO_FN s3_ask_result(struct s3_instance *s3, const struct s3_request *request, const char *root,
+                        struct xml **out)
+{
+    struct xml *xml = NULL;
+    int rc = ask_whole(s3, request, &xml, NULL);
+    if (rc == 0 && (!xml || !xml_is(xml_root(xml), root))) {
+        xml_free(xml);
+        return fail(-EPROTO, "s3://%s: the answer is no %s", request->path, root);
+    }
+    if (rc == 0)
+        *out = xml;
+    return rc;
+}
+
+int CO_FN s3_do_for(struct s3_instance *s3, const struct s3_request *request, const char *root)
+{
+    struct xml *xml = NULL;
+    int rc = s3_ask_result(s3, request, root, &xml);
+    xml_free(xml);
+    return rc;
+}
+
 int CO_FN s3_do(struct s3_instance *s3, const struct s3_request *request, char **etag)
 {
     return ask_whole(s3, request, NULL, etag);

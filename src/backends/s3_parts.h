@@ -53,6 +53,10 @@ int CO_FN s3_ask(struct s3_instance *s3, const struct s3_request *request, struc
 /* The same, and its body as a tree; NULL where the body is empty. An <Error> that comes with a 200 is the failure that it
  * says, tried again as if it had come with its own status. */
 int CO_FN s3_ask_xml(struct s3_instance *s3, const struct s3_request *request, struct xml **out);
+/* The same, where the root must have this name: another document, or none, is -EPROTO, whatever its status. */
+int CO_FN s3_ask_result(struct s3_instance *s3, const struct s3_request *request, const char *root,
+                        struct xml **out);
+int CO_FN s3_do_for(struct s3_instance *s3, const struct s3_request *request, const char *root);
 /* The same, where the body does not matter. *etag (may be NULL): what the header says; mem, NULL when it does not. */
 int CO_FN s3_do(struct s3_instance *s3, const struct s3_request *request, char **etag);
 /* The failure that an error document is, with text. `status`: of the answer. */

@@ -235,7 +235,7 @@ static int CO_FN complete(struct s3_instance *s3, const char *path, const char *
                                                 .if_none_match = flags & LARDER_CREATE ? "*" : NULL,
                                                 .maybe_done = &maybe_done}};
     if (rc == 0)
-        rc = s3_ask_xml(s3, &request, &xml);
+        rc = s3_ask_result(s3, &request, "CompleteMultipartUploadResult", &xml);
     buffer_free(&body);
     autofree char *etag = rc == 0 && xml ? xml_text(xml_child(xml_root(xml), "ETag"), &failed) : NULL;
     xml_free(xml);
@@ -255,11 +255,7 @@ int CO_FN s3_publish(struct instance *instance, const char *path, const struct t
 {
     struct s3_instance *s3 = s3_of(instance);
     struct parts parts;
-    int rc = 0;
-    if ((flags & LARDER_CREATE) || if_match)
-        rc = s3_check_before(s3, path, flags, if_match);
-    if (rc == 0)
-        rc = list_parts(s3, path, token->text, &parts);
+    int rc = list_parts(s3, path, token->text, &parts); /* first: what was completed is not in its own way */
     if (rc == -ENOENT)
         return fail(rc, "s3://%s: the upload is gone: completed before, or discarded", path);
     if (rc < 0)
@@ -272,7 +268,9 @@ int CO_FN s3_publish(struct instance *instance, const char *path, const struct t
         if (rc < 0)
             return rc;
     }
-    if (parts.size != size)
+    if ((flags & LARDER_CREATE) || if_match)
+        rc = s3_check_before(s3, path, flags, if_match);
+    if (rc == 0 && parts.size != size)
         rc = fail(-EIO, "s3://%s: %lld bytes were uploaded, not %lld", path, (long long)parts.size,
                   (long long)size);
     if (rc == 0)
@@ -311,7 +309,7 @@ static int CO_FN copy_part(const struct copy_parts *copy, size_t index)
                                                    {"x-amz-copy-source-range", range},
                                                    {"x-amz-copy-source-if-match", copy->etag}},
                                        .http = {.method = HTTP_PUT}};
-    return s3_do(copy->s3, &request, NULL);
+    return s3_do_for(copy->s3, &request, "CopyPartResult");
 }
 
 static int CO_EDGE copy_part_each(void *arg, size_t index)
@@ -330,6 +328,8 @@ static int CO_FN copy_large(struct s3_instance *s3, const struct answer *from, c
                               .etag = from->info.version,
                               .size = from->info.size,
                               .part_size = COPY_PART_SIZE};
+    if (!copy.etag)
+        return fail(-ENOTSUP, "s3://%s: without an ETag its parts could be of several versions", to);
     while ((copy.size + copy.part_size - 1) / copy.part_size > PARTS_MAX)
         copy.part_size *= 2;
     int rc = s3_stage(instance, to, &token);
@@ -352,11 +352,12 @@ static int CO_FN copy_large(struct s3_instance *s3, const struct answer *from, c
 static int CO_FN copy_object(struct s3_instance *s3, const struct answer *from, const char *source,
                              const char *to)
 {
-    const struct s3_request request = {.path = to,
-                                       .headers = {{"x-amz-copy-source", source},
-                                                   {"x-amz-copy-source-if-match", from->info.version}},
-                                       .http = {.method = HTTP_PUT}};
-    return s3_do(s3, &request, NULL);
+    struct s3_request request = {.path = to,
+                                 .headers = {{"x-amz-copy-source", source}},
+                                 .http = {.method = HTTP_PUT}};
+    if (from->info.version)
+        request.headers[1] = (struct sigv4_pair){"x-amz-copy-source-if-match", from->info.version};
+    return s3_do_for(s3, &request, "CopyObjectResult");
 }
 
 int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags)

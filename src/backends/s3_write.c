@@ -216,20 +216,25 @@ static int make_deletion(const struct batch *batch, struct buffer *out)
     return buffer_add_text(out, "</Delete>");
 }
 
-/* The <Error>s of an answer: those keys were not removed. */
+/* The <Error>s of an answer: those keys were not removed. One that names none of ours is a failure of all. */
 static int take_errors(const struct batch *batch, const struct xml_node *root)
 {
     for (const struct xml_node *node = xml_child(root, "Error"); node; node = xml_next(node, "Error")) {
-        bool failed = false;
+        bool failed = false, known = false;
         autofree char *key = xml_text(xml_child(node, "Key"), &failed);
         autofree char *code = xml_text(xml_child(node, "Code"), &failed);
         autofree char *message = xml_text(xml_child(node, "Message"), &failed);
         if (failed)
             return fail_memory();
         int rc = s3_fail_code(code ? code : "Error", message, 200);
-        for (size_t i = 0; key && rc != -ENOENT && i < batch->count; i++)
-            if (strcmp(s3_name_of(batch->paths[i]).key, key) == 0)
-                batch->status[i] = rc;
+        for (size_t i = 0; key && i < batch->count; i++) {
+            if (strcmp(s3_name_of(batch->paths[i]).key, key) != 0)
+                continue;
+            batch->status[i] = rc == -ENOENT ? 0 : rc;
+            known = true;
+        }
+        if (!known)
+            return rc;
     }
     return 0;
 }
@@ -256,9 +261,9 @@ static int CO_FN delete_batch(const struct batch *batch)
                                            .http = {.method = HTTP_POST,
                                                     .maybe_done = &maybe_done,
                                                     .again = true}};
-        rc = s3_ask_xml(batch->s3, &request, &xml);
+        rc = s3_ask_result(batch->s3, &request, "DeleteResult", &xml);
     }
-    if (rc == 0 && xml)
+    if (rc == 0)
         rc = take_errors(batch, xml_root(xml));
     xml_free(xml);
     buffer_free(&body);

@@ -211,7 +211,10 @@ int CO_FN aws_fetch_container(struct aws_keys *out)
     if (rc < 0 || (token && !line))
         return rc < 0 ? rc : fail_memory();
     const char *const headers[] = {line, NULL};
-    const struct http_request request = {.method = HTTP_GET, .url = url, .headers = line ? headers : NULL};
+    const struct http_request request = {.method = HTTP_GET,
+                                         .url = url,
+                                         .headers = line ? headers : NULL,
+                                         .stay = true};
     rc = ask_within(NEAR_TIMEOUT_MS * 5, &request, &body, &status);
     if (rc == 0 && status != 200)
         rc = fail(-EACCES, "it answered %d", status);
@@ -235,7 +238,8 @@ static int CO_FN ask_instance(const char *host, enum http_method method, const c
     const struct http_request request = {.method = method,
                                          .url = url,
                                          .headers = headers,
-                                         .body = method == HTTP_PUT ? &nothing : NULL};
+                                         .body = method == HTTP_PUT ? &nothing : NULL,
+                                         .stay = true}; /* the token is for this host */
     body->size = 0;
     return url ? ask_within(NEAR_TIMEOUT_MS, &request, body, status) : fail_memory();
 }

@@ -82,21 +82,24 @@ void http_site_free(struct http_site *site)
     mem_free(site);
 }
 
-int header_list_add(struct curl_slist **list, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(*list, line);
-    if (!longer)
-        return fail_memory();
-    *list = longer;
-    return 0;
-}
-
 static bool has_control(const char *text)
 {
     for (; *text; text++)
         if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
             return true;
     return false;
+}
+
+int header_list_add(struct curl_slist **list, const char *line)
+{
+    /* A value may be a server's word, such as an ETag out of XML: a line break in it would be another header. */
+    if (has_control(line))
+        return fail(-EPROTO, "a header with a control character in it");
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (!longer)
+        return fail_memory();
+    *list = longer;
+    return 0;
 }
 
 /* "Name: value". Not shown in the text: it may be a secret. */

@@ -235,6 +235,27 @@ static void a_query_is_sent_byte_for_byte(void **state)
     free(url);
 }
 
+/* A signature may be of the path, too: of the one file that the URL names. */
+static void the_path_of_a_signed_url_is_sent_as_it_was_written(void **state)
+{
+    struct fault_server *server = fault_server_start();
+    struct larder_fs *fs = NULL;
+    struct larder_bytes bytes = {0};
+    char *url, *path;
+    fault_file_text(server, "/d/a+b;c", "x");
+    assert_true(asprintf(&url, "%s/d/%%61+b;c?Signature=s%%2f", fault_server_url(server)) > 0);
+    assert_ok(larder_open(NULL, url, NULL, &fs, &path));
+    assert_string_equal(path, "d/a+b;c");
+    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
+    larder_bytes_free(&bytes);
+    assert_string_equal(fault_request(server, 0)->target, "/d/%61+b;c?Signature=s%2f");
+    assert_int_equal(larder_exists(fs, "d/other"), 0);
+    larder_free(path);
+    larder_fs_free(fs);
+    fault_server_stop(server);
+    free(url);
+}
+
 /* They would be another file's path, or the beginning of one. */
 static void an_encoded_slash_or_nul_in_a_path_is_refused(void **state)
 {
@@ -522,6 +543,7 @@ int main(void)
         ALONE(headers_are_sent_as_they_are_given),
         ALONE(an_empty_header_is_sent_too),
         ALONE(a_query_is_sent_byte_for_byte),
+        ALONE(the_path_of_a_signed_url_is_sent_as_it_was_written),
         ALONE(an_encoded_slash_or_nul_in_a_path_is_refused),
         ALONE(a_client_certificate_shows_who_asks),
         ALONE(only_the_named_authorities_are_trusted),

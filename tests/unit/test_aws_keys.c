@@ -179,6 +179,21 @@ static void the_container_is_asked_with_its_token_and_only_where_that_is_safe(vo
     assert_int_equal(ask_once(&none, text), -EINVAL);
 }
 
+static void a_token_follows_no_redirect(void **state)
+{
+    struct fault_server *other = fault_server_start();
+    char url[128], text[256], location[160];
+    snprintf(url, sizeof url, "%s/creds", fault_server_url(server));
+    snprintf(location, sizeof location, "Location: %s/steal\r\n", fault_server_url(other));
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "secret", 1);
+    fault_on(server, (struct fault_match){.path = "/creds"},
+             (struct fault){.status = 302, .headers = location, .body = ""});
+    assert_int_equal(ask_once(&none, text), -EACCES);
+    assert_int_equal(fault_count(other, NULL, NULL), 0);
+    fault_server_stop(other);
+}
+
 static void a_web_identity_assumes_its_role(void **state)
 {
     char path[512];
@@ -319,6 +334,7 @@ int main(void)
         cmocka_unit_test_setup(the_environment_and_the_profile_that_it_names, clean),
         cmocka_unit_test_setup(the_instance_is_asked_with_a_token, clean),
         cmocka_unit_test_setup(the_container_is_asked_with_its_token_and_only_where_that_is_safe, clean),
+        cmocka_unit_test_setup(a_token_follows_no_redirect, clean),
         cmocka_unit_test_setup(a_web_identity_assumes_its_role, clean),
         cmocka_unit_test_setup(a_role_is_assumed_with_the_keys_of_another_profile, clean),
         cmocka_unit_test_setup(a_process_prints_keys, clean),
