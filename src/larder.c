@@ -9,6 +9,7 @@
 #include "backends/backends.h"
 #include "base/error.h"
 #include "cache/cache.h"
+#include "fs/foreign.h"
 #include "fs/fs.h"
 #include "fs/option.h"
 
@@ -33,6 +34,13 @@ int larder_open(struct larder_loop *loop, const char *url, const char *const opt
     know_all();
     error_clear();
     return error_finish(fs_open(loop, url, options, fs, path), "larder_open");
+}
+
+int larder_register(const struct larder_backend *backend)
+{
+    know_all();
+    error_clear();
+    return foreign_register(backend);
 }
 
 int larder_fs_current(const char *protocol, struct larder_fs **out)

@@ -105,6 +105,18 @@ LARDER_API void larder_cancel(struct larder_task *task);
 /* Give a task back without waiting; it runs on. NULL is fine. */
 LARDER_API void larder_task_free(struct larder_task *task);
 
+/*
+ * How a task waits for what is not Larder's: a callback of another library, another thread. It is set once, with the
+ * status that every wait then returns, before or after (a positive one is given back as it is). Set it on any thread,
+ * in callbacks and tasks; a task that waits suspends, a thread blocks. A cancel or a deadline ends a task's wait; the
+ * event may still be set then. Freed when nobody waits and nobody will set it.
+ */
+struct larder_event;
+LARDER_API int larder_event_new(struct larder_event **out);
+LARDER_API void larder_event_set(struct larder_event *event, int status);
+LARDER_API LARDER_WAITS int larder_event_wait(struct larder_event *event);
+LARDER_API void larder_event_free(struct larder_event *event); /* NULL is fine */
+
 /* Run fn(arg) as a task of `loop` (NULL: the one in use) and wait for its status; in a task of that loop just call it.
  * After `timeout_ms` (0: never) it is cancelled, and when it has ended the status is -ETIMEDOUT. (fsspec: sync) */
 LARDER_API LARDER_WAITS int larder_sync(struct larder_loop *loop, larder_task_fn *fn, void *arg,

@@ -424,7 +424,7 @@ static int make_path(const struct uri *uri, char **out)
     return rc < 0 ? rc : path_resolve("", decoded, out, NULL);
 }
 
-int http_locate(const char *url, char **values, char **place, char **path)
+int http_locate(const struct backend *backend, const char *url, char **values, char **place, char **path)
 {
     struct uri uri;
     autofree char *clean = NULL;

@@ -118,7 +118,7 @@ int CO_FN http_mkdir(struct instance *instance, const char *path);
 int CO_FN http_rmdir(struct instance *instance, const char *path);
 /* Of both: http.c. */
 extern const struct option http_options[];
-int http_locate(const char *url, char **values, char **place, char **path);
+int http_locate(const struct backend *backend, const char *url, char **values, char **place, char **path);
 int http_open_instance(struct instance *instance);
 void http_close_instance(struct instance *instance);
 char *http_url(struct instance *instance, const char *path);

@@ -283,7 +283,8 @@ static const char *after_protocol(const char *url)
     return url;
 }
 
-static int local_locate(const char *url, char **values, char **place, char **path)
+static int local_locate(const struct backend *backend, const char *url, char **values, char **place,
+                        char **path)
 {
     const char *typed = after_protocol(url);
     if (typed != url && *typed != '/')

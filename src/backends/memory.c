@@ -465,7 +465,8 @@ static int memory_rmdir(struct instance *instance, const char *path)
 
 /* ---- the table ---- */
 
-static int memory_locate(const char *url, char **values, char **place, char **path)
+static int memory_locate(const struct backend *backend, const char *url, char **values, char **place,
+                         char **path)
 {
     return place_is_all(url + strlen("memory://"), place, path);
 }

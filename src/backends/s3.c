@@ -88,7 +88,7 @@ static const struct option s3_options[] = {
 };
 
 /* Keys are written in the URL as they are, not encoded, as everywhere in S3. */
-static int s3_locate(const char *url, char **values, char **place, char **path)
+static int s3_locate(const struct backend *backend, const char *url, char **values, char **place, char **path)
 {
     return place_is_all(strstr(url, "://") + 3, place, path);
 }

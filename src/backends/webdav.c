@@ -382,10 +382,11 @@ static int CO_FN webdav_read(struct instance *instance, const char *path, const 
 /* ---- the table ---- */
 
 /* webdavs://host is WebDAV by https://host. */
-static int webdav_locate(const char *url, char **values, char **place, char **path)
+static int webdav_locate(const struct backend *backend, const char *url, char **values, char **place,
+                         char **path)
 {
     autofree char *plain = mem_format("http%s", url + strlen("webdav"));
-    return plain ? http_locate(plain, values, place, path) : fail_memory();
+    return plain ? http_locate(&http_backend, plain, values, place, path) : fail_memory();
 }
 
 static const char *const protocols[] = {"webdav", "webdavs", NULL};

@@ -195,14 +195,14 @@ struct backend {
      * *path the clean full path in it; both mem, and without secrets. What else it says (a user, a query) becomes the
      * value of an option that was not given: `values` are as the table's options, mem or NULL.
      */
-    int (*locate)(const char *url, char **values, char **place, char **path);
+    int (*locate)(const struct backend *backend, const char *url, char **values, char **place, char **path);
     /* Fill in the values that nobody gave where what they are depends on the process (a directory below $HOME), so that
      * they are part of what makes the instance. Optional. */
     int (*complete)(char **values);
     /*
      * Set up an instance, whose place (leaves), next (views) and options are set, and whose own fields are zero. Fills
-     * can and identity; a view has its next's. Must not wait for a network. `close` is called for what open returned 0 for, on any thread, and must not
-     * wait: an ASYNC one posts to its loop what must be done there.
+     * can and identity; a view has its next's. Must not wait for a network. `close` is called for what open returned 0
+     * for, on any thread, and must not wait: an ASYNC one posts to its loop what must be done there.
      */
     int (*open)(struct instance *instance);
     void (*close)(struct instance *instance);

@@ -126,7 +126,7 @@ static int open_leaf(struct chain *chain, struct opening *opening, const char *c
     int rc = options_take(chain->leaf, options, true, &opening->values);
     if (rc < 0)
         return rc;
-    rc = chain->leaf->locate(chain->url, opening->values, &place, &chain->path);
+    rc = chain->leaf->locate(chain->leaf, chain->url, opening->values, &place, &chain->path);
     if (rc < 0) {
         options_free(chain->leaf, opening->values);
         return rc;

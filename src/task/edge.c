@@ -225,6 +225,14 @@ void edge_mail_open(struct edge_mail *mail)
     mail->last = &mail->first;
 }
 
+bool task_own_letters(bool own)
+{
+    struct larder_task *task = task_current();
+    bool before = task->own_letters;
+    task->own_letters = own;
+    return before;
+}
+
 static void send_to_thread(struct edge_call *call, struct letter *letter)
 {
     pthread_mutex_lock(&call->lock);

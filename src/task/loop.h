@@ -93,6 +93,9 @@ struct edge_mail {
     bool replied;           /* the opener's, then edge_mail_serve's */
 };
 void CO_FN edge_mail_open(struct edge_mail *mail);
+/* For a program's code that this task runs: what is opened from now on is the task's own, though a thread waits for it.
+ * Returns what it was before. */
+bool CO_FN task_own_letters(bool own);
 void edge_mail_send(struct edge_mail *mail, struct letter *letter);
 int CO_FN edge_mail_serve(struct edge_mail *mail, struct group *group);
 /* As waiters_wait, in a task of the group, for what a letter brings about. At the cap of live tasks a child runs in the

@@ -16,6 +16,7 @@
 
 #include "larder.h"
 
+#include "replica.h"
 #include "scenario.h"
 #include "server.h"
 #include "tmpdir.h"
@@ -207,14 +208,14 @@ static void contract(void **state)
 /* ---- the places ---- */
 
 /* `cached`: a cache directory of this name as well. */
-static const char *const *make_options(const char *option, const char *cached)
+static const char *const *make_options(const char *const given[], const char *cached)
 {
     static char dirs[PLACES_MAX][512];
-    static const char *options[PLACES_MAX][3];
+    static const char *options[PLACES_MAX][4];
     static size_t used;
     size_t at = used++, count = 0;
-    if (option)
-        options[at][count++] = option;
+    for (size_t i = 0; given && given[i]; i++)
+        options[at][count++] = given[i];
     if (cached) {
         snprintf(dirs[at], sizeof dirs[at], "cache.dir=%s/%s", scratch, cached);
         options[at][count++] = dirs[at];
@@ -222,22 +223,22 @@ static const char *const *make_options(const char *option, const char *cached)
     return options[at];
 }
 
-static void add_place(struct place place, const char *option, const char *cached)
+static void add_place(struct place place, const char *const options[], const char *cached)
 {
     assert_true(place_count < PLACES_MAX);
-    place.options = make_options(option, cached);
+    place.options = make_options(options, cached);
     places[place_count++] = place;
 }
 
 /* The place, and the same behind a cache. */
-static void add_places(struct place place, const char *option)
+static void add_places(struct place place, const char *const options[])
 {
     char *name = NULL, *url = NULL;
-    add_place(place, option, NULL);
+    add_place(place, options, NULL);
     assert_true(asprintf(&name, "cache::%s", place.name) > 0 && asprintf(&url, "cache::%s", place.url) > 0);
     place.name = name;
     place.url = url;
-    add_place(place, option, name);
+    add_place(place, options, name);
 }
 
 /* A directory of a server, by `scheme` and the URL that is left of its http://. */
@@ -269,11 +270,22 @@ static struct server *start(const char *name)
     return server;
 }
 
+/* A backend of a program's own, over a place in memory and one on the disk. */
+static void add_replica(void)
+{
+    static char second[512];
+    static const char *const options[] = {"replica.first=memory://replica", second, NULL};
+    snprintf(second, sizeof second, "replica.second=%s/replica", scratch);
+    assert_ok(larder_register(&replica));
+    add_places((struct place){.name = "replica", .url = "replica://", .expect = ALL_OF_IT}, options);
+}
+
 static void add_here(void)
 {
     add_places((struct place){.name = "memory", .url = "memory://contract", .expect = ALL_OF_IT}, NULL);
     add_places((struct place){.name = "local", .url = tmpdir_path(scratch, "local"), .expect = ALL_OF_IT},
                NULL);
+    add_replica();
 }
 
 static struct place dav_place(const char *name, const struct server *server, bool disk, unsigned gaps)
@@ -301,7 +313,7 @@ static void add_nginx(void)
                               .disk = make_served(server_dir(server), "put/contract"),
                               .gaps = GAP_DOTS | GAP_DIRECTORIES,
                               .expect = WRITE_ONLY},
-               "http.write=true");
+               (const char *const[]){"http.write=true", NULL});
     add_places(dav_place("webdav, nginx", server, true, GAP_DOTS), NULL);
 }
 

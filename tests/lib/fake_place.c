@@ -468,7 +468,8 @@ static int fake_remove_files(struct instance *instance, const char *const paths[
     return 0;
 }
 
-static int fake_locate(const char *url, char **values, char **place, char **path)
+static int fake_locate(const struct backend *backend, const char *url, char **values, char **place,
+                       char **path)
 {
     return place_is_all(url + strlen("fake://"), place, path);
 }

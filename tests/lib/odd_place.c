@@ -134,7 +134,8 @@ static int odd_discard(struct instance *instance, const char *path, const struct
 
 /* ---- the tables ---- */
 
-static int odd_locate(const char *url, char **values, char **place, char **path)
+static int odd_locate(const struct backend *backend, const char *url, char **values, char **place,
+                      char **path)
 {
     return place_is_all(strstr(url, "://") + 3, place, path);
 }

@@ -202,7 +202,8 @@ static int CO_EDGE slow_read(struct instance *instance, const char *path, const 
     return slow_bytes(path, sink);
 }
 
-static int slow_locate(const char *url, char **values, char **place, char **path)
+static int slow_locate(const struct backend *backend, const char *url, char **values, char **place,
+                       char **path)
 {
     return place_is_all("", place, path);
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FS_FOREIGN_H
+#define FS_FOREIGN_H
+/* Between the table of a program's own backend (larder/backend.h) and ours, which may change. */
+#include "larder/backend.h"
+
+#include "fs/backend.h"
+
+/* What larder_register made, for the life of the process. */
+struct foreign {
+    struct backend backend;
+    struct larder_backend given;
+    const char *protocols[2];
+    struct option *options; /* mem */
+};
+struct foreign_instance {
+    struct instance instance;
+    void *state;
+};
+
+static inline const struct larder_backend *given_of(const struct instance *instance)
+{
+    return &container_of(instance->backend, struct foreign, backend)->given;
+}
+static inline void *state_of(struct instance *instance)
+{
+    return container_of(instance, struct foreign_instance, instance)->state;
+}
+
+/* Its operations in our table. */
+void foreign_fill_operations(struct backend *backend, const struct larder_backend *given);
+/* larder_register over what is known. */
+int foreign_register(const struct larder_backend *given);
+
+#endif
