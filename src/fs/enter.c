@@ -107,8 +107,7 @@ static int CO_EDGE in_this_task(struct timed *timed)
     return run_timed(timed);
 }
 
-/* The loop that does a thread's work: the filesystem's, or if it has none the one in use. */
-static int choose_loop(const struct larder_fs *fs, struct larder_loop **out)
+int enter_loop(const struct larder_fs *fs, struct larder_loop **out)
 {
     struct larder_loop *loop = fs->instance->loop;
     if (!loop && !is_async(fs))
@@ -125,7 +124,7 @@ static int run(struct timed *timed)
     struct larder_loop *loop;
     if (edge_where(timed->fs->instance->loop) != EDGE_THREAD)
         return in_this_task(timed);
-    int rc = choose_loop(timed->fs, &loop);
+    int rc = enter_loop(timed->fs, &loop);
     if (rc < 0)
         return rc;
     rc = edge_run(loop, timed_task, timed);
@@ -170,7 +169,11 @@ int enter_spawn(struct larder_fs *fs, const char *subject, larder_task_fn *fn, v
     int rc = enter_begin(fs, subject);
     if (rc < 0)
         return rc;
-    rc = larder_spawn(fs->instance->loop, fn, arg, NULL, NULL, out);
+    struct larder_loop *loop = NULL;
+    rc = enter_loop(fs, &loop);
+    if (rc == 0)
+        rc = larder_spawn(loop, fn, arg, NULL, NULL, out);
+    loop_unref(loop);
     if (rc < 0)
         enter_end(fs);
     return rc;

@@ -30,6 +30,8 @@ void enter_end_two(struct larder_fs *a, struct larder_fs *b);
 int enter_check(const struct larder_fs *fs, const char *subject);
 /* As enter_task_untimed, by who is inside already, or needs not be. */
 int enter_inside(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);
+/* A reference to the loop that does the work on `fs`: its own, or if it has none the one in use. */
+int enter_loop(const struct larder_fs *fs, struct larder_loop **out);
 /* Start fn(arg) as a task of the filesystem's loop, which is inside until it calls enter_end. Does not wait. */
 int enter_spawn(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg,
                 struct larder_task **out);

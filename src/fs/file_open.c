@@ -10,6 +10,7 @@
 #include "base/seams.h"
 #include "fs/enter.h"
 #include "fs/file_object.h"
+#include "task/loop.h"
 
 void file_set_state(struct larder_file *file, enum file_state state)
 {
@@ -337,7 +338,12 @@ static int discard_task(void *arg)
 /* On a loop's thread, where nobody may wait: soon. */
 static void discard_soon(struct larder_file *file)
 {
-    if (larder_spawn(file->fs->instance->loop, discard_task, file, NULL, NULL, NULL) == 0)
+    struct larder_loop *loop = NULL;
+    int rc = enter_loop(file->fs, &loop);
+    if (rc == 0)
+        rc = larder_spawn(loop, discard_task, file, NULL, NULL, NULL);
+    loop_unref(loop);
+    if (rc == 0)
         return;
     log_at(LARDER_LOG_WARNING, "%s: what was staged of it is left behind: %s", file->path, error_text());
     file_write_forget(file);

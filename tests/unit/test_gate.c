@@ -334,6 +334,7 @@ static void what_was_open_on_a_loop_is_freed_after_it(void **state)
         struct larder_map *map = NULL;
         struct larder_keys *keys = NULL;
         struct larder_walk *walk = NULL;
+        struct larder_file *reader = NULL, *writer = NULL;
         const struct larder_info *entry;
         const char *dir, *key;
         char url[128];
@@ -350,11 +351,16 @@ static void what_was_open_on_a_loop_is_freed_after_it(void **state)
         assert_int_equal(larder_keys_next(keys, &key, NULL), 1);
         assert_ok(larder_walk_open(plain, "", NULL, &walk));
         assert_int_equal(larder_walk_next(walk, &dir, &entry), 1);
+        assert_ok(larder_file_open(plain, "file", "r", NULL, &reader));
+        assert_int_equal(larder_file_read(reader, url, 2), 2);
+        larder_file_open(plain, "new", "w", NULL, &writer); /* where that is possible */
         assert_ok(larder_loop_close(loop, NULL, NULL));
         assert_int_equal(open_sockets(), 0);
         assert_status(-EBADF, read_it(plain));
         assert_status(-EBADF, larder_exists(plain, "none"));
         assert_status(-EBADF, larder_fs_disconnect(later));
+        larder_file_discard(reader);
+        larder_file_discard(writer);
         larder_walk_free(walk);
         larder_keys_free(keys);
         larder_map_free(map);
@@ -362,6 +368,32 @@ static void what_was_open_on_a_loop_is_freed_after_it(void **state)
         larder_fs_free(plain);
         larder_fs_free(later);
     }
+}
+
+/* What a server sends as one stream is read by a task of the file's loop, not of the one in use. */
+static void a_file_is_read_on_its_own_loop(void **state)
+{
+    struct larder_loop *loop = NULL;
+    struct larder_fs *fs = NULL;
+    struct larder_file *file = NULL;
+    static char content[3 << 20], piece[1 << 16];
+    memset(content, 'c', sizeof content);
+    fault_file_set(server, "/large", &(struct fault_file){.data = content, .size = sizeof content});
+    fault_on(server, (struct fault_match){.path = "/large"}, (struct fault){.flags = FAULT_NO_RANGES});
+    assert_ok(larder_open(NULL, fault_server_url(server), NULL, &fs, NULL));
+    assert_ok(larder_loop_new(&loop));
+    larder_loop_use(loop);
+    assert_ok(larder_loop_close(loop, NULL, NULL)); /* what is started there fails */
+    assert_ok(larder_file_open(fs, "large", "r", NULL, &file));
+    size_t size = 0;
+    int64_t got;
+    while ((got = larder_file_read(file, piece, sizeof piece)) > 0)
+        size += (size_t)got;
+    assert_status(0, (int)got);
+    assert_int_equal(size, sizeof content);
+    assert_ok(larder_file_close(file));
+    larder_loop_use(NULL);
+    larder_fs_free(fs);
 }
 
 /* ---- the edges ---- */
@@ -450,6 +482,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_task_opens_reads_and_closes_on_its_own_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(a_task_of_another_loop_does_not_close_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_open_on_a_loop_is_freed_after_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_is_read_on_its_own_loop, setup, teardown),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }
