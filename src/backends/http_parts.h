@@ -138,7 +138,8 @@ int CO_FN webdav_info(struct instance *instance, const char *path, const struct 
                       struct answer *out);
 int CO_FN webdav_list(struct instance *instance, const char *path, const struct terms *terms,
                       struct cursor *cursor, struct larder_entries *page, struct answer *out);
-/* Of a listing that leaves out nothing: is there no name but temporary ones? -ENOTDIR, -ENOENT. */
+/* Does the server speak of nothing in it but temporary names? What no listing shows counts: names that no path can say,
+ * or that it tells nothing of. -ENOTDIR, -ENOENT. */
 int CO_FN dav_is_empty(struct http_instance *http, const char *path);
 /* webdav_write.c */
 int CO_FN webdav_write(struct instance *instance, const char *path, struct source *source, unsigned flags,

@@ -93,7 +93,7 @@ static int note_failed(void *arg, const struct multistatus_entry *entry)
     struct failed *failed = arg;
     if (failed->status == 0 && entry->status >= 300) {
         failed->status = entry->status;
-        strncpy(failed->path, entry->path, sizeof failed->path - 1);
+        strncpy(failed->path, entry->path ? entry->path : "what has no name here", sizeof failed->path - 1);
     }
     return 0;
 }
@@ -154,7 +154,7 @@ static int note_info(void *arg, const struct multistatus_entry *entry)
 {
     struct info_found *found = arg;
     struct answer answer = answer_of(entry);
-    if (found->found)
+    if (found->found || !entry->path)
         return 0;
     found->found = true;
     found->status = entry->status;
@@ -284,6 +284,7 @@ struct list_found {
     const char *path;
     struct entries_builder builder;
     bool any, self, file;
+    bool more;       /* than is listed, temporary names apart */
     char other[256]; /* an href that is none of ours */
 };
 
@@ -291,6 +292,10 @@ static int note_entry(void *arg, const struct multistatus_entry *entry)
 {
     struct list_found *found = arg;
     struct larder_info info = answer_of(entry).info;
+    if (!entry->path) {
+        found->more = true;
+        return 0;
+    }
     size_t parent = path_parent_size(entry->path);
     if (strcmp(entry->path, found->path) == 0) {
         found->self = true;
@@ -299,10 +304,13 @@ static int note_entry(void *arg, const struct multistatus_entry *entry)
     }
     if (parent != strlen(found->path) || strncmp(entry->path, found->path, parent) != 0) {
         strncpy(found->other, entry->path, sizeof found->other - 1);
+        found->more = true;
         return 0;
     }
-    if (entry->status >= 300) /* of this name nothing is known, not even that it is there */
+    if (entry->status >= 300) { /* of this name nothing is known, not even that it is there */
+        found->more = true;
         return 0;
+    }
     info.name = path_name(entry->path);
     found->any = true;
     return path_is_temporary(info.name) ? 0 : entries_add(&found->builder, &info);
@@ -363,7 +371,7 @@ int CO_FN dav_is_empty(struct http_instance *http, const char *path)
     int rc = ask_list(http, path, &found);
     if (rc < 0)
         return rc;
-    rc = found.builder.count == 0;
+    rc = found.builder.count == 0 && !found.more;
     entries_discard(&found.builder);
     return rc;
 }

@@ -119,8 +119,7 @@ static bool is_encoded(struct slice path)
 
 static char *leave_out(const struct multistatus *parser, const char *href)
 {
-    log_at(LARDER_LOG_WARNING, "PROPFIND %s: \"%s\" cannot be named here, and is left out", parser->url,
-           href);
+    log_at(LARDER_LOG_WARNING, "%s: \"%s\" cannot be named here", parser->url, href);
     return NULL;
 }
 
@@ -231,7 +230,7 @@ static void end_propstat(struct multistatus *parser)
 static void end_response(struct multistatus *parser)
 {
     struct multistatus_entry *entry = &parser->entry;
-    if (!parser->path || parser->status < 0)
+    if (parser->status < 0)
         return;
     entry->path = parser->path;
     entry->etag = parser->etag;

@@ -12,7 +12,7 @@
 
 struct multistatus_entry { /* borrowed */
     /* Decoded, without slashes at its ends: "" is the server's root. Of an href that is a URL only the path counts,
-     * since servers behind a proxy often name themselves. */
+     * since servers behind a proxy often name themselves. NULL: a name that no path can say ("a%2Fb", ".."). */
     const char *path;
     int status; /* what is said of it as a whole; 0: nothing, as when there are properties */
     bool collection;

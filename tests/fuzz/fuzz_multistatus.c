@@ -27,10 +27,11 @@ static void add(struct told *told, const void *data, size_t size)
 static int tell(void *arg, const struct multistatus_entry *entry)
 {
     struct told *told = arg;
-    if (!path_is_clean(entry->path) || entry->size < -1 || entry->status < 0 || entry->status > 999)
+    if ((entry->path && !path_is_clean(entry->path)) || entry->size < -1 || entry->status < 0 ||
+        entry->status > 999)
         abort();
     told->count++;
-    add(told, entry->path, strlen(entry->path));
+    add(told, entry->path ? entry->path : "/", entry->path ? strlen(entry->path) : 1);
     add(told, entry->etag ? entry->etag : "", entry->etag ? strlen(entry->etag) : 0);
     add(told, &entry->size, sizeof entry->size);
     add(told, &entry->mtime_ns, sizeof entry->mtime_ns);

@@ -33,7 +33,8 @@ static int tell(void *arg, const struct multistatus_entry *entry)
     if (told->count++ >= 100) /* counted, but not told */
         return 0;
     FILE *out = fmemopen(told->text + told->size, (1 << 16) - told->size, "w");
-    fprintf(out, "%s|%c|%lld", entry->path, entry->collection ? 'd' : 'f', (long long)entry->size);
+    fprintf(out, "%s|%c|%lld", entry->path ? entry->path : "?", entry->collection ? 'd' : 'f',
+            (long long)entry->size);
     print_time(out, entry->mtime_ns);
     print_time(out, entry->created_ns);
     fprintf(out, "|%s|%d\n", entry->etag ? entry->etag : "-", entry->status);
@@ -214,11 +215,12 @@ static void an_href_is_decoded_once(void **state)
                  "100%|f|-1|-|-|-|0\n<a&b>|f|-1|-|-|-|0\n");
 }
 
-/* They would lead out of the directory, or mean another. */
-static void what_no_path_can_say_is_left_out(void **state)
+/* They would lead out of the directory, or mean another; but something is there. */
+static void what_no_path_can_say_is_told_without_a_name(void **state)
 {
     assert_tells(ALL(RESPONSE("/a%2Fb", "") RESPONSE("/a/../../etc", "") RESPONSE("/a//b", "")
                          RESPONSE("/a/%2e%2e", "") RESPONSE("/a%00b", "") RESPONSE("/ok", "")),
+                 "?|f|-1|-|-|-|0\n?|f|-1|-|-|-|0\n?|f|-1|-|-|-|0\n?|f|-1|-|-|-|0\n?|f|-1|-|-|-|0\n"
                  "ok|f|-1|-|-|-|0\n");
 }
 
@@ -297,7 +299,7 @@ int main(void)
         cmocka_unit_test(values_that_are_none_are_unknown),
         cmocka_unit_test(an_href_is_a_path_or_a_url),
         cmocka_unit_test(an_href_is_decoded_once),
-        cmocka_unit_test(what_no_path_can_say_is_left_out),
+        cmocka_unit_test(what_no_path_can_say_is_told_without_a_name),
         cmocka_unit_test(broken_xml_is_refused),
         cmocka_unit_test(entities_and_document_types_are_refused),
         cmocka_unit_test(a_text_without_end_is_refused),
