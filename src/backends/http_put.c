@@ -222,7 +222,8 @@ static int CO_FN explain_absence(struct http_instance *http, const struct http_p
     return rc;
 }
 
-/* No answer came. If what was to be written is there, it is taken for ours. */
+/* No answer came, or a conflict after a try that may have been carried out. If what was to be written is there, it is taken
+ * for ours. */
 static int CO_FN settle(struct http_instance *http, const struct http_put *put, struct http_tries *tries,
                         int rc, struct answer *out)
 {
@@ -237,12 +238,12 @@ static int CO_FN settle(struct http_instance *http, const struct http_put *put, 
     if (holds < 0)
         return fail_more(rc, "it is not known whether it was written");
     int why = explain_absence(http, put, rc);
-    tries->again = why == rc;
+    tries->again = why == rc && rc != -EEXIST && rc != -ESTALE;
     return why;
 }
 
 static int CO_FN put_once(struct http_instance *http, const struct http_put *put, const char *md5_line,
-                          struct http_tries *tries, struct answer *out)
+                          struct http_tries *tries, bool *ever_done, struct answer *out)
 {
     struct source *source = put->source;
     struct source_body body = {.body = {.size = source->size,
@@ -263,14 +264,27 @@ static int CO_FN put_once(struct http_instance *http, const struct http_put *put
     terms.if_match = put->if_match;
     terms.if_none_match = put->create ? "*" : NULL;
     int rc = http_ask(http, put->path, false, &terms, &request, &asked);
+    *ever_done |= maybe_done;
     if (rc < 0)
-        return maybe_done ? settle(http, put, tries, rc, out) : rc;
+        return *ever_done ? settle(http, put, tries, rc, out) : rc;
     rc = judge_put(&asked, put, out);
-    bool error = asked.response->status == 500; /* nginx's word for a missing directory, too */
+    int status = asked.response->status;
+    bool error = status == 500; /* nginx's word for a missing directory, too */
     http_close(asked.transfer);
+    if (status == 412 && *ever_done)
+        return settle(http, put, tries, rc, out);
     int why = http_was_refused(rc) ? http_explain(http, put->path, rc) : rc;
     tries->again = error && why == rc && can_rewind(source);
     return why;
+}
+
+/* What the last try failed with stays the error. */
+static bool CO_FN start_over(struct source *source)
+{
+    autofree char *failed = mem_dup(error_text());
+    int rc = source_rewind(source);
+    error_set_text(failed);
+    return rc == 0;
 }
 
 int CO_FN http_put(struct http_instance *http, const struct http_put *put, struct answer *out)
@@ -280,8 +294,9 @@ int CO_FN http_put(struct http_instance *http, const struct http_put *put, struc
     int rc = make_md5_line(http, put->source, md5_line);
     if (rc < 0)
         return rc;
+    bool ever_done = false; /* perhaps, by any of the tries */
     do
-        rc = put_once(http, put, md5_line, &tries, out);
-    while (http_try_again(&tries, &rc));
+        rc = put_once(http, put, md5_line, &tries, &ever_done, out);
+    while (http_try_again(&tries, &rc) && start_over(put->source));
     return rc;
 }

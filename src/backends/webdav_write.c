@@ -84,9 +84,9 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     return rc;
 }
 
-/* It may have been done, whatever was said: 0 when it was, else `rc`. */
+/* It may have been done, by this try (`now`) or an earlier one, whatever was said: 0 when it was, else `rc`. */
 static int CO_FN settle(struct http_instance *http, const struct transport *t, struct http_tries *tries,
-                        int rc)
+                        bool now, int rc)
 {
     autofree char *said = mem_dup(error_text());
     int from = t->method == HTTP_MOVE ? type_at(http, t->from) : -ENOTSUP;
@@ -96,19 +96,21 @@ static int CO_FN settle(struct http_instance *http, const struct transport *t, s
     error_set_text(said);
     if (from < 0 || to < 0)
         return fail_more(rc, "it is not known whether it was done");
-    tries->again = from > 0;
+    tries->again = from > 0 && now && rc != -EEXIST && rc != -ENOENT;
     return rc;
 }
 
 static int CO_FN transport(struct http_instance *http, const struct transport *t)
 {
     struct http_tries tries = {.site = http->site};
+    bool ever_done = false; /* perhaps, by any of the tries */
     int rc;
     do {
         bool maybe_done = false;
         rc = transport_once(http, t, &tries, &maybe_done);
-        if (rc < 0 && maybe_done)
-            rc = settle(http, t, &tries, rc);
+        ever_done |= maybe_done;
+        if (rc < 0 && ever_done)
+            rc = settle(http, t, &tries, maybe_done, rc);
     } while (http_try_again(&tries, &rc));
     return http_was_refused(rc) ? http_explain(http, t->to, rc) : rc;
 }
@@ -199,7 +201,8 @@ int CO_FN webdav_write(struct instance *instance, const char *path, struct sourc
 
 /* ---- directories ---- */
 
-static int CO_FN make_once(struct http_instance *http, const char *path, struct http_tries *tries)
+static int CO_FN make_once(struct http_instance *http, const char *path, struct http_tries *tries,
+                           bool *ever_done)
 {
     bool maybe_done = false;
     struct http_request request = {.method = HTTP_MKCOL, .maybe_done = &maybe_done, .tries = tries};
@@ -209,12 +212,13 @@ static int CO_FN make_once(struct http_instance *http, const char *path, struct 
         rc = dav_judge(&asked);
         http_close(asked.transfer);
     }
-    if (rc == 0 || !maybe_done)
+    *ever_done |= maybe_done;
+    if (rc == 0 || !*ever_done)
         return rc;
     autofree char *lost = mem_dup(error_text());
     int type = type_at(http, path); /* it was not there before: then it counts as ours */
     error_set_text(lost);
-    tries->again = type == 0;
+    tries->again = type == 0 && maybe_done;
     return type == LARDER_DIRECTORY ? 0 : rc;
 }
 
@@ -223,6 +227,7 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
 {
     struct http_instance *http = http_of(instance);
     struct http_tries tries = {.site = http->site};
+    bool ever_done = false;
     int rc = http_check_write(http);
     if (rc < 0)
         return rc;
@@ -230,7 +235,7 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
     if (type != 0)
         return type < 0 ? type : fail(-EEXIST, "%s/%s: it exists", http->origin, path);
     do
-        rc = make_once(http, path, &tries);
+        rc = make_once(http, path, &tries, &ever_done);
     while (http_try_again(&tries, &rc));
     if (!http_was_refused(rc))
         return rc;

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a WebDAV server may say that is half an answer: nothing is lost by it, and nothing taken for what it is not. */
+/* What a server may answer to changes that is half an answer: nothing is lost by it, nor taken for what it is not. */
 #include "test.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "larder.h"
 
 #include "fault_server.h"
+#include "tmpdir.h"
+#include "tree.h"
 
 static struct fault_server *server;
-static struct larder_fs *fs;
+static struct larder_fs *fs, *plain;
 
 static int setup(void **state)
 {
@@ -19,12 +22,16 @@ static int setup(void **state)
     server = fault_server_start();
     snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
     assert_ok(larder_open(NULL, url, NULL, &fs, NULL));
+    assert_ok(
+        larder_open(NULL, fault_server_url(server), (const char *[]){"http.write=true", NULL}, &plain, NULL));
+    fault_writable(server);
     return 0;
 }
 
 static int teardown(void **state)
 {
     larder_fs_free(fs);
+    larder_fs_free(plain);
     fault_server_stop(server);
     return 0;
 }
@@ -85,11 +92,95 @@ static void temporary_names_go_with_their_directory(void **state)
     assert_int_equal(fault_count(server, "DELETE", "/d/"), 1);
 }
 
+/* ---- what an earlier try has done ---- */
+
+#define STREAM_SIZE ((size_t)3 << 20) /* more than is read into memory first */
+
+static void lose(const char *method, const char *path)
+{
+    fault_on(server, (struct fault_match){.method = method, .path = path, .count = 1},
+             (struct fault){.end = FAULT_CLOSE, .flags = FAULT_NO_ANSWER});
+}
+
+static void answer(const char *method, const char *path, unsigned count, int status)
+{
+    fault_on(server, (struct fault_match){.method = method, .path = path, .count = count},
+             (struct fault){.status = status});
+}
+
+static void a_second_put_of_a_stream_begins_at_its_beginning(void **state)
+{
+    char *dir = tmpdir_make(), *local = tmpdir_path(dir, "local");
+    struct larder_bytes bytes = {0};
+    begin();
+    tree_write_content(dir, "local", STREAM_SIZE, 1);
+    answer("PUT", "/streamed", 1, 500);
+    assert_ok(larder_put_file(local, plain, "streamed", 0, NULL, NULL));
+    assert_int_equal(fault_count(server, "PUT", "/streamed"), 2);
+    assert_ok(larder_cat_file(plain, "streamed", NULL, &bytes));
+    assert_int_equal(bytes.size, STREAM_SIZE);
+    assert_true(content_matches(bytes.data, STREAM_SIZE, 1, 0));
+    larder_bytes_free(&bytes);
+    free(local);
+    tmpdir_remove(dir);
+}
+
+static void arrive_late(void *arg, const struct fault_request *request)
+{
+    fault_file_text(server, "/late", arg);
+}
+
+static void a_put_that_arrived_late_is_no_conflict_with_itself(void **state)
+{
+    static char ours[] = "ours", theirs[] = "theirs";
+    char *const there[] = {ours, theirs};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        fault_file_remove(server, "/late");
+        lose("PUT", "/late");
+        fault_on(server, (struct fault_match){.method = "PUT", .count = 1},
+                 (struct fault){.hook = arrive_late, .arg = there[i]});
+        assert_status(i == 0 ? 0 : -EEXIST, larder_pipe_file(plain, "late", ours, 4, LARDER_CREATE));
+        assert_int_equal(fault_count(server, "PUT", "/late"), 2);
+    }
+}
+
+static void a_move_that_arrived_late_is_no_conflict_with_itself(void **state)
+{
+    static const int conflicts[] = {412, 404};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        answer("PROPFIND", "/b", 1, 404);
+        say("PROPFIND", "/b", 0, SAID("/b", FILE_HERE));
+        say("PROPFIND", NULL, 1, SAID("/temporary", FILE_HERE)); /* after the first */
+        answer("PROPFIND", NULL, 0, 404);
+        lose("MOVE", NULL);
+        answer("MOVE", NULL, 0, conflicts[i]);
+        assert_ok(larder_pipe_file(fs, "b", "bytes", 5, LARDER_CREATE));
+        assert_int_equal(fault_count(server, "MOVE", NULL), 2);
+    }
+}
+
+static void a_mkcol_that_arrived_late_is_no_conflict_with_itself(void **state)
+{
+    begin();
+    answer("PROPFIND", "/d", 2, 404);
+    say("PROPFIND", "/d", 0, SELF);
+    lose("MKCOL", "/d/");
+    answer("MKCOL", "/d/", 0, 405);
+    assert_ok(larder_mkdir(fs, "d", false));
+    assert_int_equal(fault_count(server, "MKCOL", NULL), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_directory_with_anything_in_it_is_not_empty),
         cmocka_unit_test(temporary_names_go_with_their_directory),
+        cmocka_unit_test(a_second_put_of_a_stream_begins_at_its_beginning),
+        cmocka_unit_test(a_put_that_arrived_late_is_no_conflict_with_itself),
+        cmocka_unit_test(a_move_that_arrived_late_is_no_conflict_with_itself),
+        cmocka_unit_test(a_mkcol_that_arrived_late_is_no_conflict_with_itself),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
