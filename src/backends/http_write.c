@@ -43,7 +43,10 @@ int CO_FN http_look(struct http_instance *http, const char *path, struct answer 
     return http->dav ? dav_look(http, path, out) : http_info(&http->instance, path, &TERMS_NONE, out);
 }
 
-/* Why a change that has an answer was refused. What is there is asked for; a failure to find out explains nothing. */
+/*
+ * Why a change that has an answer was refused. What is there is asked for; a failure to find out explains nothing. Nor does,
+ * over plain HTTP, a parent without an answer of its own: many servers have none for a directory that they write to.
+ */
 int CO_FN http_explain(struct http_instance *http, const char *path, int rc)
 {
     autofree char *refused = mem_dup(error_text());
@@ -61,7 +64,7 @@ int CO_FN http_explain(struct http_instance *http, const char *path, int rc)
     answer_free(&answer);
     if (file)
         return fail(-ENOTDIR, "%s/%s: a file is in the way", http->origin, path);
-    if (looked == -ENOENT)
+    if (looked == -ENOENT && (http->dav || rc == -ENOENT))
         return fail(-ENOENT, "%s/%s: there is no directory for it", http->origin, path);
     error_set_text(refused);
     return rc;

@@ -172,6 +172,25 @@ static void a_mkcol_that_arrived_late_is_no_conflict_with_itself(void **state)
     assert_int_equal(fault_count(server, "MKCOL", NULL), 2);
 }
 
+/* ---- refusals ---- */
+
+/* That a server has no page for the parent says nothing of why: it may have none of any directory. */
+static void a_refused_put_is_not_for_want_of_a_directory(void **state)
+{
+    static const struct {
+        int status, rc;
+    } refusals[] = {{403, -EACCES}, {400, -EINVAL}, {405, -ENOTSUP}, {404, -ENOENT}, {409, -ENOENT}};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        begin();
+        answer("PUT", NULL, 0, refusals[i].status);
+        assert_status(refusals[i].rc, larder_pipe_file(plain, "nowhere/f", "x", 1, 0));
+    }
+    begin();
+    answer("PUT", NULL, 1, 500);
+    assert_ok(larder_pipe_file(plain, "nowhere/f", "x", 1, 0));
+    assert_int_equal(fault_count(server, "PUT", NULL), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_put_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_move_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_mkcol_that_arrived_late_is_no_conflict_with_itself),
+        cmocka_unit_test(a_refused_put_is_not_for_want_of_a_directory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
