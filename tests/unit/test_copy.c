@@ -255,7 +255,8 @@ static struct larder_fs *open_variant(const char *name, struct backend *variant)
     return fs;
 }
 
-static int locate_copy(const char *url, char **values, char **place, char **path)
+static int locate_copy(const struct backend *backend, const char *url, char **values, char **place,
+                       char **path)
 {
     return place_is_all("copy", place, path);
 }
