@@ -10,6 +10,7 @@
  * Changes are in webdav_write.c. What servers differ in is in docs/http.md.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backends/backends.h"
@@ -122,9 +123,8 @@ int CO_FN dav_judge(const struct asked *asked)
 /* ---- info ---- */
 
 struct info_found {
-    bool found;
+    bool found, typed;
     int status;
-    int rc;
     struct answer answer;
 };
 
@@ -158,7 +158,20 @@ static int note_info(void *arg, const struct multistatus_entry *entry)
         return 0;
     found->found = true;
     found->status = entry->status;
+    found->typed = entry->typed;
     return answer_copy(&found->answer, &answer);
+}
+
+/* A status inside a multistatus. */
+static int fail_said(const struct http_instance *http, const char *path, int status)
+{
+    int rc = status == 404 ? -ENOENT : status == 401 || status == 403 ? -EACCES : -EIO;
+    return fail(rc, "PROPFIND %s/%s: the multistatus says %d", http->origin, path, status);
+}
+
+static int fail_untyped(const struct http_instance *http, const char *path)
+{
+    return fail(-EPROTO, "PROPFIND %s/%s: it is not told whether it is a directory", http->origin, path);
 }
 
 static int CO_FN ask_info(struct http_instance *http, const char *path, struct answer *out)
@@ -174,8 +187,9 @@ static int CO_FN ask_info(struct http_instance *http, const char *path, struct a
     if (rc == 0 && !found.found)
         rc = fail(-EPROTO, "PROPFIND %s/%s: an empty multistatus", http->origin, path);
     if (rc == 0 && found.status >= 300)
-        rc = found.status == 404 ? fail(-ENOENT, "PROPFIND %s/%s: 404 Not Found", http->origin, path)
-                                 : fail(-EIO, "PROPFIND %s/%s: %d", http->origin, path, found.status);
+        rc = fail_said(http, path, found.status);
+    if (rc == 0 && !found.typed)
+        rc = fail_untyped(http, path);
     if (rc == 0)
         *out = found.answer;
     else
@@ -285,7 +299,9 @@ struct list_found {
     struct entries_builder builder;
     bool any, self, file;
     bool more;       /* than is listed, temporary names apart */
+    int status;      /* of the directory itself */
     char other[256]; /* an href that is none of ours */
+    char untyped[256];
 };
 
 static int note_entry(void *arg, const struct multistatus_entry *entry)
@@ -296,10 +312,13 @@ static int note_entry(void *arg, const struct multistatus_entry *entry)
         found->more = true;
         return 0;
     }
+    if (entry->status < 300 && !entry->typed && !found->untyped[0])
+        snprintf(found->untyped, sizeof found->untyped, "%s", entry->path);
     size_t parent = path_parent_size(entry->path);
     if (strcmp(entry->path, found->path) == 0) {
         found->self = true;
-        found->file = !entry->collection;
+        found->status = entry->status;
+        found->file = entry->typed && !entry->collection;
         return 0;
     }
     if (parent != strlen(found->path) || strncmp(entry->path, found->path, parent) != 0) {
@@ -341,6 +360,10 @@ static int CO_FN ask_list(struct http_instance *http, const char *path, struct l
         *found = (struct list_found){.path = path};
         rc = dav_propfind(http, path, true, "Depth: 1", &tries, note_entry, found);
     } while (http_try_again(&tries, &rc));
+    if (rc == 0 && found->status >= 300)
+        rc = fail_said(http, path, found->status);
+    if (rc == 0 && found->untyped[0])
+        rc = fail_untyped(http, found->untyped);
     if (rc == 0 && found->file)
         rc = fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
     if (rc == 0 && !found->self && !found->any)

@@ -217,6 +217,7 @@ static void end_propstat(struct multistatus *parser)
     const struct multistatus_entry *found = &parser->found;
     if (parser->found_status != 0 && (parser->found_status < 200 || parser->found_status > 299))
         return;
+    entry->typed |= found->typed;
     entry->collection |= found->collection;
     entry->size = found->size >= 0 ? found->size : entry->size;
     entry->mtime_ns = found->mtime_ns ? found->mtime_ns : entry->mtime_ns;
@@ -271,6 +272,8 @@ static void on_start(void *arg, const xmlChar *name, const xmlChar *prefix, cons
         begin_response(parser);
     else if (child == PROPSTAT)
         begin_propstat(parser);
+    else if (child == TYPE)
+        parser->found.typed = true;
     else if (child == COLLECTION)
         parser->found.collection = true;
 }

@@ -15,6 +15,7 @@ struct multistatus_entry { /* borrowed */
      * since servers behind a proxy often name themselves. NULL: a name that no path can say ("a%2Fb", ".."). */
     const char *path;
     int status; /* what is said of it as a whole; 0: nothing, as when there are properties */
+    bool typed; /* a resourcetype is told; else nobody knows whether it is a collection */
     bool collection;
     int64_t size;                 /* -1: not told */
     int64_t mtime_ns, created_ns; /* 0: not told */

@@ -172,6 +172,39 @@ static void a_mkcol_that_arrived_late_is_no_conflict_with_itself(void **state)
     assert_int_equal(fault_count(server, "MKCOL", NULL), 2);
 }
 
+/* ---- half a multistatus ---- */
+
+static void what_is_not_told_to_be_a_directory_is_no_file(void **state)
+{
+    struct larder_info info;
+    struct larder_entries entries;
+    begin();
+    say("PROPFIND", "/d", 0,
+        SAID("/d/", PROPS("<D:getlastmodified>Wed, 25 Nov 2026 01:27:21 GMT</D:getlastmodified>", "200 OK")
+                        PROPS("<D:resourcetype/>", "403 Forbidden")));
+    assert_status(-EPROTO, larder_info(fs, "d", &info));
+    say("PROPFIND", "/l/", 0,
+        SAID("/l/", PROPS(DIRECTORY, "200 OK")) SAID("/l/x", PROPS("<D:resourcetype/>", "403 Forbidden")));
+    say("PROPFIND", "/l", 0, SAID("/l/", PROPS(DIRECTORY, "200 OK")));
+    assert_status(-EPROTO, larder_ls(fs, "l", &entries));
+}
+
+static void a_directory_that_is_forbidden_is_still_one(void **state)
+{
+    struct larder_entries entries;
+    begin();
+    say("PROPFIND", NULL, 0, SAID("/d/", STATUS("403 Forbidden")));
+    assert_status(-EACCES, larder_ls(fs, "d", &entries));
+}
+
+static void a_failure_on_what_has_no_name_is_one(void **state)
+{
+    begin();
+    answer("PROPFIND", NULL, 1, 404);
+    say("MOVE", NULL, 0, SAID("/d/a%2Fb", STATUS("423 Locked")));
+    assert_status(-EIO, larder_pipe_file(fs, "b", "bytes", 5, LARDER_CREATE));
+}
+
 /* ---- refusals ---- */
 
 /* That a server has no page for the parent says nothing of why: it may have none of any directory. */
@@ -200,6 +233,9 @@ int main(void)
         cmocka_unit_test(a_put_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_move_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_mkcol_that_arrived_late_is_no_conflict_with_itself),
+        cmocka_unit_test(what_is_not_told_to_be_a_directory_is_no_file),
+        cmocka_unit_test(a_directory_that_is_forbidden_is_still_one),
+        cmocka_unit_test(a_failure_on_what_has_no_name_is_one),
         cmocka_unit_test(a_refused_put_is_not_for_want_of_a_directory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
