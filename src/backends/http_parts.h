@@ -105,8 +105,8 @@ bool http_was_refused(int rc);
 int http_fail_change(const struct asked *asked);
 /* -ENOTSUP, -EROFS: changes were not asked for, or are forbidden by an option. */
 int http_check_write(const struct http_instance *http);
-/* DELETE; `slash`: of a directory, with all that is in it. */
-int CO_FN http_delete(struct http_instance *http, const char *path, bool slash);
+/* DELETE of a file. */
+int CO_FN http_delete(struct http_instance *http, const char *path);
 
 /* Operations of the table for plain HTTP. */
 int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,

@@ -111,15 +111,13 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
 
 /* ---- removing ---- */
 
-int CO_FN http_delete(struct http_instance *http, const char *path, bool slash)
+int CO_FN http_delete(struct http_instance *http, const char *path)
 {
     static const char *const depth[] = {"Depth: 0", NULL};
     bool maybe_done = false;
-    struct http_request request = {.method = HTTP_DELETE,
-                                   .headers = slash ? NULL : depth,
-                                   .maybe_done = &maybe_done};
+    struct http_request request = {.method = HTTP_DELETE, .headers = depth, .maybe_done = &maybe_done};
     struct asked asked;
-    int rc = http_ask(http, path, slash, &TERMS_NONE, &request, &asked);
+    int rc = http_ask(http, path, false, &TERMS_NONE, &request, &asked);
     if (rc < 0)
         return rc;
     rc = dav_judge(&asked);
@@ -137,7 +135,7 @@ static int CO_FN remove_one(struct http_instance *http, const char *path)
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
     answer_free(&answer);
-    return rc < 0 ? rc : http_delete(http, path, false);
+    return rc < 0 ? rc : http_delete(http, path);
 }
 
 int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[])

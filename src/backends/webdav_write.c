@@ -10,7 +10,7 @@
  *   copy      COPY of one file
  *   move      MOVE of a file, or of a directory to a name that is free
  *
- * With Overwrite: T a server removes the target first, be it a tree; so it is looked at beforehand. Temporary names are
+ * With Overwrite: T a server removes the target first, be it a tree; so it is looked at right before. Temporary names are
  * left out of listings, and go with their directory.
  *
  * An answer that was lost: a MOVE has been done when its source is gone, since nobody else knows a temporary name, and
@@ -74,7 +74,11 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     struct asked asked;
     if (!destination)
         return fail_memory();
-    int rc = http_ask(http, t->from, t->directory, &TERMS_NONE, &request, &asked);
+    int rc = t->overwrite ? check_target(http, t->to, 0) : 0;
+    tries->again = false;
+    if (rc < 0)
+        return rc;
+    rc = http_ask(http, t->from, t->directory, &TERMS_NONE, &request, &asked);
     if (rc < 0)
         return rc;
     rc = asked.response->status == 412 && !t->overwrite
@@ -129,7 +133,7 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
         return fail(-EISDIR, "%s/%s: a directory", http->origin, from);
     if (strcmp(from, to) == 0 && t.overwrite)
         return 0;
-    rc = check_target(http, to, flags);
+    rc = t.overwrite ? 0 : check_target(http, to, LARDER_CREATE);
     return rc < 0 ? rc : transport(http, &t);
 }
 
@@ -151,7 +155,7 @@ int CO_FN webdav_move(struct instance *instance, const char *from, const char *t
         return fail(-EINVAL, "%s/%s: it cannot move into itself", http->origin, from);
     t.directory = type == LARDER_DIRECTORY;
     t.overwrite = t.overwrite && !t.directory;
-    rc = check_target(http, to, t.directory ? LARDER_CREATE : flags);
+    rc = t.overwrite ? 0 : check_target(http, to, LARDER_CREATE);
     return rc < 0 ? rc : transport(http, &t);
 }
 
@@ -180,7 +184,7 @@ static int CO_FN write_aside(struct http_instance *http, const char *path, struc
     answer_free(&answer);
     if (rc < 0) {
         autofree char *failed = mem_dup(error_text());
-        http_delete(http, temporary, false);
+        http_delete(http, temporary);
         error_set_text(failed);
     }
     return rc;
@@ -244,16 +248,49 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
     return rc == -EISDIR ? fail(-EEXIST, "%s/%s: it exists", http->origin, path) : rc;
 }
 
+/* It is never sent again without a look between: by then the name may be of a directory that is not empty. */
+static int CO_FN remove_once(struct http_instance *http, const char *path, struct http_tries *tries,
+                             bool *ever_done)
+{
+    bool maybe_done = false;
+    struct http_request request = {.method = HTTP_DELETE,
+                                   .once = true,
+                                   .maybe_done = &maybe_done,
+                                   .tries = tries};
+    struct asked asked;
+    int empty = dav_is_empty(http, path);
+    tries->again = false;
+    if (empty == -ENOENT && *ever_done)
+        return 0;
+    if (empty < 0)
+        return *ever_done ? fail_more(empty, "it is not known whether it was removed") : empty;
+    if (empty == 0)
+        return fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path);
+    int rc = http_ask(http, path, true, &TERMS_NONE, &request, &asked);
+    bool lost = rc < 0 || asked.response->status >= 500;
+    *ever_done |= maybe_done;
+    if (rc == 0) {
+        rc = dav_judge(&asked);
+        http_close(asked.transfer);
+    }
+    if (rc == -ENOENT && *ever_done)
+        return 0;
+    tries->again |= lost && maybe_done;
+    return rc;
+}
+
 int CO_FN webdav_rmdir(struct instance *instance, const char *path)
 {
     struct http_instance *http = http_of(instance);
+    struct http_tries tries = {.site = http->site};
+    bool ever_done = false;
     int rc = http_check_write(http);
     if (rc == 0 && !*path)
         rc = fail(-EBUSY, "%s/: the root", http->origin);
     if (rc < 0)
         return rc;
-    int empty = dav_is_empty(http, path);
-    if (empty <= 0)
-        return empty < 0 ? empty : fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path);
-    return http_delete(http, path, true);
+    do
+        rc = remove_once(http, path, &tries, &ever_done);
+    while (http_try_again(&tries, &rc));
+    return rc;
 }

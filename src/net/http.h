@@ -113,7 +113,8 @@ struct http_request { /* borrowed while http_open runs */
     const char *accept;
     const char *const *headers; /* more of them, lines "Name: value", NULL-ended; NULL: none */
     bool stay;                  /* no redirect is followed: the answer is that one */
-    bool again;                 /* a second time does no harm, whatever the method says */
+    bool again;                 /* a second time does no harm, whatever the method says … */
+    bool once;                  /* … or may do harm */
     struct http_body *body;     /* NULL: none */
     /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
     bool *maybe_done;

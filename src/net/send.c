@@ -35,7 +35,7 @@ bool send_only_asks(enum http_method method)
 bool http_is_repeatable(const struct http_request *request)
 {
     const struct http_body *body = request->body;
-    if (body && !body->data && body->size != 0 && !body->rewind)
+    if (request->once || (body && !body->data && body->size != 0 && !body->rewind))
         return false;
     return request->again || methods[request->method].only_asks || request->method == HTTP_DELETE ||
            (request->method == HTTP_PUT && !request->if_match && !request->if_none_match);

@@ -172,6 +172,39 @@ static void a_mkcol_that_arrived_late_is_no_conflict_with_itself(void **state)
     assert_int_equal(fault_count(server, "MKCOL", NULL), 2);
 }
 
+static void a_removal_without_an_answer_is_not_sent_again_unseen(void **state)
+{
+    begin();
+    say("PROPFIND", "/d/", 1, SELF);
+    say("PROPFIND", "/d/", 0, SELF SAID("/d/new", FILE_HERE));
+    lose("DELETE", "/d/");
+    assert_status(-ENOTEMPTY, larder_rmdir(fs, "d"));
+    assert_int_equal(fault_count(server, "DELETE", NULL), 1);
+    begin();
+    say("PROPFIND", "/d/", 1, SELF);
+    answer("PROPFIND", NULL, 0, 404);
+    lose("DELETE", "/d/");
+    assert_ok(larder_rmdir(fs, "d"));
+    assert_int_equal(fault_count(server, "DELETE", NULL), 1);
+}
+
+/* It would remove a tree. */
+static void a_target_is_looked_at_before_every_move(void **state)
+{
+    struct larder_fs *moving;
+    char url[128];
+    begin();
+    snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
+    assert_ok(larder_open(NULL, url, (const char *[]){"webdav.replace=move", NULL}, &moving, NULL));
+    answer("PROPFIND", "/b", 2, 404); /* before the PUT, and before the first MOVE */
+    say("PROPFIND", "/b", 0, SAID("/b/", PROPS(DIRECTORY, "200 OK")));
+    say("PROPFIND", NULL, 0, SAID("/temporary", FILE_HERE));
+    lose("MOVE", NULL);
+    assert_status(-EISDIR, larder_pipe_file(moving, "b", "bytes", 5, 0));
+    assert_int_equal(fault_count(server, "MOVE", NULL), 1);
+    larder_fs_free(moving);
+}
+
 /* ---- half a multistatus ---- */
 
 static void what_is_not_told_to_be_a_directory_is_no_file(void **state)
@@ -233,6 +266,8 @@ int main(void)
         cmocka_unit_test(a_put_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_move_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_mkcol_that_arrived_late_is_no_conflict_with_itself),
+        cmocka_unit_test(a_removal_without_an_answer_is_not_sent_again_unseen),
+        cmocka_unit_test(a_target_is_looked_at_before_every_move),
         cmocka_unit_test(what_is_not_told_to_be_a_directory_is_no_file),
         cmocka_unit_test(a_directory_that_is_forbidden_is_still_one),
         cmocka_unit_test(a_failure_on_what_has_no_name_is_one),
