@@ -78,7 +78,6 @@ struct larder_cache_stats {
     uint64_t size_max, pinned_bytes; /* the cap; what of it is never evicted */
     uint64_t evictions, evicted_bytes;
     uint64_t refused; /* files or parts that were not kept, for want of room beside what is pinned */
-    uint64_t stale;   /* answers that were given although stale, since the place could not be asked */
     uint64_t damaged; /* blocks and records that were found damaged, and removed */
 };
 /* -EROFS: the directory cannot be used (the log says why). */

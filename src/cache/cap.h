@@ -6,7 +6,8 @@
  * that all processes agree. Every transaction ends within it: what was used last the longest ago goes first
  * (unit.h), pinned trees never. What does not fit beside what is pinned is not kept.
  *
- * The disk has a say, too: while less of it is free than `free_min`, the store gives back what is missing.
+ * The disk has a say, too: while less of it is free than `free_min`, so much less may lie in the store. Pages are freed
+ * within its file, which does not become shorter.
  */
 #include "cache/store.h"
 

@@ -87,7 +87,6 @@ static int read_totals(struct store *store, struct larder_cache_stats *stats)
     stats->evictions = sums[COUNT_EVICTED];
     stats->evicted_bytes = sums[COUNT_EVICTED_BYTES];
     stats->refused = sums[COUNT_REFUSED];
-    stats->stale = sums[COUNT_STALE];
     stats->damaged = sums[COUNT_DAMAGED];
     return 0;
 }

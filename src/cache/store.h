@@ -55,7 +55,6 @@ enum counter {
     COUNT_EVICTED, /* units */
     COUNT_EVICTED_BYTES,
     COUNT_REFUSED, /* puts for which there was no room */
-    COUNT_STALE,   /* answers given although they were, since the place could not be asked */
     COUNT_DAMAGED, /* blocks and records */
     COUNTERS
 };
