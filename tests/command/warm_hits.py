@@ -9,8 +9,6 @@ import tempfile
 
 # What malloc does when it asks the kernel for memory or gives it back.
 ALLOWED = {"brk", "mmap", "munmap", "mprotect", "madvise", "mremap"}
-# What another thread may still do: lie down after the reads before. The loop, if it were woken, would do more.
-ALLOWED_ELSEWHERE = {"futex"}
 
 
 def main():
@@ -30,8 +28,8 @@ def main():
     end = next(i for i, line in enumerate(lines) if '"END"' in line)
     reader = lines[begin].split()[0]
     calls = [re.match(r"(\d+) +(?:<\.\.\. )?(\w+)", line) for line in lines[begin + 1 : end]]
+    # Of the reading thread alone: others may still end what came before. To wake one takes a call of the reader.
     seen = {call[2] for call in calls if call and call[1] == reader} - ALLOWED
-    seen |= {call[2] for call in calls if call and call[1] != reader} - ALLOWED - ALLOWED_ELSEWHERE
     shutil.rmtree(state)
     assert not seen, f"400 warm reads made the system calls {sorted(seen)}"
     print(f"400 warm reads: {end - begin - 1} system calls, none that waits")
