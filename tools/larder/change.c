@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rm, mkdir, rmdir: what is there, and what is not. */
+/* rm, mkdir, rmdir, touch: what is there, and what is not. */
 #include "cli.h"
 
 #include <errno.h>
@@ -80,4 +80,14 @@ static int remove_directory(const struct cli *cli, const char *url, struct larde
 int command_rmdir(struct cli *cli)
 {
     return change_all(cli, remove_directory);
+}
+
+static int touch(const struct cli *cli, const char *url, struct larder_fs *fs, const char *path)
+{
+    return code_of(url, larder_touch(fs, path, false));
+}
+
+int command_touch(struct cli *cli)
+{
+    return change_all(cli, touch);
 }

@@ -34,6 +34,8 @@ struct cli {              /* const once the command runs, but for `cached` */
 /* ---- open.c ---- */
 /* Open what `url` names, through the cache if it, `cached` or --offline says so. DONE, or it has complained. */
 int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path);
+/* The same of a local path, whatever it looks like, and never through the cache. */
+int cli_open_local(struct cli *cli, const char *path, struct larder_fs **fs, char **full);
 int cli_open_map(struct cli *cli, const char *url, struct larder_map **map);
 int cli_open_cache(struct cli *cli, struct larder_cache **cache);
 /* What was fetched stays, also when the command was stopped: so that the next one goes on there. */
@@ -137,6 +139,13 @@ struct url_list { /* all malloc */
  * has complained: MISSING when nothing matches. */
 int expand_url(struct cli *cli, const char *url, struct url_list *list);
 void url_list_free(struct url_list *list);
+/* A source of a copy: its place, and its path there with the slash behind it (malloc). It is a pattern unless it names
+ * something, or --literal was given. DONE, or it has complained. */
+int open_source(struct cli *cli, const char *url, struct larder_fs **fs, char **path, bool *is_pattern);
+
+/* ---- copy.c ---- */
+/* The last argument is a local path, whatever it looks like. */
+int copy_to_local(struct cli *cli);
 
 /* ---- commands ---- */
 int command_ls(struct cli *cli);
@@ -150,6 +159,10 @@ int command_head(struct cli *cli);
 int command_tail(struct cli *cli);
 int command_pipe(struct cli *cli);
 int command_get(struct cli *cli);
+int command_put(struct cli *cli);
+int command_cp(struct cli *cli);
+int command_mv(struct cli *cli);
+int command_touch(struct cli *cli);
 int command_rm(struct cli *cli);
 int command_mkdir(struct cli *cli);
 int command_rmdir(struct cli *cli);

@@ -149,40 +149,6 @@ int command_pipe(struct cli *cli)
 
 /* ---- get ---- */
 
-static void show_progress(void *arg, int64_t done, int64_t total)
-{
-    progress_bytes((uint64_t)done, total);
-}
-
-static bool is_directory(const char *path, size_t size)
-{
-    struct stat st;
-    char *text = strndup(path, size);
-    bool is = text && stat(text, &st) == 0 && S_ISDIR(st.st_mode);
-    free(text);
-    return is;
-}
-
-/* Where the file goes: into a directory under its own name. NULL: said why. malloc. */
-static char *destination(const char *source, const char *path, const char *target)
-{
-    const char *last = strrchr(target, '/');
-    bool slash = last && !last[1];
-    if (!is_directory(target, strlen(target))) {
-        if (!last || (!slash && is_directory(target, (size_t)(last - target) + 1)))
-            return strdup(target);
-        complain_of(target, -ENOTDIR, "no such directory");
-        return NULL;
-    }
-    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    char *joined = NULL;
-    if (!*name)
-        complain_of(source, -EISDIR, "a directory, not a file");
-    else if (asprintf(&joined, "%s%s%s", target, slash ? "" : "/", name) < 0)
-        joined = NULL;
-    return joined;
-}
-
 struct pour {
     int fd, status;
 };
@@ -195,7 +161,6 @@ static int pour_piece(void *arg, const void *data, size_t size)
     return pour->status;
 }
 
-/* Into what cannot be replaced, since it is no file: a device, a pipe with a name. */
 static int get_into(const char *url, struct larder_fs *fs, const char *path, const char *local)
 {
     struct pour pour = {.fd = open(local, O_WRONLY | O_CLOEXEC)};
@@ -210,26 +175,8 @@ static int get_into(const char *url, struct larder_fs *fs, const char *path, con
     return rc < 0 ? complain(url, (int)rc) : DONE;
 }
 
-static int get_to(const char *url, struct larder_fs *fs, const char *path, const char *target)
-{
-    struct stat st;
-    char *local = destination(url, path, target), *real = local ? realpath(local, NULL) : NULL;
-    if (!local)
-        return FAILED;
-    int code;
-    if (stat(local, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-        code = get_into(url, fs, path, local);
-    } else {
-        int rc = larder_get_file(fs, path, real ? real : local, 0, show_progress, NULL);
-        progress_end();
-        code = rc < 0 ? complain(url, rc) : DONE;
-    }
-    free(real);
-    free(local);
-    return code;
-}
-
-static int get_one(struct cli *cli, const char *url, const char *target)
+/* Into what cannot be replaced, since it is no file: a device, a pipe with a name. */
+static int get_to_device(struct cli *cli, const char *url, const char *local)
 {
     struct larder_fs *fs;
     char *path;
@@ -237,47 +184,21 @@ static int get_one(struct cli *cli, const char *url, const char *target)
     if (code != DONE)
         return code;
     progress_begin(cli, url);
-    code = get_to(url, fs, path, target);
+    code = get_into(url, fs, path, local);
     larder_free(path);
     larder_fs_free(fs);
     return code;
 }
 
-/* The last segment: what a file is called in the directory that it is put into. */
-static int by_last_segment(const void *a, const void *b)
-{
-    const char *first = strrchr(*(char *const *)a, '/'), *second = strrchr(*(char *const *)b, '/');
-    return strcmp(first ? first + 1 : *(char *const *)a, second ? second + 1 : *(char *const *)b);
-}
-
-/* Several files go into a directory, each under a name of its own. */
-static int check_targets(struct url_list *list, const char *target)
-{
-    if (!is_directory(target, strlen(target)))
-        return complain_of(target, -ENOTDIR, "not a directory, but several files match");
-    qsort(list->urls, (size_t)list->count, sizeof *list->urls, by_last_segment);
-    for (int i = 1; i < list->count; i++)
-        if (by_last_segment(&list->urls[i - 1], &list->urls[i]) == 0)
-            return complain_of(list->urls[i], -EEXIST, "another file that matches has the same name");
-    return DONE;
-}
-
 int command_get(struct cli *cli)
 {
-    const char *target = cli->args[1];
-    struct url_list list = {0};
-    struct outcome outcome = {0};
+    const char *target = cli->args[cli->arg_count - 1];
+    struct stat st;
     if (strcmp(target, "-") == 0) {
-        cli->arg_count = 1;
+        cli->arg_count--;
         return command_cat(cli);
     }
-    if (!*target)
-        return wrong_usage("get: the destination is empty");
-    int code = expand_url(cli, cli->args[0], &list);
-    if (code == DONE && list.count > 1)
-        code = check_targets(&list, target);
-    for (int i = 0; code == DONE && !interrupted() && i < list.count; i++)
-        outcome_add(&outcome, get_one(cli, list.urls[i], target));
-    url_list_free(&list);
-    return code == DONE ? outcome_code(&outcome) : code;
+    if (cli->arg_count == 2 && stat(target, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return get_to_device(cli, cli->args[0], target);
+    return copy_to_local(cli);
 }

@@ -244,3 +244,36 @@ int expand_url(struct cli *cli, const char *url, struct url_list *list)
         return complain(url, exists);
     return exists ? keep(cli, list, url, NULL) : each_match(cli, &pattern, true, keep, list);
 }
+
+/* Is there a slash behind the path? */
+static bool ends_with_slash(const char *url)
+{
+    const char *leaf = leaf_of(url);
+    bool http = strncasecmp(leaf, "http://", 7) == 0 || strncasecmp(leaf, "https://", 8) == 0;
+    size_t size = http ? strcspn(leaf, "?#") : strlen(leaf);
+    return size > 0 && leaf[size - 1] == '/';
+}
+
+int open_source(struct cli *cli, const char *url, struct larder_fs **fs, char **path, bool *is_pattern)
+{
+    struct pattern pattern;
+    char *opened;
+    *is_pattern = !cli->literal && find_pattern(url, &pattern);
+    int code = cli_open(cli, url, false, fs, &opened);
+    if (code != DONE)
+        return code;
+    int exists = *is_pattern ? larder_exists(*fs, opened) : 1;
+    *is_pattern = exists == 0;
+    if (exists > 0 && asprintf(path, "%s%s", opened, *opened && ends_with_slash(url) ? "/" : "") < 0)
+        exists = -ENOMEM;
+    larder_free(opened);
+    if (exists > 0)
+        return DONE;
+    larder_fs_free(*fs);
+    if (exists < 0)
+        return complain(url, exists);
+    code = open_stem(cli, &pattern, fs, &opened, path);
+    if (code == DONE)
+        larder_free(opened);
+    return code;
+}

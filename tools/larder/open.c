@@ -79,6 +79,21 @@ static int open_failed(const char *url, int status)
     return status == -EINVAL || status == -ENOTSUP ? USAGE : FAILED;
 }
 
+int cli_open_local(struct cli *cli, const char *path, struct larder_fs **fs, char **full)
+{
+    int code = watch_signals();
+    if (code != DONE)
+        return code;
+    char *text;
+    bool odd = *path != '/' && strchr(path, ':');
+    int rc = asprintf(&text, "%s%s", odd ? "./" : "", path) < 0 ? -ENOMEM : 0;
+    if (rc == 0) {
+        rc = larder_open(NULL, text, cli->options, fs, full);
+        free(text);
+    }
+    return rc < 0 ? open_failed(path, rc) : DONE;
+}
+
 int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path)
 {
     int code = watch_signals();
