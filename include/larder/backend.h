@@ -125,6 +125,9 @@ struct larder_how {
 struct larder_page;
 /* `name` is one segment; -EBADMSG: it is not. Of `facts`, the type is needed, and the rest is welcome. */
 LARDER_API int larder_page_add(struct larder_page *page, const char *name, const struct larder_facts *facts);
+/* Is the type all that is wanted of the facts? A place that would have to ask for the others need not; a size that it
+ * does not know is LARDER_SIZE_UNKNOWN. A cache never asks so: what it keeps, it keeps whole. */
+LARDER_API bool larder_page_names_only(const struct larder_page *page);
 /* A large directory may come in pages: at a full one, put down where to go on, and return 0. The next call finds that
  * position, which `release` (may be NULL) frees when it is over, on any thread. NULL: from the start. */
 LARDER_API bool larder_page_is_full(const struct larder_page *page);

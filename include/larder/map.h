@@ -75,7 +75,8 @@ LARDER_API LARDER_WAITS int64_t larder_map_len(struct larder_map *map);
 /* The keys at or below the directory `prefix` (NULL: all), as a stream in no order; a missing directory has none. */
 struct larder_keys;
 LARDER_API int larder_map_keys(struct larder_map *map, const char *prefix, struct larder_keys **out);
-/* 1 and the next key, borrowed until the next call, with what is known of it (`info` may be NULL); 0 at the end. */
+/* 1 and the next key, borrowed until the next call, with what of it came along (`info` may be NULL): its
+ * size may be unknown. 0 at the end. */
 LARDER_API LARDER_WAITS int larder_keys_next(struct larder_keys *keys, const char **key,
                                              const struct larder_info **info);
 LARDER_API void larder_keys_free(struct larder_keys *keys);

@@ -168,23 +168,53 @@ static bool leads_back(char *name, const struct stat *st)
     return back;
 }
 
-/* Links are what they lead to. One that leads nowhere, or back up, where a tree would have no end, is LARDER_OTHER. */
-static int add_entry(const char *dir, const struct dirent *entry, struct entries_builder *builder)
+/* What a link is: what it leads to. One that leads nowhere, or back up, where a tree would have no end, is itself. */
+static int follow(int dir, const char *dir_name, const char *name, struct stat *st)
 {
-    autofree char *full = mem_format("%s/%s", dir, entry->d_name);
-    bool link = entry->d_type == DT_LNK;
+    struct stat target;
+    autofree char *full = mem_format("%s/%s", dir_name, name);
+    if (!full)
+        return fail_memory();
+    int rc = file_seam.fstatat(dir, name, &target, 0);
+    if (rc < 0 && errno != ENOENT && errno != ELOOP)
+        return fail_errno(errno, "%s", full);
+    if (rc == 0 && !(S_ISDIR(target.st_mode) && leads_back(full, &target)))
+        *st = target;
+    return 0;
+}
+
+/* The type of an entry, if reading the directory told it and it is not that of a link. */
+static enum larder_type type_told(const struct dirent *entry)
+{
+    switch (entry->d_type) {
+    case DT_REG:
+        return LARDER_FILE;
+    case DT_DIR:
+        return LARDER_DIRECTORY;
+    case DT_UNKNOWN: /* of file systems that do not tell */
+    case DT_LNK:
+        return 0;
+    default:
+        return LARDER_OTHER;
+    }
+}
+
+static int add_entry(DIR *dir, const char *dir_name, const struct dirent *entry, bool names_only,
+                     struct entries_builder *builder)
+{
+    struct larder_info told = {.name = entry->d_name, .type = type_told(entry)};
     char version[LOCAL_VERSION_SIZE];
     struct answer answer;
     struct stat st;
-    if (!full)
-        return fail_memory();
-    int rc = file_seam.stat(full, &st);
-    if (rc < 0 && errno != ENOENT && errno != ELOOP)
-        return fail_errno(errno, "%s", full);
-    if (rc < 0 && !link)
-        return 0; /* gone meanwhile */
-    if (rc < 0 || (link && S_ISDIR(st.st_mode) && leads_back(full, &st)))
-        st = (struct stat){.st_mode = S_IFLNK};
+    if (names_only && told.type) {
+        told.size = told.type == LARDER_FILE ? LARDER_SIZE_UNKNOWN : 0;
+        return entries_add(builder, &told);
+    }
+    if (file_seam.fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : fail_errno(errno, "%s/%s", dir_name, entry->d_name); /* gone meanwhile */
+    int rc = S_ISLNK(st.st_mode) ? follow(dirfd(dir), dir_name, entry->d_name, &st) : 0;
+    if (rc < 0)
+        return rc;
     local_describe(&st, version, &answer);
     answer.info.name = entry->d_name;
     return entries_add(builder, &answer.info);
@@ -195,7 +225,8 @@ static void free_dir(void *state)
     file_seam.closedir(state);
 }
 
-static int list_some(const char *name, struct cursor *cursor, struct entries_builder *builder)
+static int list_some(const char *name, bool names_only, struct cursor *cursor,
+                     struct entries_builder *builder)
 {
     while (builder->count < PAGE_ENTRIES) {
         errno = 0;
@@ -206,7 +237,9 @@ static int list_some(const char *name, struct cursor *cursor, struct entries_bui
             cursor->end = true;
             return 0;
         }
-        int rc = local_is_hidden(entry->d_name) ? 0 : add_entry(name, entry, builder);
+        int rc = 0;
+        if (!local_is_hidden(entry->d_name))
+            rc = add_entry(cursor->state, name, entry, names_only, builder);
         if (rc < 0)
             return rc;
     }
@@ -227,7 +260,7 @@ static int local_list(struct instance *instance, const char *path, const struct 
             return fail_errno(errno, "%s", name);
         cursor->free_state = free_dir;
     }
-    rc = list_some(name, cursor, &builder);
+    rc = list_some(name, terms->names_only, cursor, &builder);
     if (rc < 0) {
         entries_discard(&builder);
         return rc;

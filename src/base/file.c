@@ -20,6 +20,7 @@ struct file_seam file_seam = {
     .stat = stat,
     .fstat = fstat,
     .lstat = lstat,
+    .fstatat = fstatat,
     .statfs = statfs,
     .rename = rename,
     .link = link,

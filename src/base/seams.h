@@ -73,6 +73,7 @@ struct file_seam { /* as the system calls of the same names; -1 and errno */
     int (*stat)(const char *path, struct stat *out);
     int (*fstat)(int fd, struct stat *out);
     int (*lstat)(const char *path, struct stat *out);
+    int (*fstatat)(int dir, const char *name, struct stat *out, int flags);
     int (*statfs)(const char *path, struct statfs *out);
     int (*rename)(const char *from, const char *to);
     int (*link)(const char *from, const char *to);

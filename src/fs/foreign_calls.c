@@ -243,6 +243,7 @@ struct larder_page {
     const struct instance *instance;
     const char *path;
     struct cursor *cursor;
+    bool names_only;
     struct entries_builder builder;
     void *position;
     void (*release)(void *position);
@@ -260,6 +261,11 @@ int larder_page_add(struct larder_page *page, const char *name, const struct lar
         return rc;
     answer.info.name = name;
     return entries_add(&page->builder, &answer.info);
+}
+
+bool larder_page_names_only(const struct larder_page *page)
+{
+    return page->names_only;
 }
 
 bool larder_page_is_full(const struct larder_page *page)
@@ -296,7 +302,10 @@ static void keep_position(struct larder_page *page)
 static int foreign_list(struct instance *instance, const char *path, const struct terms *terms,
                         struct cursor *cursor, struct larder_entries *out, struct answer *answer)
 {
-    struct larder_page page = {.instance = instance, .path = path, .cursor = cursor};
+    struct larder_page page = {.instance = instance,
+                               .path = path,
+                               .cursor = cursor,
+                               .names_only = terms->names_only};
     int rc = settled(instance, "list", ASK(instance, list, path, &page));
     if (rc == 0 && page.goes_on && !page.position)
         rc = fail(-EPROTO, "%s: a listing that goes on from nowhere", instance->backend->name);

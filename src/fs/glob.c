@@ -67,7 +67,8 @@ int larder_glob_open(struct larder_fs *fs, const char *pattern, const struct lar
     options = options ? options : &defaults;
     struct larder_find_options walk = {.size = sizeof walk,
                                        .dirs = !options->files_only,
-                                       .jobs_max = options->jobs_max};
+                                       .jobs_max = options->jobs_max,
+                                       .names_only = options->names_only};
     if (!glob_has_magic(clean))
         return walk_begin(fs, clean, WALK_SELF, &walk, NULL, out);
     rc = filter_new(clean, directories, &filter);

@@ -158,7 +158,7 @@ static int take_entry(struct larder_fs *fs, const char *path, struct larder_walk
 /* All that is below `path`, sorted. Links to directories are removed when they are met: nobody goes into them. */
 static int find_all(struct larder_fs *fs, const char *path, struct larder_entries *found)
 {
-    struct larder_find_options options = {.size = sizeof options, .dirs = true};
+    struct larder_find_options options = {.size = sizeof options, .dirs = true, .names_only = true};
     struct entries_builder builder = {0};
     const struct larder_info *entry;
     struct larder_walk *walk;

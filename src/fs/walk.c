@@ -3,7 +3,8 @@
  * Listings: one directory whole (ls), a tree as a stream (walk), a tree collected (find).
  *
  * A walk holds
- *   todo    directories not yet listed to their end, as a stack, so that it stays small however wide the tree is
+ *   todo    directories not yet listed to their end, as a stack: what was found on a page comes before the directory's
+ *           next page, so that it stays small however wide the tree is
  *   pages   what was listed and not yet returned
  * and when it has no page, lists the next page of up to jobs_max directories at once. With a filter (glob) it shows and
  * goes into what the filter says.
@@ -40,6 +41,7 @@ struct larder_walk {
     char *root; /* full */
     struct larder_find_options options;
     struct list todo, pages;
+    struct list *below;       /* in todo: what was on top when the page at hand was begun */
     struct walk_dir *descend; /* found by the last entry, gone into unless it is pruned */
     struct walk_dir *failed;  /* what the last failure was of */
     struct walk_filter *filter;
@@ -101,11 +103,13 @@ static int CO_FN list_file(struct larder_fs *fs, const char *path, const char *n
     return rc;
 }
 
-static int CO_FN list_page(struct larder_fs *fs, const char *path, const char *name, struct cursor *cursor,
-                           struct larder_entries *page)
+static int CO_FN list_page(struct larder_fs *fs, const char *path, const char *name, bool names_only,
+                           struct cursor *cursor, struct larder_entries *page)
 {
     struct answer answer = {0};
-    int rc = layer_list(fs->instance, path, &fs->terms, cursor, page, &answer);
+    struct terms terms = fs->terms;
+    terms.names_only = names_only;
+    int rc = layer_list(fs->instance, path, &terms, cursor, page, &answer);
     answer_free(&answer);
     if (rc == -ENOTDIR) {
         cursor->end = true;
@@ -127,7 +131,7 @@ static int CO_FN ls(struct ls_call *call)
     struct entries_builder builder = {0};
     struct cursor cursor = {0};
     struct larder_entries page = {0};
-    int rc = list_page(call->fs, call->path, path_name(call->path), &cursor, &page);
+    int rc = list_page(call->fs, call->path, path_name(call->path), false, &cursor, &page);
     if (rc == 0 && cursor.end) { /* in one page, as most are: no copy */
         *call->out = page;
         cursor_free(&cursor);
@@ -139,7 +143,7 @@ static int CO_FN ls(struct ls_call *call)
         larder_entries_free(&page);
         if (rc < 0 || cursor.end)
             break;
-        rc = list_page(call->fs, call->path, "", &cursor, &page);
+        rc = list_page(call->fs, call->path, "", false, &cursor, &page);
     }
     cursor_free(&cursor);
     if (rc < 0)
@@ -262,7 +266,7 @@ static int CO_FN walk_list(struct larder_walk *walk, struct walk_dir *dir)
     if (!full)
         return fail_memory();
     deadline_begin(&deadline, walk->fs->timeout_ms > 0 ? (uint64_t)walk->fs->timeout_ms : 0);
-    int rc = list_page(walk->fs, full, "", &dir->cursor, &dir->page);
+    int rc = list_page(walk->fs, full, "", walk->options.names_only, &dir->cursor, &dir->page);
     rc = deadline_end(&deadline, rc, full);
     if (rc == -ECANCELED)
         return rc; /* the call's end, not the directory's: it stays to be done */
@@ -320,10 +324,20 @@ static int walk_fetch(struct larder_walk *walk)
     return rc;
 }
 
+/* A page is begun. While it is at hand, todo only grows. */
+static void walk_turn_to(struct larder_walk *walk, struct walk_dir *dir)
+{
+    walk->below = walk->todo.prev;
+    if (walk->filter)
+        walk->filter->enter(walk->filter, dir->path);
+}
+
 /* Done with a page: either its directory goes on, or it goes. */
 static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
 {
     int rc = dir->status;
+    if (dir->next == 0)
+        walk->below = walk->todo.prev; /* an empty page */
     list_remove(&dir->node);
     if (rc < 0) {
         error_set_text(dir->text);
@@ -336,7 +350,7 @@ static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
     }
     larder_entries_free(&dir->page);
     dir->next = 0;
-    list_push(&walk->todo, &dir->node);
+    list_push(walk->below->next, &dir->node); /* behind that one */
     return rc;
 }
 
@@ -419,8 +433,8 @@ int larder_walk_next(struct larder_walk *walk, const char **dir, const struct la
                 return rc;
             continue;
         }
-        if (at->next == 0 && walk->filter)
-            walk->filter->enter(walk->filter, at->path);
+        if (at->next == 0)
+            walk_turn_to(walk, at);
         const struct larder_info *found = &at->page.info[at->next++];
         bool shown;
         int rc = walk_judge(walk, at, found, &shown);

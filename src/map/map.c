@@ -274,13 +274,14 @@ struct larder_keys {
 
 int larder_map_keys(struct larder_map *map, const char *prefix, struct larder_keys **out)
 {
+    const struct larder_find_options names = {.size = sizeof names, .names_only = true};
     struct larder_keys *keys = mem_zero(sizeof(*keys));
     if (!keys)
         return fail_memory();
     keys->fs = larder_fs_ref(map->fs);
     int rc = clean_prefix(prefix, &keys->prefix);
     if (rc == 0)
-        rc = larder_walk_open(map->fs, keys->prefix, NULL, &keys->walk);
+        rc = larder_walk_open(map->fs, keys->prefix, &names, &keys->walk);
     if (rc < 0) {
         larder_keys_free(keys);
         return rc;

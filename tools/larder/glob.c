@@ -143,7 +143,7 @@ typedef int match_fn(struct cli *cli, void *arg, const char *url, const struct l
 static int each_match(struct cli *cli, const struct pattern *pattern, bool files_only, match_fn *found,
                       void *arg)
 {
-    struct larder_glob_options options = {sizeof options, cli->maxdepth, files_only, cli->jobs};
+    struct larder_glob_options options = {sizeof options, cli->maxdepth, files_only, cli->jobs, !cli->json};
     struct larder_entries entries = {0};
     struct larder_fs *fs;
     char *path, *whole;

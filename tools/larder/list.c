@@ -85,7 +85,7 @@ static int check_there(const char *url, struct larder_fs *fs, const char *path)
 int command_find(struct cli *cli)
 {
     const char *url = cli->args[0];
-    struct larder_find_options options = {sizeof options, cli->maxdepth, cli->dirs, cli->jobs};
+    struct larder_find_options options = {sizeof options, cli->maxdepth, cli->dirs, cli->jobs, !cli->json};
     struct larder_entries entries;
     struct larder_fs *fs;
     char *path;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A glob asks for no more listings than its pattern needs, shows what it has before the rest comes, and fails aloud. */
+/* Walks, finds and globs show what they have before the rest comes; a glob asks for no more listings than its pattern
+ * needs; and what fails does so aloud. */
 #include "test.h"
 
 #include <errno.h>
@@ -69,28 +70,54 @@ static void only_directories_that_could_match_are_listed(void **state)
     }
 }
 
-/* The server withholds the second listing until the first one's entries are here. */
-static void the_first_entry_comes_before_the_second_listing(void **state)
+/* The server withholds a second listing until the first one's entries are here: `first` of them, `rest` after. */
+static void check_first_entries(struct larder_walk *walk, const char *const first[], int rest)
 {
     const struct larder_info *entry;
-    struct larder_walk *walk;
     const char *dir;
-    int rc, rest = 0;
-    fault_on(server, (struct fault_match){.path = "/a1/"},
-             (struct fault){.end = FAULT_STALL, .flags = FAULT_NO_ANSWER});
-    assert_ok(larder_glob_open(fs, "**/[afx]*", NULL, &walk));
-    const char *first[] = {"a1", "a2", "f"};
-    for (size_t i = 0; i < 3; i++) {
+    int rc;
+    for (; *first; first++) {
         assert_int_equal(larder_walk_next(walk, &dir, &entry), 1);
         assert_string_equal(dir, "");
-        assert_string_equal(entry->name, first[i]);
+        assert_string_equal(entry->name, *first);
     }
     fault_clear(server);
     while ((rc = larder_walk_next(walk, &dir, &entry)) > 0)
-        rest++;
+        rest--;
     assert_ok(rc);
-    assert_int_equal(rest, 6); /* f, and five x */
+    assert_int_equal(rest, 0);
     larder_walk_free(walk);
+}
+
+static void withhold_the_second_listing(void)
+{
+    fault_on(server, (struct fault_match){.path = "/a1/"},
+             (struct fault){.end = FAULT_STALL, .flags = FAULT_NO_ANSWER});
+}
+
+static void a_globs_first_entry_comes_before_the_second_listing(void **state)
+{
+    struct larder_walk *walk;
+    withhold_the_second_listing();
+    assert_ok(larder_glob_open(fs, "**/[afx]*", NULL, &walk));
+    check_first_entries(walk, (const char *const[]){"a1", "a2", "f", NULL}, 6); /* f, and five x */
+}
+
+static void a_finds_first_entry_comes_before_the_second_listing(void **state)
+{
+    struct larder_walk *walk;
+    withhold_the_second_listing();
+    assert_ok(larder_walk_open(fs, "", NULL, &walk));
+    check_first_entries(walk, (const char *const[]){"f", NULL}, 8);
+}
+
+static void a_walks_first_entry_comes_before_the_second_listing(void **state)
+{
+    struct larder_find_options options = {.size = sizeof options, .dirs = true};
+    struct larder_walk *walk;
+    withhold_the_second_listing();
+    assert_ok(larder_walk_open(fs, "", &options, &walk));
+    check_first_entries(walk, (const char *const[]){"a1", "a2", "b", "d", "f", "z", NULL}, 13);
 }
 
 static void a_listing_that_fails_is_a_failure(void **state)
@@ -122,7 +149,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_directories_that_could_match_are_listed, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_first_entry_comes_before_the_second_listing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_globs_first_entry_comes_before_the_second_listing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_finds_first_entry_comes_before_the_second_listing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_walks_first_entry_comes_before_the_second_listing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_listing_that_fails_is_a_failure, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
