@@ -99,12 +99,8 @@ static int sync_file(int fd, const char *name)
 /* A rename is on the disk when its directory is. */
 static int sync_directory(const char *dir)
 {
-    int fd = file_seam.open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return fail_errno(errno, "%s", dir);
-    int rc = sync_file(fd, dir);
-    file_seam.close(fd);
-    return rc;
+    int rc = file_sync_directory(*dir ? dir : "/");
+    return rc < 0 ? fail_errno(-rc, "%s", dir) : 0;
 }
 
 /* ---- settling ---- */

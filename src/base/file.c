@@ -63,3 +63,13 @@ int file_write(int fd, const void *data, size_t size, int64_t offset)
     }
     return 0;
 }
+
+int file_sync_directory(const char *dir)
+{
+    int fd = file_seam.open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int rc = file_seam.fsync(fd) < 0 ? -errno : 0;
+    file_seam.close(fd);
+    return rc;
+}

@@ -90,6 +90,8 @@ extern struct file_seam file_seam;
  * at the end) or a negative errno; no error text is set. */
 int64_t file_read(int fd, void *buffer, size_t size, int64_t offset);
 int file_write(int fd, const void *data, size_t size, int64_t offset);
+/* The names in a directory are on the disk: those that were made, changed and removed. Likewise. */
+int file_sync_directory(const char *dir);
 
 /* ---- crash points ---- */
 /*

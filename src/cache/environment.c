@@ -200,7 +200,11 @@ static int check_format(struct store *store)
         return 0;
     if (!empty)
         return rc == 0 || rc == MDB_NOTFOUND ? -EBADMSG : store_status(rc);
-    return store->read_only ? 0 : store_status(put_format(store, &name, &expected));
+    if (store->read_only)
+        return 0;
+    rc = put_format(store, &name, &expected);
+    /* What is synced in it is not lost by name. */
+    return rc != 0 ? store_status(rc) : file_sync_directory(store->dir);
 }
 
 /* -EBADMSG: this is no store of ours, or a damaged one. */

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a program under the recorder, and another on each disk that a power cut may leave."""
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+
+from images import Disk, Record
+
+
+class Power:
+    def __init__(self, recorder):
+        self.recorder = recorder
+        self.dir = os.path.realpath(tempfile.mkdtemp(prefix='larder-test-'))
+        self.root = os.path.join(self.dir, 'disk')
+        os.mkdir(self.root)
+        self.marks = self._file('marks')
+        open(self.marks, 'w', encoding='ascii').close()
+
+    def close(self):
+        shutil.rmtree(self.dir)
+
+    def _file(self, name):
+        return os.path.join(self.dir, name)
+
+    def _run(self, command, **environment):
+        return subprocess.run(command, env={**os.environ, 'LD_PRELOAD': self.recorder, 'POWER_ROOT': self.root, **environment},
+                              capture_output=True, timeout=100, check=False)
+
+    def record(self, command):
+        """What the command does to root. It writes its marks to the file `marks`."""
+        before = Disk.of(self.root)
+        done = self._run(command, POWER_LOG=self._file('log'), POWER_MARKS=self.marks)
+        if done.returncode != 0:
+            raise AssertionError(f'{command}: {done.returncode}: {done.stderr.decode()}')
+        return Record(before, self._file('log'))
+
+    def run_on(self, disk, command):
+        """The command on the disk: with the inodes that its files had."""
+        disk.put(self.root, self._file('inodes'))
+        return self._run(command, POWER_INODES=self._file('inodes'))
+
+
+def images(record, seed, limit):
+    """(marks, disk) of up to `limit` moments, drawn by `seed`: nothing and all of what no sync promised, and two by chance."""
+    chance = random.Random(seed)
+    moments = range(len(record.steps) + 1)
+    if len(moments) > limit:
+        moments = sorted(chance.sample(moments, limit))
+    for count in moments:
+        marks = record.marks(count)
+        yield marks, record.image(count)
+        yield marks, record.image(count, keep=True)
+        for _ in range(2):
+            yield marks, record.image(count, chance)
