@@ -15,6 +15,7 @@
 #include "fs/fs.h"
 
 #include "alloc_fault.h"
+#include "fsspec_tree.h"
 
 #include "glob_fsspec.inc"
 
@@ -251,33 +252,13 @@ static int plant(void **state)
 {
     backend_register(&memory_backend);
     assert_ok(fs_open(NULL, "memory://glob/tree", NULL, &fs, NULL));
-    for (size_t i = 0; i < COUNT(tree); i++) {
-        size_t size = strlen(tree[i]);
-        if (tree[i][size - 1] == '/')
-            assert_ok(larder_makedirs(fs, tree[i], true));
-        else
-            assert_ok(larder_pipe_file(fs, tree[i], "x", 1, LARDER_PARENTS));
-    }
+    assert_ok(fsspec_tree_plant(fs, ""));
     return 0;
 }
 
 static int fell(void **state)
 {
     larder_fs_free(fs);
-    return 0;
-}
-
-static uint64_t bit_of(const struct larder_info *info)
-{
-    for (size_t i = 0; i < COUNT(tree); i++) {
-        size_t size = strlen(tree[i]);
-        bool directory = tree[i][size - 1] == '/';
-        if (strlen(info->name) == size - directory && memcmp(info->name, tree[i], size - directory) == 0) {
-            assert_int_equal(info->type, directory ? LARDER_DIRECTORY : LARDER_FILE);
-            return UINT64_C(1) << i;
-        }
-    }
-    fail_msg("%s: not in the tree", info->name);
     return 0;
 }
 
@@ -289,16 +270,11 @@ static void what_fsspec_finds_is_found(void **state)
         struct larder_entries entries = {0};
         uint64_t found = 0;
         int rc = larder_glob(fs, rows[i].pattern, &options, &entries);
-        for (size_t e = 0; e < entries.count; e++) {
-            assert_true(e == 0 || strcmp(entries.info[e - 1].name, entries.info[e].name) < 0);
-            found |= bit_of(&entries.info[e]);
-        }
+        assert_true(rc < 0 || fsspec_tree_bits(&entries, "", &found));
         if (rc != rows[i].status || found != rows[i].found) {
             print_error("%s, maxdepth %u%s: %d, not %d\n", rows[i].pattern, rows[i].maxdepth,
                         rows[i].files_only ? ", files" : "", rc, rows[i].status);
-            for (size_t t = 0; t < COUNT(tree); t++)
-                if ((found ^ rows[i].found) >> t & 1)
-                    print_error("    %c%s\n", found >> t & 1 ? '+' : '-', tree[t]);
+            fsspec_tree_tell(found, rows[i].found);
             differ++;
         }
         larder_entries_free(&entries);
