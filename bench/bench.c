@@ -2,17 +2,23 @@
 #include "bench.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-double bench_now(void)
+static double clock_now(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double bench_now(void)
+{
+    return clock_now(CLOCK_MONOTONIC);
 }
 
 void bench_figure(double seconds, uint64_t count, uint64_t bytes)
@@ -53,6 +59,51 @@ void *bench_alloc(size_t size)
     if (!memory)
         bench_die("out of memory");
     return memory;
+}
+
+void *bench_noise(size_t size, uint64_t seed)
+{
+    uint64_t *words = bench_alloc(size + sizeof *words);
+    for (size_t at = 0; at <= size / sizeof *words; at++)
+        words[at] = seed = seed * 6364136223846793005U + 1442695040888963407U;
+    return words;
+}
+
+struct thread {
+    pthread_t id;
+    void (*run)(void *arg, size_t index);
+    void *arg;
+    size_t index;
+};
+
+static void *run_thread(void *arg)
+{
+    struct thread *thread = arg;
+    thread->run(thread->arg, thread->index);
+    return NULL;
+}
+
+void bench_threads(size_t count, void (*run)(void *arg, size_t index), void *arg, struct bench_time *out)
+{
+    struct thread *threads = bench_alloc(count * sizeof *threads);
+    double start = clock_now(CLOCK_MONOTONIC), processor = clock_now(CLOCK_PROCESS_CPUTIME_ID);
+    for (size_t i = 1; i < count; i++) {
+        threads[i] = (struct thread){.run = run, .arg = arg, .index = i};
+        if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]) != 0)
+            bench_die("no thread");
+    }
+    run(arg, 0);
+    for (size_t i = 1; i < count; i++)
+        pthread_join(threads[i].id, NULL);
+    out->seconds = clock_now(CLOCK_MONOTONIC) - start;
+    out->processor = clock_now(CLOCK_PROCESS_CPUTIME_ID) - processor;
+    free(threads);
+}
+
+void bench_figure_of_threads(const struct bench_time *time, uint64_t count, uint64_t bytes)
+{
+    printf("{\"seconds\": %.9f, \"processor\": %.9f, \"count\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n",
+           time->seconds, time->processor, count, bytes);
 }
 
 char **bench_names(const char *prefix, size_t count)

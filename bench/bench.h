@@ -27,6 +27,16 @@ unsigned bench_word(const char *text, const char *const words[]);
 /* malloc that does not fail. */
 void *bench_alloc(size_t size);
 
+/* Bytes of no use to a compressor; malloc. */
+void *bench_noise(size_t size, uint64_t seed);
+
+/* `run(arg, index)` in so many threads at once; the first one is the caller's own. */
+struct bench_time {
+    double seconds, processor; /* the latter: of all processors */
+};
+void bench_threads(size_t count, void (*run)(void *arg, size_t index), void *arg, struct bench_time *out);
+void bench_figure_of_threads(const struct bench_time *time, uint64_t count, uint64_t bytes);
+
 /* `count` strings "prefix00000", "prefix00001", …; lives as long as the program. */
 char **bench_names(const char *prefix, size_t count);
 

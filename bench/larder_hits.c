@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * larder_hits URL FILES COUNT CACHE_DIR get|batch: values of a map that are all in the cache, COUNT times: one after the
- * other, or all files in one call again and again. What is not yet in the cache is put there first.
+ * larder_hits URL FILES COUNT CACHE_DIR get|batch THREADS: values of a map that are all in the cache, COUNT times by each
+ * thread: one after the other, or all files in one call again and again. What is not yet in the cache is put there first.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +16,22 @@ struct job {
     struct larder_map *map;
     char **names;
     uint32_t *order;
-    struct larder_item *items;
-    size_t files;
-    uint64_t bytes;
+    size_t files, count;
+    bool batch;
+    atomic_uint_least64_t bytes;
 };
 
 static void get(struct job *job, size_t count)
 {
+    uint64_t size = 0;
     for (size_t i = 0; i < count; i++) {
         struct larder_bytes bytes;
         if (larder_map_get(job->map, job->names[job->order[i % job->files]], NULL, &bytes) < 0)
             bench_die("%s", larder_error());
-        job->bytes += bytes.size;
+        size += bytes.size;
         larder_bytes_free(&bytes);
     }
+    job->bytes += size;
 }
 
 static int drop(void *arg, struct larder_item *item)
@@ -42,13 +45,21 @@ static int drop(void *arg, struct larder_item *item)
 static void get_many(struct job *job, size_t count)
 {
     struct larder_batch batch = {.size = sizeof batch, .completed = drop, .arg = job};
+    struct larder_item *items = bench_alloc(job->files * sizeof *items);
     for (size_t done = 0, some; done < count; done += some) {
         some = count - done < job->files ? count - done : job->files;
         for (size_t i = 0; i < some; i++)
-            job->items[i] = (struct larder_item){.path = job->names[job->order[i]]};
-        if (larder_map_get_many(job->map, job->items, some, &batch) < 0)
+            items[i] = (struct larder_item){.path = job->names[job->order[i]]};
+        if (larder_map_get_many(job->map, items, some, &batch) < 0)
             bench_die("%s", larder_error());
     }
+    free(items);
+}
+
+static void run(void *arg, size_t index)
+{
+    struct job *job = arg;
+    (job->batch ? get_many : get)(job, job->count);
 }
 
 static uint64_t hits(struct larder_cache *cache)
@@ -61,11 +72,11 @@ static uint64_t hits(struct larder_cache *cache)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
-        bench_die("usage: larder_hits URL FILES COUNT CACHE_DIR get|batch");
-    size_t count = bench_count(argv[3]);
-    bool batch = bench_word(argv[5], (const char *const[]){"get", "batch", NULL});
-    struct job job = {.files = bench_count(argv[2])};
+    if (argc != 7)
+        bench_die("usage: larder_hits URL FILES COUNT CACHE_DIR get|batch THREADS");
+    size_t threads = bench_count(argv[6]);
+    struct job job = {.files = bench_count(argv[2]), .count = bench_count(argv[3])};
+    job.batch = bench_word(argv[5], (const char *const[]){"get", "batch", NULL});
     struct larder_fs *remote, *fs;
     struct larder_cache *cache;
     const char *dir = argv[4];
@@ -73,7 +84,6 @@ int main(int argc, char **argv)
     strcpy(stpcpy(option, "dir="), dir);
     job.names = bench_names("", job.files);
     job.order = bench_shuffle(job.files);
-    job.items = bench_alloc(job.files * sizeof *job.items);
     if (larder_cache_open((const char *const[]){option, NULL}, &cache) < 0 ||
         larder_open(NULL, argv[1], NULL, &remote, NULL) < 0 ||
         larder_cache_fs(cache, remote, (const char *const[]){"ttl=1d", NULL}, &fs) < 0 ||
@@ -86,12 +96,11 @@ int main(int argc, char **argv)
 
     uint64_t before = hits(cache);
     job.bytes = 0;
-    double start = bench_now();
-    (batch ? get_many : get)(&job, count);
-    double seconds = bench_now() - start;
-    if (hits(cache) - before < count)
+    struct bench_time time;
+    bench_threads(threads, run, &job, &time);
+    if (hits(cache) - before < threads * job.count)
         bench_die("not all was in the cache");
-    bench_figure(seconds, count, job.bytes);
+    bench_figure_of_threads(&time, threads * job.count, job.bytes);
     larder_map_free(job.map);
     larder_fs_free(fs);
     larder_fs_free(remote);
