@@ -38,7 +38,9 @@
  *     min_free                        how much of the disk the cache leaves free: kept likewise; at first a twentieth
  *                                     of the disk, but no more than 1G
  *     compress                        the zstd level for blocks that shrink; 0: none
- *     compress_gain                   of a hundred bytes, how many a block must shrink by to be kept so
+ *     compress_gain                   of a hundred bytes, how many a block must shrink by to be kept so. Where files
+ *                                     whose paths differ only in their numbers did not shrink, few of their blocks are
+ *                                     tried: at last one in 64
  *
  * When the cache is full, what was used last the longest ago makes room: small files whole, larger ones in pieces of some
  * 4 MiB. What is pinned stays, and counts; what does not fit beside it is not kept.

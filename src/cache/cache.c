@@ -128,6 +128,7 @@ static int take_options(struct larder_cache *cache, const char *const options[])
         return rc;
     rc = view_take_options(&view);
     cache->lifetimes = view.lifetimes;
+    cache->packing = view.packing;
     cache->hold = view.hold;
     if (rc == 0)
         rc = cache_directory(option_text(&view.instance, "dir"), &cache->dir);

@@ -9,14 +9,26 @@
 
 struct ZSTD_CCtx_s;
 
-/* How hard to try: zstd's level, 0: not at all; and of a hundred bytes, how many must be saved. */
+/*
+ * How hard to try: zstd's level, 0: not at all; and of a hundred bytes, how many must be saved. What did not shrink costs
+ * little: files of a place whose paths differ only in their numbers are of one kind, and the more blocks of a kind did
+ * not shrink, one after the other, the fewer are tried: at last one in 64.
+ */
 struct packing {
     int level, gain_percent;
+    uint64_t kind;
 };
+struct packing packing_of(struct packing packing, const struct place *place, const char *path);
 /* The writer's way to pack blocks; zero to begin. */
+#define PACKED_KINDS 256 /* that a packer remembers, each in its slot */
 struct packer {
     struct ZSTD_CCtx_s *context;
     unsigned char *scratch;
+    struct packed_kind *kinds;
+};
+struct packed_kind {
+    uint64_t number;
+    unsigned failures, pass; /* in a row; how many are not tried now */
 };
 void packer_fini(struct packer *packer);
 /*

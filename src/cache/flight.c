@@ -271,7 +271,7 @@ struct put *run_put(struct run *run, const struct view *view, enum record_state 
                         .place = run->place,
                         .path = run->path,
                         .seen = run->seen,
-                        .packing = view->packing};
+                        .packing = packing_of(view->packing, &run->place, run->path)};
     record_from_answer(&put->record, &run->answer);
     put->record.head.state = (uint8_t)state;
     put->record.head.answered_ns = run->answered_ns;

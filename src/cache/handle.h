@@ -4,13 +4,15 @@
 /* The public handle on a store, for the files that look after it. */
 #include "larder/cache.h"
 
+#include "cache/edit.h"
 #include "cache/hold.h"
 #include "cache/lifetime.h"
 
 struct larder_cache { /* const after open */
     char *dir;
     char **options;             /* "cache.key=value", NULL-ended: what every view of it is opened with */
-    struct lifetimes lifetimes; /* out of them */
+    struct lifetimes lifetimes; /* out of them, as is … */
+    struct packing packing;     /* … how what is imported is packed */
     struct hold hold;
 };
 

@@ -9,7 +9,6 @@
 #include "cache/edit.h"
 
 #define CHUNK_SIZE (64LL * BLOCK_SIZE)
-#define PACKING    ((struct packing){.level = LISTING_LEVEL, .gain_percent = 12})
 #define COST_MIN   1024 /* of the writer's budget, of what has no bytes */
 
 /* ---- into the store ---- */
@@ -80,6 +79,11 @@ static struct import_op *op_new(const struct importer *import)
     return NULL;
 }
 
+static struct packing pack_as(const struct importer *import)
+{
+    return packing_of(import->cache->packing, &import->place, import->texts.path);
+}
+
 static void fill_put(const struct importer *import, struct import_op *op)
 {
     struct answer answer = import->entry.answer;
@@ -91,7 +95,7 @@ static void fill_put(const struct importer *import, struct import_op *op)
                            .path = op->texts.path,
                            .seen = import->seen,
                            .old = true,
-                           .packing = PACKING};
+                           .packing = pack_as(import)};
     record_from_answer(&op->put.record, &answer);
     op->put.record.head.state = import->entry.state;
     op->put.record.head.answered_ns = import->entry.answered_ns;
@@ -129,7 +133,7 @@ static int stage_chunk(struct importer *import)
                                .data = op->data,
                                .start = import->start,
                                .size = import->chunk_size,
-                               .packing = PACKING};
+                               .packing = pack_as(import)};
     size_t size = import->chunk_size;
     import->start += (int64_t)size;
     import->chunk_size = 0;

@@ -122,7 +122,7 @@ static int hand_over_chunk(struct tee *tee)
         .data = tee->chunk,
         .start = tee->chunk_start,
         .size = tee->chunk_size,
-        .packing = tee->r->view->packing,
+        .packing = packing_of(tee->r->view->packing, &tee->run->place, tee->run->path),
     };
     if (writer_add(tee->r->store, &chunk->stage.op) < 0) {
         mem_free(chunk);

@@ -123,7 +123,7 @@ struct put *make_put(const char *path, const char *version, size_t size, unsigne
     put->data = content(size, seed);
     put->size = size;
     put->whole = true;
-    put->packing = (struct packing){3, 12};
+    put->packing = (struct packing){.level = 3, .gain_percent = 12};
     assert_ok(store_seen(store, KEY_RECORD, &place, path, &put->seen));
     return put;
 }
