@@ -331,7 +331,9 @@ static int copy_bytes(int from, int to, const char *name)
         ssize_t count = copy_file_range(from, &in, to, &out, (size_t)1 << 30, 0);
         if (count < 0 && errno == EINTR)
             continue;
-        if (count <= 0) /* at the end, too: files of /proc say 0 at once */
+        if (count == 0 && at > 0)
+            return 0;
+        if (count <= 0) /* files of /proc say 0 at once */
             return copy_by_hand(from, to, at, name);
         at += count;
     }

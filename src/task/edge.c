@@ -4,7 +4,8 @@
  *
  *     the calling thread                     the loop's thread
  *     edge_run: post, sleep                  the inbox: start a task for the call
- *     open letters       ◀── edge_mail_send  the task and its children
+ *                            edge_mail_send  the task and its children: the letters of a turn …
+ *     open letters       ◀── edge_hand_over  … go together, so that the thread is woken once for all of them
  *     the last one open  ──▶ drained         edge_mail_serve goes on
  *     take the status    ◀──────── ended     the task has returned
  *
@@ -28,6 +29,9 @@ struct edge_call {
     unsigned epoch;
     bool always;
     struct post begin;
+    /* the loop's thread */
+    struct list node; /* in loop->letters, while there are `sent` ones */
+    struct letter *sent, **sent_last;
     /* the thread */
     struct edge_call *outer; /* one of whose letters this thread is opening */
     struct post drained;
@@ -170,6 +174,7 @@ static int run_call(struct larder_loop *loop, larder_task_fn *fn, void *arg, boo
     call.begin.run = begin_call;
     call.drained.run = on_drained;
     call.last = &call.first;
+    call.sent_last = &call.sent;
     call.outer = now->call;
     pthread_mutex_init(&call.lock, NULL);
     pthread_cond_init(&call.wake, NULL);
@@ -235,16 +240,33 @@ bool task_own_letters(bool own)
 
 static void send_to_thread(struct edge_call *call, struct letter *letter)
 {
+    if (call->sent == NULL)
+        list_push(&call->loop->letters, &call->node);
+    *call->sent_last = letter;
+    call->sent_last = &letter->next;
+}
+
+static void hand_over(struct edge_call *call)
+{
+    list_remove(&call->node);
     pthread_mutex_lock(&call->lock);
     if (!call->abandoned) {
-        *call->last = letter;
-        call->last = &letter->next;
+        *call->last = call->sent;
+        call->last = call->sent_last;
         if (call->asleep) {
             call->asleep = false;
             pthread_cond_signal(&call->wake);
         }
     }
     pthread_mutex_unlock(&call->lock);
+    call->sent = NULL;
+    call->sent_last = &call->sent;
+}
+
+void edge_hand_over(struct larder_loop *loop)
+{
+    while (!list_empty(&loop->letters))
+        hand_over(container_of(loop->letters.next, struct edge_call, node));
 }
 
 void edge_mail_send(struct edge_mail *mail, struct letter *letter)
@@ -264,6 +286,8 @@ void edge_mail_send(struct edge_mail *mail, struct letter *letter)
 static CO_FN void wait_drained(struct edge_call *call)
 {
     struct wait drain = WAIT_INIT;
+    if (call->sent != NULL)
+        hand_over(call);
     pthread_mutex_lock(&call->lock);
     bool busy = (call->opening || call->first != NULL) && !call->abandoned;
     assert(call->drain == NULL);

@@ -77,6 +77,24 @@ int CO_FN waiters_wait_deaf(struct waiters *waiters);
 /* Wait for a change of the group; when the caller is interrupted, cancel the children and go on, deaf. */
 void CO_FN group_wait(struct group *group);
 
+/* ---- blocking work (offload.c) ---- */
+#define DRAINERS_MAX 64
+struct drainer {
+    uv_work_t request;
+    struct larder_loop *loop; /* const */
+    bool busy;                /* the loop's thread */
+};
+struct works {
+    unsigned drainer_count; /* const */
+    pthread_mutex_t lock;
+    struct list queued, done; /* under it */
+    bool posted;              /* under it: the loop will look at `done` */
+    struct post post;
+    struct drainer drainers[DRAINERS_MAX];
+};
+void works_init(struct larder_loop *loop);
+void works_fini(struct larder_loop *loop);
+
 /* ---- loops ---- */
 struct larder_loop {
     /* const after start */
@@ -104,6 +122,7 @@ struct larder_loop {
     unsigned cancels_done;
     struct heap timers;
     struct post *later, **later_last;
+    struct list letters; /* the calls that have some */
     struct list parts;
     unsigned holds, handles;
     bool awake, tasks_over, handles_closing;
@@ -114,6 +133,7 @@ struct larder_loop {
     larder_done_fn *closed;
     void *closed_arg;
 
+    struct works works;
     uv_loop_t own;          /* unless attached */
     struct list node;       /* in process.c */
     struct post close_post; /* of whoever ends it */
@@ -142,6 +162,8 @@ bool loop_end(struct larder_loop *loop, uint64_t until_ns);
 /* ---- the edge ---- */
 /* As edge_run, also while the loop is closing. */
 int edge_run_always(struct larder_loop *loop, larder_task_fn *fn, void *arg);
+/* The letters of this turn to the threads that wait for them. */
+void edge_hand_over(struct larder_loop *loop);
 /* The blocked thread leaves for exit() from inside a letter: nobody will open the others. */
 void edge_abandon_calls(void);
 

@@ -5,7 +5,7 @@
  *     uv_timer   due deadlines and sleeps          queue tasks
  *     uv_idle    is active while there is work     so that poll does not block
  *     poll       sockets; uv_async: the inbox      queue tasks
- *     uv_check   loop_later, then the run queue    the only place that resumes a task
+ *     uv_check   loop_later, then the run queue    the only place that resumes a task; then letters
  */
 #include "task/loop.h"
 
@@ -135,6 +135,7 @@ static void on_check(uv_check_t *check)
             park(loop);
         task_resume(container_of(node, struct larder_task, node));
     }
+    edge_hand_over(loop);
     if (atomic_load_explicit(&loop->closing, memory_order_relaxed))
         loop_advance_end(loop);
     if (loop->awake && list_empty(&loop->ready) && loop->later == NULL) {
@@ -273,6 +274,7 @@ void loop_unref(struct larder_loop *loop)
     if (loop == NULL || loop->generation != process_generation() ||
         atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
         return;
+    works_fini(loop);
     pthread_cond_destroy(&loop->gone);
     pthread_mutex_destroy(&loop->lock);
     mem_free(loop);
@@ -289,6 +291,7 @@ static struct larder_loop *loop_alloc(void)
     pthread_cond_init(&loop->gone, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&loop->lock, NULL);
+    works_init(loop);
     loop->generation = process_generation();
     atomic_init(&loop->refs, 1);
     loop->inbox_last = &loop->inbox;
@@ -297,6 +300,7 @@ static struct larder_loop *loop_alloc(void)
     list_init(&loop->tasks);
     list_init(&loop->ready);
     list_init(&loop->pending);
+    list_init(&loop->letters);
     list_init(&loop->parts);
     list_init(&loop->node);
     return loop;

@@ -1,21 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocking work on libuv's worker threads. */
+/*
+ * Blocking work on libuv's worker threads.
+ *
+ * Each loop has a queue of its own, from which drainers, which are what libuv runs, take one work after the other; and
+ * what is done while the loop is busy is told to it together. Handing libuv each work by itself costs a wake-up of a
+ * worker and one of the loop: of 10,000 copies of small files, half of the time.
+ *
+ *     offload ──▶ queued ──▶ a drainer runs it ──▶ done ──▶ post, or the drainer's end ──▶ wait_done
+ */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/seams.h"
 #include "task/internal.h"
 
 struct work {
-    uv_work_t request;
+    struct list node; /* in one of the loop's lists, under their lock */
+    bool queued;      /* under the lock */
     struct wait wait;
     work_fn *fn;
     void *arg;
-    int status; /* the worker's, until `done_work` */
+    int status; /* the worker's, until it is done */
     char *text;
 };
+
+#define WORKS_A_TURN \
+    16 /* then a drainer goes to the end of libuv's queue, for other loops to have their turn */
 
 void signals_block(sigset_t *before)
 {
@@ -32,32 +45,119 @@ void signals_restore(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-static void do_work(uv_work_t *request)
+/* ---- a worker's side ---- */
+
+static void do_work(struct work *work)
 {
-    struct work *work = container_of(request, struct work, request);
     error_clear();
     work->status = work->fn(work->arg);
     if (work->status < 0)
         work->text = mem_dup(error_text());
 }
 
-static void done_work(uv_work_t *request, int status)
+/* What is done is told at once if this drainer goes on; else its own end tells. */
+static void drain(uv_work_t *request)
 {
-    struct work *work = container_of(request, struct work, request);
-    wait_done(&work->wait, status < 0 ? status : work->status);
+    struct larder_loop *loop = container_of(request, struct drainer, request)->loop;
+    struct works *works = &loop->works;
+    struct list *node;
+    pthread_mutex_lock(&works->lock);
+    for (int i = 0; i < WORKS_A_TURN && (node = list_pop(&works->queued)) != NULL; i++) {
+        struct work *work = container_of(node, struct work, node);
+        work->queued = false;
+        pthread_mutex_unlock(&works->lock);
+        do_work(work);
+        pthread_mutex_lock(&works->lock);
+        list_push(&works->done, &work->node);
+        if (works->posted || list_empty(&works->queued))
+            continue;
+        works->posted = true;
+        pthread_mutex_unlock(&works->lock);
+        loop_post(loop, &works->post); /* it is open: tasks wait */
+        pthread_mutex_lock(&works->lock);
+    }
+    pthread_mutex_unlock(&works->lock);
+}
+
+/* ---- the loop's side ---- */
+
+/* Is there more to do? */
+static bool take_done(struct works *works)
+{
+    struct list *node;
+    pthread_mutex_lock(&works->lock);
+    while ((node = list_pop(&works->done)) != NULL) {
+        struct work *work = container_of(node, struct work, node);
+        wait_done(&work->wait, work->status);
+    }
+    bool more = !list_empty(&works->queued);
+    pthread_mutex_unlock(&works->lock);
+    return more;
+}
+
+static void done_posted(struct post *post)
+{
+    struct works *works = container_of(post, struct works, post);
+    pthread_mutex_lock(&works->lock);
+    works->posted = false;
+    pthread_mutex_unlock(&works->lock);
+    take_done(works);
 }
 
 static void cancel_work(struct wait *wait)
 {
-    /* Fails when the work has begun; then there is nothing to do but wait for it. */
-    uv_cancel((uv_req_t *)&container_of(wait, struct work, wait)->request);
+    struct work *work = container_of(wait, struct work, wait);
+    struct works *works = &work->wait.task->loop->works;
+    pthread_mutex_lock(&works->lock);
+    bool queued = work->queued;
+    if (queued)
+        list_remove(&work->node);
+    pthread_mutex_unlock(&works->lock);
+    if (queued)
+        wait_done(wait, -ECANCELED); /* else there is nothing to do but wait for it */
+}
+
+/* How many threads libuv has. */
+static unsigned worker_count(void)
+{
+    const char *said = getenv("UV_THREADPOOL_SIZE");
+    long count = said != NULL ? strtol(said, NULL, 10) : 4;
+    return count < 1 ? 1 : count > DRAINERS_MAX ? DRAINERS_MAX : (unsigned)count;
+}
+
+void works_init(struct larder_loop *loop)
+{
+    struct works *works = &loop->works;
+    pthread_mutex_init(&works->lock, NULL);
+    list_init(&works->queued);
+    list_init(&works->done);
+    works->post.run = done_posted;
+    works->drainer_count = worker_count();
+    for (unsigned i = 0; i < works->drainer_count; i++)
+        works->drainers[i].loop = loop;
+}
+
+void works_fini(struct larder_loop *loop)
+{
+    pthread_mutex_destroy(&loop->works.lock);
+}
+
+static void start(struct drainer *drainer);
+
+static void drained(uv_work_t *request, int status)
+{
+    struct drainer *drainer = container_of(request, struct drainer, request);
+    drainer->busy = false;
+    if (take_done(&drainer->loop->works))
+        start(drainer);
+    loop_drop(drainer->loop);
 }
 
 /* A process's worker threads are all born with its first request, and inherit the mask of that thread, which may be
  * the caller's. */
 static atomic_uint workers_born; /* in which generation of the process, plus one */
 
-static void queue(struct larder_loop *loop, struct work *work)
+static void start(struct drainer *drainer)
 {
     sigset_t before;
     unsigned generation = process_generation() + 1;
@@ -66,10 +166,27 @@ static void queue(struct larder_loop *loop, struct work *work)
         atomic_store(&workers_born, generation);
         signals_block(&before);
     }
-    int rc = uv_queue_work(loop->uv, &work->request, do_work, done_work);
+    drainer->busy = true;
+    loop_hold(drainer->loop);
+    int rc = uv_queue_work(drainer->loop->uv, &drainer->request, drain, drained);
     assert(rc == 0); /* it fails for a missing function only */
     if (first)
         signals_restore(&before);
+}
+
+/* A drainer that is busy looks for more before it ends, or when it has ended. */
+static void queue(struct larder_loop *loop, struct work *work)
+{
+    struct works *works = &loop->works;
+    pthread_mutex_lock(&works->lock);
+    work->queued = true;
+    list_push(&works->queued, &work->node);
+    pthread_mutex_unlock(&works->lock);
+    for (unsigned i = 0; i < works->drainer_count; i++)
+        if (!works->drainers[i].busy) {
+            start(&works->drainers[i]);
+            return;
+        }
 }
 
 static void no_work(uv_work_t *request)

@@ -149,11 +149,53 @@ static void a_cancelled_task_begins_no_work_and_finishes_what_it_began(void **st
     assert_task(already_cancelled, NULL);
 }
 
+static int count_up(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return 0;
+}
+
+static CO_EDGE int offload_many(void *arg)
+{
+    for (int i = 0; i < 50; i++)
+        CHECK(offload(count_up, arg) == 0);
+    return 0;
+}
+
+/* One worker is held all the time, and what the others have done is told without it. */
+static CO_EDGE int many_at_once(void *arg)
+{
+    atomic_int *count = arg;
+    sem_t go;
+    sem_init(&go, 0, 0);
+    struct job holding = {.go = &go};
+    struct work *work = NULL;
+    CHECK(work_start(do_job, &holding, &work) == 0);
+    struct group group;
+    group_init(&group, GROUP_FIRST, 0);
+    for (int i = 0; i < 100; i++)
+        CHECK(group_add(&group, offload_many, count) == 0);
+    CHECK(group_join(&group) == 0);
+    CHECK(!holding.ran);
+    sem_post(&go);
+    CHECK(work_finish(work) == 0);
+    sem_destroy(&go);
+    return 0;
+}
+
+static void each_work_is_done_once_and_told_at_once(void **state)
+{
+    static atomic_int count;
+    assert_task(many_at_once, &count);
+    assert_int_equal(count, 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_is_done_on_another_thread),
         cmocka_unit_test(status_and_text_come_back),
+        cmocka_unit_test(each_work_is_done_once_and_told_at_once),
         cmocka_unit_test(a_cancel_takes_work_off_the_queue),
         cmocka_unit_test(a_cancel_waits_for_work_that_has_begun),
         cmocka_unit_test(a_cancelled_task_begins_no_work_and_finishes_what_it_began),

@@ -21,7 +21,7 @@
 /* ---- a local tree ---- */
 
 static atomic_uint stats;
-static bool types_unknown;
+static atomic_bool types_unknown;
 
 static int count_fstatat(int dir, const char *name, struct stat *out, int flags)
 {
@@ -39,7 +39,6 @@ static struct dirent *read_untyped(DIR *dir)
 
 static char *tmp;
 static struct larder_fs *fs;
-static struct file_seam seam;
 
 static void make_link(const char *target, const char *name)
 {
@@ -59,9 +58,6 @@ static int setup(void **state)
     make_link("../a", "other/back");
     make_link("nowhere", "a/lost");
     make_link("file", "a/same");
-    seam = file_seam;
-    file_seam.fstatat = count_fstatat;
-    file_seam.readdir = read_untyped;
     stats = 0;
     types_unknown = false;
     return larder_open(NULL, tmp, NULL, &fs, NULL);
@@ -70,7 +66,6 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     larder_fs_free(fs);
-    file_seam = seam;
     tmpdir_remove(tmp);
     return 0;
 }
@@ -306,6 +301,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cache_keeps_no_listing_of_names_alone, setup, teardown),
         cmocka_unit_test(memory_is_flat_however_large_the_tree),
     };
+    file_seam.fstatat = count_fstatat;
+    file_seam.readdir = read_untyped;
     memory = memory_seam;
     memory_seam = (struct memory_seam){.resize = counted_resize, .release = counted_release};
     assert_ok(larder_register(&plan_backend));
