@@ -217,7 +217,8 @@ LARDER_API LARDER_WAITS int larder_find(struct larder_fs *fs, const char *path,
 /*
  * The streaming form of ls and find: memory is the listings at hand and the directories still to do, whatever the size
  * of the tree. A walk is data, not a task: between calls nothing runs, and an abandoned one costs its memory. One call
- * at a time. Entries of one directory come together; nothing is sorted across directories.
+ * at a time. What is below a directory comes after it. Nothing is sorted; a place that can tell a whole tree at once
+ * (WebDAV's Depth: infinity) tells directories in between their parents' entries.
  */
 struct larder_walk;
 LARDER_API int larder_walk_open(struct larder_fs *fs, const char *path,

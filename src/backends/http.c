@@ -448,6 +448,7 @@ void http_close_instance(struct instance *instance)
 {
     http_site_free(http_of(instance)->site);
     mem_free(http_of(instance)->written_path);
+    mem_free(http_of(instance)->finite_below);
 }
 
 /* Which path the option "path" writes. */

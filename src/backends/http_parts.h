@@ -24,7 +24,9 @@ struct http_instance {
     int64_t part_size;   /* a file that is larger may be asked for in so many … */
     unsigned parts;      /* … parts at once; 0: where it pays */
     bool dav;            /* of the table of webdav.c */
-    bool etag_by_head;   /* loop only: its PROPFIND tells none */
+    /* loop only, of webdav.c */
+    bool etag_by_head;  /* its PROPFIND tells none */
+    char *finite_below; /* it refuses Depth: infinity of what this holds; mem; NULL: nothing refused yet */
     /* Another way than http_ask's own to ask for a path; `request` has what terms say. A CO_FN; NULL: none. */
     int (*ask)(struct http_instance *http, const char *path, struct http_request *request, struct asked *out);
 };
@@ -129,15 +131,22 @@ char *http_make_url(const struct http_instance *http, const char *path, bool sla
 
 /* What the answer to a change says. 207 is a failure: of something below, which it names. */
 int CO_FN dav_judge(const struct asked *asked);
-/* PROPFIND of `path` and, in `depth` "1", of what is in it; fn(arg, entry) for each. */
+/* PROPFIND of `path` and, as `depth` says ("Depth: 1"), of what is in it; fn(arg, entry) for each. */
 int CO_FN dav_propfind(struct http_instance *http, const char *path, bool slash, const char *depth,
                        struct http_tries *tries, multistatus_fn *fn, void *arg);
+/* What a multistatus says of a file or directory; the strings are the entry's. */
+struct answer dav_answer_of(const struct multistatus_entry *entry);
+/* The failures of one that says a status, or not what a path is. */
+int dav_fail_said(const struct http_instance *http, const char *path, int status);
+int dav_fail_untyped(const struct http_instance *http, const char *path);
 /* By PROPFIND alone. -ENOTDIR: below a file. */
 int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out);
 int CO_FN webdav_info(struct instance *instance, const char *path, const struct terms *terms,
                       struct answer *out);
 int CO_FN webdav_list(struct instance *instance, const char *path, const struct terms *terms,
                       struct cursor *cursor, struct larder_entries *page, struct answer *out);
+int CO_FN webdav_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                           struct cursor *cursor, struct larder_entries *page, struct answer *out);
 /* Does the server speak of nothing in it but temporary names? What no listing shows counts: names that no path can say,
  * or that it tells nothing of. -ENOTDIR, -ENOENT. */
 int CO_FN dav_is_empty(struct http_instance *http, const char *path);

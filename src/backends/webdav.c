@@ -4,7 +4,7 @@
  * holds, is asked for by PROPFIND, with the few properties named that are wanted.
  *
  *   info   PROPFIND, Depth: 0; where that tells no ETag (nginx), HEAD
- *   list   PROPFIND, Depth: 1 of path + "/"
+ *   list   PROPFIND, Depth: 1 or infinity of path + "/" (webdav_list.c)
  *   read   GET (http_read.c)
  *
  * Changes are in webdav_write.c. What servers differ in is in docs/http.md.
@@ -129,7 +129,7 @@ struct info_found {
 };
 
 /* A page that a PROPFIND answers is not kept by caches, and says nothing of how long it holds. */
-static struct answer answer_of(const struct multistatus_entry *entry)
+struct answer dav_answer_of(const struct multistatus_entry *entry)
 {
     struct answer answer = {
         .info = {.type = entry->collection ? LARDER_DIRECTORY : LARDER_FILE,
@@ -153,7 +153,7 @@ static struct answer answer_of(const struct multistatus_entry *entry)
 static int note_info(void *arg, const struct multistatus_entry *entry)
 {
     struct info_found *found = arg;
-    struct answer answer = answer_of(entry);
+    struct answer answer = dav_answer_of(entry);
     if (found->found || !entry->path)
         return 0;
     found->found = true;
@@ -162,14 +162,13 @@ static int note_info(void *arg, const struct multistatus_entry *entry)
     return answer_copy(&found->answer, &answer);
 }
 
-/* A status inside a multistatus. */
-static int fail_said(const struct http_instance *http, const char *path, int status)
+int dav_fail_said(const struct http_instance *http, const char *path, int status)
 {
     int rc = status == 404 ? -ENOENT : status == 401 || status == 403 ? -EACCES : -EIO;
     return fail(rc, "PROPFIND %s/%s: the multistatus says %d", http->origin, path, status);
 }
 
-static int fail_untyped(const struct http_instance *http, const char *path)
+int dav_fail_untyped(const struct http_instance *http, const char *path)
 {
     return fail(-EPROTO, "PROPFIND %s/%s: it is not told whether it is a directory", http->origin, path);
 }
@@ -187,9 +186,9 @@ static int CO_FN ask_info(struct http_instance *http, const char *path, struct a
     if (rc == 0 && !found.found)
         rc = fail(-EPROTO, "PROPFIND %s/%s: an empty multistatus", http->origin, path);
     if (rc == 0 && found.status >= 300)
-        rc = fail_said(http, path, found.status);
+        rc = dav_fail_said(http, path, found.status);
     if (rc == 0 && !found.typed)
-        rc = fail_untyped(http, path);
+        rc = dav_fail_untyped(http, path);
     if (rc == 0)
         *out = found.answer;
     else
@@ -292,113 +291,6 @@ int CO_FN webdav_info(struct instance *instance, const char *path, const struct 
     return rc;
 }
 
-/* ---- listing ---- */
-
-struct list_found {
-    const char *path;
-    struct entries_builder builder;
-    bool any, self, file;
-    bool more;       /* than is listed, temporary names apart */
-    int status;      /* of the directory itself */
-    char other[256]; /* an href that is none of ours */
-    char untyped[256];
-};
-
-static int note_entry(void *arg, const struct multistatus_entry *entry)
-{
-    struct list_found *found = arg;
-    struct larder_info info = answer_of(entry).info;
-    if (!entry->path) {
-        found->more = true;
-        return 0;
-    }
-    if (entry->status < 300 && !entry->typed && !found->untyped[0])
-        snprintf(found->untyped, sizeof found->untyped, "%s", entry->path);
-    size_t parent = path_parent_size(entry->path);
-    if (strcmp(entry->path, found->path) == 0) {
-        found->self = true;
-        found->status = entry->status;
-        found->file = entry->typed && !entry->collection;
-        return 0;
-    }
-    if (parent != strlen(found->path) || strncmp(entry->path, found->path, parent) != 0) {
-        strncpy(found->other, entry->path, sizeof found->other - 1);
-        found->more = true;
-        return 0;
-    }
-    if (entry->status >= 300) { /* of this name nothing is known, not even that it is there */
-        found->more = true;
-        return 0;
-    }
-    info.name = path_name(entry->path);
-    found->any = true;
-    return path_is_temporary(info.name) ? 0 : entries_add(&found->builder, &info);
-}
-
-/* There is no listing of path/: is it a file? */
-static int CO_FN explain_list(struct http_instance *http, const char *path, int rc)
-{
-    autofree char *refused = mem_dup(error_text());
-    struct answer answer = {0};
-    int looked = *path ? dav_look(http, path, &answer) : -ENOENT;
-    bool file = looked == 0 && answer.info.type != LARDER_DIRECTORY;
-    answer_free(&answer);
-    if (file)
-        return fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
-    if (looked == -ENOENT || looked == -ENOTDIR)
-        return looked;
-    error_set_text(refused);
-    return rc;
-}
-
-static int CO_FN ask_list(struct http_instance *http, const char *path, struct list_found *found)
-{
-    struct http_tries tries = {.site = http->site};
-    int rc;
-    do {
-        entries_discard(&found->builder);
-        *found = (struct list_found){.path = path};
-        rc = dav_propfind(http, path, true, "Depth: 1", &tries, note_entry, found);
-    } while (http_try_again(&tries, &rc));
-    if (rc == 0 && found->status >= 300)
-        rc = fail_said(http, path, found->status);
-    if (rc == 0 && found->untyped[0])
-        rc = fail_untyped(http, found->untyped);
-    if (rc == 0 && found->file)
-        rc = fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
-    if (rc == 0 && !found->self && !found->any)
-        rc = fail(-EPROTO, "PROPFIND %s/%s: the multistatus speaks of %s", http->origin, path,
-                  found->other[0] ? found->other : "nothing");
-    if (rc < 0)
-        entries_discard(&found->builder);
-    return http_was_refused(rc) ? explain_list(http, path, rc) : rc;
-}
-
-int CO_FN webdav_list(struct instance *instance, const char *path, const struct terms *terms,
-                      struct cursor *cursor, struct larder_entries *page, struct answer *out)
-{
-    struct list_found found = {.path = NULL};
-    int rc = ask_list(http_of(instance), path, &found);
-    if (rc < 0)
-        return rc;
-    entries_finish(&found.builder, page);
-    cursor->end = true;
-    if (out)
-        *out = (struct answer){.info = {.type = LARDER_DIRECTORY}, .fresh_ms = -1, .stale_if_error_ms = -1};
-    return 0;
-}
-
-int CO_FN dav_is_empty(struct http_instance *http, const char *path)
-{
-    struct list_found found = {.path = NULL};
-    int rc = ask_list(http, path, &found);
-    if (rc < 0)
-        return rc;
-    rc = found.builder.count == 0 && !found.more;
-    entries_discard(&found.builder);
-    return rc;
-}
-
 /* ---- reading ---- */
 
 /* Some servers refuse a GET of a directory, instead of leading to its page. */
@@ -434,6 +326,7 @@ const struct backend webdav_backend = {
     .url = http_url,
     .info = webdav_info,
     .list = webdav_list,
+    .list_tree = webdav_list_tree,
     .read = webdav_read,
     .write = webdav_write,
     .remove = http_remove,

@@ -191,6 +191,7 @@ int glob_new(const char *pattern, bool directories, struct glob **out)
         glob_free(glob);
         return rc;
     }
+    glob->next[glob->stem_count] = true;
     *out = glob;
     return 0;
 }
@@ -319,6 +320,14 @@ bool glob_match_name(struct glob *glob, const char *name, bool directory, bool *
     step(glob, &places, name, strlen(name));
     *deeper = directory && memchr(places.next, true, glob->count);
     return arrived(glob, &places, directory);
+}
+
+bool glob_wants_all(const struct glob *glob)
+{
+    for (size_t i = 0; i < glob->count; i++)
+        if (glob->next[i] && glob->components[i].stars)
+            return true;
+    return false;
 }
 
 bool glob_match_path(const struct glob *glob, const char *path, size_t size, bool directory)

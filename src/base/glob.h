@@ -42,6 +42,8 @@ bool glob_takes_stem(const struct glob *glob);
 void glob_enter(struct glob *glob, const char *dir);
 /* Does the entry match? `*deeper`: is it a directory that something below it could match? */
 bool glob_match_name(struct glob *glob, const char *name, bool directory, bool *deeper);
+/* Of the name asked for last, or before the first of the stem: may anything match that is below it, however deep? */
+bool glob_wants_all(const struct glob *glob);
 
 /* The same for a whole path of `size` bytes, by any number of callers at once. For patterns of up to so many components. */
 #define GLOB_COMPONENTS_MAX 64

@@ -66,6 +66,7 @@ enum answer_flags {
     ANSWER_MUST_REVALIDATE = 2, /* never used when stale, not even on errors */
     ANSWER_WEAK = 4,            /* `validator` does not promise equal bytes: parts are never put together */
     ANSWER_UNRANGED = 8,        /* the place cannot send parts: a range was cut out of all of it */
+    ANSWER_SHALLOW = 16, /* list_tree: a directory with nothing below it may not have been looked into */
 };
 struct answer {
     struct larder_info info;
@@ -222,6 +223,22 @@ struct backend {
      * (path_is_segment); the answer's info.version and validator are the listing's. */
     int (*list)(struct instance *instance, const char *path, const struct terms *terms, struct cursor *cursor,
                 struct larder_entries *page, struct answer *out);
+    /*
+     * The next page of all that is below a directory, for a place that can tell it at once. As list, but names are clean
+     * paths relative to `path`. Errors of something further down are the whole call's. Optional: walks whose depth has no
+     * limit ask for it, and otherwise go from directory to directory.
+     *
+     * Order     What is below one directory comes in one run, over all pages, and the directory's own entry, where there is
+     *           one, is the first of its run. Nothing else: not that names are sorted.
+     * Implied   Directories that are seen from what is below them need no entries, but may have some.
+     * Shallow   With ANSWER_SHALLOW the answer is of this page, and promises nothing of a directory without anything below
+     *           it in the page: it is asked for in a call of its own. So a place that finds that it cannot go deeper, or not
+     *           everywhere, or that all of it would be too much to hold, answers with as many levels as it has, one at least.
+     *
+     * A view that lists by itself (a cache, a transaction) and has no list_tree is not passed by: then there is none.
+     */
+    int (*list_tree)(struct instance *instance, const char *path, const struct terms *terms,
+                     struct cursor *cursor, struct larder_entries *page, struct answer *out);
     /* -EISDIR: a directory. `out` (may be NULL) as sink->begin was told, or as UNCHANGED. */
     int (*read)(struct instance *instance, const char *path, const struct larder_range *range,
                 const struct terms *terms, struct sink *sink, struct answer *out);

@@ -29,8 +29,12 @@ static void filter_enter(struct walk_filter *filter, const char *dir)
 static bool filter_wants(struct walk_filter *filter, const struct larder_info *entry, bool *deeper)
 {
     *deeper = false;
-    return *entry->name &&
-           glob_match_name(filter_of(filter)->glob, entry->name, entry->type == LARDER_DIRECTORY, deeper);
+    if (!*entry->name)
+        return false;
+    struct glob *glob = filter_of(filter)->glob;
+    bool matches = glob_match_name(glob, entry->name, entry->type == LARDER_DIRECTORY, deeper);
+    filter->all = glob_wants_all(glob);
+    return matches;
 }
 
 static void filter_free(struct walk_filter *filter)
@@ -44,13 +48,15 @@ static int filter_new(const char *pattern, bool directories, struct glob_filter 
     struct glob_filter *filter = mem_zero(sizeof *filter);
     if (!filter)
         return fail_memory();
-    filter->base = (struct walk_filter){filter_enter, filter_wants, filter_free};
+    filter->base = (struct walk_filter){.enter = filter_enter, .wants = filter_wants, .free = filter_free};
     int rc = glob_new(pattern, directories, &filter->glob);
-    if (rc < 0)
+    if (rc < 0) {
         mem_free(filter);
-    else
-        *out = filter;
-    return rc;
+        return rc;
+    }
+    filter->base.all = glob_wants_all(filter->glob);
+    *out = filter;
+    return 0;
 }
 
 int larder_glob_open(struct larder_fs *fs, const char *pattern, const struct larder_glob_options *options,

@@ -20,6 +20,11 @@ static int op_list(struct layer_call *c)
     return c->instance->backend->list(c->instance, c->path, c->terms, c->cursor, c->page, c->out);
 }
 
+static int op_list_tree(struct layer_call *c)
+{
+    return c->instance->backend->list_tree(c->instance, c->path, c->terms, c->cursor, c->page, c->out);
+}
+
 static int op_read(struct layer_call *c)
 {
     return c->instance->backend->read(c->instance, c->path, c->range, c->terms, c->sink, c->out);
@@ -96,6 +101,7 @@ static const struct {
 #define OPERATION(name, changes) {op_##name, offsetof(struct backend, name), changes, #name}
     [LAYER_INFO] = OPERATION(info, false),
     [LAYER_LIST] = OPERATION(list, false),
+    [LAYER_LIST_TREE] = OPERATION(list_tree, false),
     [LAYER_READ] = OPERATION(read, false),
     [LAYER_WRITE] = OPERATION(write, true),
     [LAYER_REMOVE] = OPERATION(remove, true),
@@ -157,7 +163,7 @@ static int CO_FN on_worker(struct layer_call *call)
     int rc = offload(work_call, &work);
     if (rc >= 0 || work.rc < 0)
         return rc;
-    if (call->operation == LAYER_LIST || call->operation == LAYER_STAGE)
+    if (call->cursor || call->operation == LAYER_STAGE)
         return work.rc;
     answer_free(call->out);
     larder_entries_free(call->page);
@@ -317,6 +323,14 @@ int CO_FN layer_list(struct instance *instance, const char *path, const struct t
     return layer_call(&call);
 }
 
+int CO_FN layer_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                          struct cursor *cursor, struct larder_entries *page, struct answer *out)
+{
+    struct layer_call call = {LAYER_LIST_TREE,  instance,     path,      .terms = terms,
+                              .cursor = cursor, .page = page, .out = out};
+    return layer_call(&call);
+}
+
 int CO_FN layer_read(struct instance *instance, const char *path, const struct larder_range *range,
                      const struct terms *terms, struct sink *sink, struct answer *out)
 {
@@ -389,6 +403,12 @@ static struct instance *layer_at(struct instance *instance, enum layer_operation
 bool layer_has(struct instance *instance, enum layer_operation operation)
 {
     return has_operation(layer_at(instance, operation)->backend, operation);
+}
+
+bool layer_has_trees(struct instance *instance)
+{
+    struct instance *lists = layer_at(instance, LAYER_LIST);
+    return layer_at(instance, LAYER_LIST_TREE) == lists && has_operation(lists->backend, LAYER_LIST_TREE);
 }
 
 bool layer_same_place(struct instance *a, struct instance *b)

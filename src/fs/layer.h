@@ -12,6 +12,7 @@
 enum layer_operation {
     LAYER_INFO,
     LAYER_LIST,
+    LAYER_LIST_TREE,
     LAYER_READ,
     LAYER_WRITE,
     LAYER_REMOVE,
@@ -62,6 +63,8 @@ int CO_FN layer_info(struct instance *instance, const char *path, const struct t
                      struct answer *out);
 int CO_FN layer_list(struct instance *instance, const char *path, const struct terms *terms,
                      struct cursor *cursor, struct larder_entries *page, struct answer *out);
+int CO_FN layer_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                          struct cursor *cursor, struct larder_entries *page, struct answer *out);
 int CO_FN layer_read(struct instance *instance, const char *path, const struct larder_range *range,
                      const struct terms *terms, struct sink *sink, struct answer *out);
 int CO_FN layer_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
@@ -77,6 +80,8 @@ int CO_FN layer_discard(struct instance *instance, const char *path, const struc
 
 /* Does the place behind `instance`, through all views, have this operation? */
 bool layer_has(struct instance *instance, enum layer_operation operation);
+/* list_tree, where no view on the way lists by itself. */
+bool layer_has_trees(struct instance *instance);
 /* Are paths of both the same files, so that `b` can copy and move what is in `a`? A view that copies by itself, since it
  * shows other bytes than the place behind it, is a place of its own. */
 bool layer_same_place(struct instance *a, struct instance *b);

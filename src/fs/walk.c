@@ -7,7 +7,8 @@
  *           next page, so that it stays small however wide the tree is
  *   pages   what was listed and not yet returned
  * and when it has no page, lists the next page of up to jobs_max directories at once. With a filter (glob) it shows and
- * goes into what the filter says.
+ * goes into what the filter says. Where all that is below a directory is wanted, and the place can tell it at once
+ * (list_tree), it is asked so.
  */
 #include "fs/walk.h"
 
@@ -19,6 +20,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/enter.h"
+#include "fs/walk_page.h"
 #include "task/loop.h"
 
 #define DEPTH_MAX    512 /* links that lead back up make trees without end */
@@ -28,9 +30,10 @@ struct walk_dir {
     struct list node;
     unsigned depth; /* of its entries: 1 at the top */
     struct cursor cursor;
-    struct larder_entries page;
-    size_t next;
-    bool listed; /* by the fetch under way */
+    struct walk_page page;
+    bool tree;    /* list_tree is asked */
+    bool arrived; /* the entry just shown is a directory */
+    bool listed;  /* by the fetch under way */
     int status;
     char *text;  /* of a failure; mem */
     char path[]; /* relative to the walk's root */
@@ -40,6 +43,7 @@ struct larder_walk {
     struct larder_fs *fs;
     char *root; /* full */
     struct larder_find_options options;
+    bool trees; /* what may be listed as one is */
     struct list todo, pages;
     struct list *below;       /* in todo: what was on top when the page at hand was begun */
     struct walk_dir *descend; /* found by the last entry, gone into unless it is pruned */
@@ -56,7 +60,7 @@ static void dir_free(struct walk_dir *dir)
     if (!dir)
         return;
     cursor_free(&dir->cursor);
-    larder_entries_free(&dir->page);
+    walk_page_fini(&dir->page);
     mem_free(dir->text);
     mem_free(dir);
 }
@@ -72,50 +76,9 @@ static struct walk_dir *dir_new(const char *parent, const char *name, unsigned d
         dir->path[parent_size++] = '/';
     memcpy(dir->path + parent_size, name, name_size + 1);
     dir->depth = depth;
+    walk_page_init(&dir->page, dir->path);
     list_init(&dir->node);
     return dir;
-}
-
-/* ---- listing a page ---- */
-
-/* `path` is no directory: a file is listed as itself, under the name of its last segment or, in a walk, "". */
-static int CO_FN list_file(struct larder_fs *fs, const char *path, const char *name,
-                           struct larder_entries *page)
-{
-    struct entries_builder builder = {0};
-    struct answer answer = {0};
-    int rc = layer_info(fs->instance, path, &fs->terms, &answer);
-    if (rc == -ENOTDIR)
-        return -ENOENT; /* below a file there is nothing */
-    if (rc < 0)
-        return rc;
-    if (answer.info.type == LARDER_DIRECTORY) {
-        answer_free(&answer);
-        return fail(-ENOTDIR, "%s: it cannot be listed", path);
-    }
-    answer.info.name = name;
-    rc = entries_add(&builder, &answer.info);
-    answer_free(&answer);
-    if (rc < 0)
-        entries_discard(&builder);
-    else
-        entries_finish(&builder, page);
-    return rc;
-}
-
-static int CO_FN list_page(struct larder_fs *fs, const char *path, const char *name, bool names_only,
-                           struct cursor *cursor, struct larder_entries *page)
-{
-    struct answer answer = {0};
-    struct terms terms = fs->terms;
-    terms.names_only = names_only;
-    int rc = layer_list(fs->instance, path, &terms, cursor, page, &answer);
-    answer_free(&answer);
-    if (rc == -ENOTDIR) {
-        cursor->end = true;
-        rc = list_file(fs, path, name, page);
-    }
-    return rc;
 }
 
 /* ---- ls ---- */
@@ -131,7 +94,9 @@ static int CO_FN ls(struct ls_call *call)
     struct entries_builder builder = {0};
     struct cursor cursor = {0};
     struct larder_entries page = {0};
-    int rc = list_page(call->fs, call->path, path_name(call->path), false, &cursor, &page);
+    bool shallow = true;
+    int rc = walk_page_list(call->fs, call->path, path_name(call->path), &call->fs->terms, &cursor, &page,
+                            &shallow);
     if (rc == 0 && cursor.end) { /* in one page, as most are: no copy */
         *call->out = page;
         cursor_free(&cursor);
@@ -143,7 +108,7 @@ static int CO_FN ls(struct ls_call *call)
         larder_entries_free(&page);
         if (rc < 0 || cursor.end)
             break;
-        rc = list_page(call->fs, call->path, "", false, &cursor, &page);
+        rc = walk_page_list(call->fs, call->path, "", &call->fs->terms, &cursor, &page, &shallow);
     }
     cursor_free(&cursor);
     if (rc < 0)
@@ -193,6 +158,8 @@ static int walk_new(struct larder_fs *fs, char *root, const char *top,
     walk->root = root;
     if (!walk->options.jobs_max)
         walk->options.jobs_max = JOBS_DEFAULT;
+    walk->trees = walk->options.maxdepth == 0 && layer_has_trees(fs->instance);
+    dir->tree = walk->trees;
     list_init(&walk->todo);
     list_init(&walk->pages);
     list_push(&walk->todo, &dir->node);
@@ -225,6 +192,8 @@ int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
     walk->self = self;
     walk->self_path = self_path;
     walk->filter = filter;
+    if (filter && !filter->all)
+        container_of(walk->todo.next, struct walk_dir, node)->tree = false;
     *out = walk;
     return 0;
 }
@@ -266,7 +235,10 @@ static int CO_FN walk_list(struct larder_walk *walk, struct walk_dir *dir)
     if (!full)
         return fail_memory();
     deadline_begin(&deadline, walk->fs->timeout_ms > 0 ? (uint64_t)walk->fs->timeout_ms : 0);
-    int rc = list_page(walk->fs, full, "", walk->options.names_only, &dir->cursor, &dir->page);
+    dir->page.shallow = !dir->tree;
+    struct terms terms = walk->fs->terms;
+    terms.names_only = walk->options.names_only;
+    int rc = walk_page_list(walk->fs, full, "", &terms, &dir->cursor, &dir->page.entries, &dir->page.shallow);
     rc = deadline_end(&deadline, rc, full);
     if (rc == -ECANCELED)
         return rc; /* the call's end, not the directory's: it stays to be done */
@@ -324,20 +296,10 @@ static int walk_fetch(struct larder_walk *walk)
     return rc;
 }
 
-/* A page is begun. While it is at hand, todo only grows. */
-static void walk_turn_to(struct larder_walk *walk, struct walk_dir *dir)
-{
-    walk->below = walk->todo.prev;
-    if (walk->filter)
-        walk->filter->enter(walk->filter, dir->path);
-}
-
 /* Done with a page: either its directory goes on, or it goes. */
 static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
 {
     int rc = dir->status;
-    if (dir->next == 0)
-        walk->below = walk->todo.prev; /* an empty page */
     list_remove(&dir->node);
     if (rc < 0) {
         error_set_text(dir->text);
@@ -348,31 +310,58 @@ static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
         dir_free(dir);
         return rc;
     }
-    larder_entries_free(&dir->page);
-    dir->next = 0;
+    larder_entries_free(&dir->page.entries);
+    dir->page.next = 0;
     list_push(walk->below->next, &dir->node); /* behind that one */
     return rc;
 }
 
-static int walk_plan(struct larder_walk *walk, const struct walk_dir *dir, const struct larder_info *entry)
+static int walk_plan(struct larder_walk *walk, const struct walk_page *page, unsigned depth, bool tree)
 {
-    bool deeper = !walk->options.maxdepth || dir->depth < walk->options.maxdepth;
-    if (entry->type != LARDER_DIRECTORY || !deeper)
+    if (walk->options.maxdepth && depth >= walk->options.maxdepth)
         return 0;
-    if (dir->depth >= DEPTH_MAX)
-        return fail(-ELOOP, "%s/%s: deeper than %d directories", dir->path, entry->name, DEPTH_MAX);
-    walk->descend = dir_new(dir->path, entry->name, dir->depth + 1);
-    return walk->descend ? 0 : fail_memory();
+    if (depth >= DEPTH_MAX)
+        return fail(-ELOOP, "%s/%s: deeper than %d directories", page->dir, page->entry.name, DEPTH_MAX);
+    walk->descend = dir_new(page->dir, page->entry.name, depth + 1);
+    if (!walk->descend)
+        return fail_memory();
+    walk->descend->tree = tree;
+    return 0;
 }
 
 /* Show the entry? `walk->descend` is set where the walk goes into it. */
-static int walk_judge(struct larder_walk *walk, const struct walk_dir *dir, const struct larder_info *entry,
-                      bool *shown)
+static int walk_judge(struct larder_walk *walk, struct walk_dir *at, bool *shown)
 {
+    struct walk_page *page = &at->page;
+    struct walk_filter *filter = walk->filter;
     bool deeper = true;
-    *shown = !walk->filter || walk->filter->wants(walk->filter, entry, &deeper);
-    *shown = *shown && (entry->type != LARDER_DIRECTORY || walk->options.dirs);
-    return deeper ? walk_plan(walk, dir, entry) : 0;
+    at->arrived = page->entry.type == LARDER_DIRECTORY;
+    if (filter && page->moved)
+        filter->enter(filter, page->dir);
+    *shown =
+        (!filter || filter->wants(filter, &page->entry, &deeper)) && (!at->arrived || walk->options.dirs);
+    if (!at->arrived || !deeper)
+        return 0;
+    return walk_plan(walk, page, at->depth + walk_page_level(page) - 1,
+                     walk->trees && (!filter || filter->all));
+}
+
+/* Of a directory that was shown: what is below it is passed over, or comes next, or is listed by itself. */
+static void walk_settle(struct larder_walk *walk)
+{
+    if (list_empty(&walk->pages))
+        return;
+    struct walk_dir *at = container_of(walk->pages.next, struct walk_dir, node);
+    if (!at->arrived)
+        return;
+    struct walk_dir *descend = take(walk->descend);
+    at->arrived = false;
+    if (!descend)
+        walk_page_pass(&at->page);
+    else if (at->page.shallow && !walk_page_goes_in(&at->page))
+        list_push(&walk->todo, &descend->node);
+    else
+        dir_free(descend);
 }
 
 /* The entry that the walk begins at; 0: it is not to be shown. A failure that is not the call's own leaves it out. */
@@ -417,8 +406,7 @@ int larder_walk_next(struct larder_walk *walk, const char **dir, const struct la
             return rc;
     }
     for (;;) {
-        if (walk->descend)
-            list_push(&walk->todo, &take(walk->descend)->node);
+        walk_settle(walk);
         if (list_empty(&walk->pages)) {
             if (list_empty(&walk->todo))
                 return 0;
@@ -427,23 +415,20 @@ int larder_walk_next(struct larder_walk *walk, const char **dir, const struct la
                 return rc;
         }
         struct walk_dir *at = container_of(walk->pages.next, struct walk_dir, node);
-        if (at->next == at->page.count) {
-            int rc = walk_turn(walk, at);
-            if (rc < 0)
-                return rc;
-            continue;
-        }
-        if (at->next == 0)
-            walk_turn_to(walk, at);
-        const struct larder_info *found = &at->page.info[at->next++];
-        bool shown;
-        int rc = walk_judge(walk, at, found, &shown);
+        bool shown = false;
+        if (at->page.next == 0)
+            walk->below = walk->todo.prev; /* a page is begun: while it is at hand, todo only grows */
+        int rc = walk_page_next(&at->page);
+        if (rc == 0)
+            rc = walk_turn(walk, at);
+        else if (rc > 0)
+            rc = walk_judge(walk, at, &shown);
         if (rc < 0)
             return rc;
         if (!shown)
             continue;
-        *dir = at->path;
-        *entry = found;
+        *dir = at->page.dir;
+        *entry = &at->page.entry;
         return 1;
     }
 }

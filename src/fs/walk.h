@@ -8,7 +8,9 @@
 struct walk_filter {
     /* The entries asked for next are of this directory. */
     void (*enter)(struct walk_filter *filter, const char *dir);
-    /* Is the entry to be shown? `*deeper`: is it a directory below which something could be? */
+    /* Is the entry to be shown? `*deeper`: is it a directory below which something could be? Then, and before the first,
+     * `all` tells whether anything could, however deep, so that all of it may be listed at once. */
+    bool all;
     bool (*wants)(struct walk_filter *filter, const struct larder_info *entry, bool *deeper);
     void (*free)(struct walk_filter *filter);
 };

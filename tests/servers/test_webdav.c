@@ -208,6 +208,85 @@ static void nginx_tells_versions_by_head(void **state)
     assert_requests(servers[0], 1, (const char *const[]){"HEAD", NULL});
 }
 
+/* ---- trees ---- */
+
+static void make_deep_tree(struct larder_fs *fs)
+{
+    static const char *const files[] = {"t/f", "t/a/f", "t/a/b/c/f", "t/a b/f", "t/z"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        assert_ok(larder_pipe_file(fs, files[i], "12345", 5, LARDER_PARENTS));
+    assert_ok(larder_mkdir(fs, "t/empty", false));
+}
+
+static void assert_deep_tree(struct larder_fs *fs)
+{
+    static const char *const all[] = {"a",       "a b", "a b/f", "a/b", "a/b/c",
+                                      "a/b/c/f", "a/f", "empty", "f",   "z"};
+    struct larder_find_options options = {.size = sizeof options, .dirs = true};
+    struct larder_entries entries;
+    assert_ok(larder_find(fs, "t", &options, &entries));
+    assert_int_equal(entries.count, sizeof all / sizeof *all);
+    for (size_t i = 0; i < entries.count; i++)
+        assert_string_equal(entries.info[i].name, all[i]);
+    larder_entries_free(&entries);
+    assert_int_equal(larder_du(fs, "t", NULL), 25);
+    assert_ok(larder_glob(fs, "t/**/f", NULL, &entries));
+    assert_int_equal(entries.count, 4);
+    larder_entries_free(&entries);
+}
+
+static void trees_are_the_same_at_any_depth(void **state)
+{
+    each_place(i)
+    {
+        make_deep_tree(places[i]);
+        assert_deep_tree(places[i]);
+        assert_ok(larder_rm(places[i], "t", true));
+    }
+}
+
+/* Of an empty directory nobody knows whether the server looked into it. That another place of the server refuses such
+ * requests, as /dav does here, says nothing of this one. */
+static void a_tree_is_one_request_where_the_server_tells_it(void **state)
+{
+    struct larder_entries entries;
+    if (!servers[1])
+        skip();
+    struct larder_fs *deep = open_at("webdav", server_url(servers[1]), "dav-deep", NULL);
+    make_deep_tree(places[1]);
+    assert_deep_tree(places[1]);
+    assert_deep_tree(deep);
+    assert_ok(larder_rmdir(places[1], "t/empty"));
+    server_log_clear(servers[1]);
+    assert_ok(larder_find(deep, "t", NULL, &entries));
+    assert_int_equal(entries.count, 5);
+    larder_entries_free(&entries);
+    assert_requests(servers[1], 1, (const char *const[]){"PROPFIND", NULL});
+    assert_int_equal(larder_du(deep, "t/f", NULL), 5);
+    assert_int_equal(larder_du(deep, "none", NULL), 0);
+    larder_fs_free(deep);
+    assert_ok(larder_rm(places[1], "t", true));
+}
+
+static void a_refused_depth_is_asked_for_once(void **state)
+{
+    struct server *server = servers[2];
+    if (!server)
+        skip();
+    struct larder_fs *fs = open_at("webdav", server_url(server), "dav", "webdav.user_agent=once");
+    make_deep_tree(fs);
+    server_log_clear(server);
+    for (size_t walk = 0; walk < 3; walk++) {
+        assert_int_equal(larder_du(fs, "t", NULL), 25);
+        char *log = server_log_text(server);
+        assert_int_equal(count_method(log, "PROPFIND"), walk == 0 ? 7 : 6); /* of six directories */
+        free(log);
+        server_log_clear(server);
+    }
+    assert_ok(larder_rm(fs, "t", true));
+    larder_fs_free(fs);
+}
+
 /* ---- options, and TLS ---- */
 
 static void writing_is_off_where_it_should_be(void **state)
@@ -261,6 +340,9 @@ int main(void)
         cmocka_unit_test(names_below_a_file_are_missing),
         cmocka_unit_test(operations_take_the_requests_that_are_documented),
         cmocka_unit_test(nginx_tells_versions_by_head),
+        cmocka_unit_test(trees_are_the_same_at_any_depth),
+        cmocka_unit_test(a_tree_is_one_request_where_the_server_tells_it),
+        cmocka_unit_test(a_refused_depth_is_asked_for_once),
         cmocka_unit_test(writing_is_off_where_it_should_be),
         cmocka_unit_test(webdavs_is_webdav_over_https),
     };
