@@ -26,7 +26,7 @@ int batch_get(struct batch *batch, const struct key *key, MDB_val *value)
 int batch_put(struct batch *batch, const struct key *key, const void *data, size_t size)
 {
     MDB_val name = {key->size, (void *)key->data}, value = {size, (void *)data};
-    return store_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, 0));
+    return lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, 0));
 }
 
 /* Room for a value, to be filled before anything else is done with the transaction. */
@@ -35,14 +35,14 @@ int batch_room(struct batch *batch, const struct key *key, size_t size, void **o
     MDB_val name = {key->size, (void *)key->data}, value = {.mv_size = size};
     int rc = mdb_put(batch->txn, batch->store->dbi, &name, &value, MDB_RESERVE);
     *out = value.mv_data;
-    return store_status(rc);
+    return lmdb_status(rc);
 }
 
 int batch_remove(struct batch *batch, const struct key *key)
 {
     MDB_val name = {key->size, (void *)key->data};
     int rc = mdb_del(batch->txn, batch->store->dbi, &name, NULL);
-    return rc == MDB_NOTFOUND ? 0 : store_status(rc);
+    return rc == MDB_NOTFOUND ? 0 : lmdb_status(rc);
 }
 
 int batch_put_number(struct batch *batch, const struct key *key, uint64_t number)
@@ -79,8 +79,8 @@ int batch_next(struct batch *batch, struct key *from, const struct key *prefix, 
     MDB_val name = {from->size, from->data};
     int rc = mdb_cursor_open(batch->txn, batch->store->dbi, &cursor);
     if (rc != 0)
-        return store_status(rc);
-    rc = store_status(mdb_cursor_get(cursor, &name, value, MDB_SET_RANGE));
+        return lmdb_status(rc);
+    rc = lmdb_status(mdb_cursor_get(cursor, &name, value, MDB_SET_RANGE));
     if (rc == 0 && !key_begins(name.mv_data, name.mv_size, prefix))
         rc = -ENOENT;
     if (rc == 0) {
@@ -192,7 +192,7 @@ int batch_find(struct batch *batch, const struct key *key, const struct place *p
     MDB_val value;
     int rc = batch_get(batch, key, &value);
     if (rc != 0)
-        return store_status(rc);
+        return lmdb_status(rc);
     rc = record_read(key, place, path, value.mv_data, value.mv_size, out);
     if (rc == -ENOENT)
         return -EEXIST;
@@ -382,7 +382,7 @@ static int begin(struct batch *batch)
     batch->evicted = batch->evicted_bytes = 0;
     int rc = mdb_txn_begin(batch->store->env, NULL, 0, &batch->txn);
     if (rc != 0)
-        return store_status(rc);
+        return lmdb_status(rc);
     batch->clock = (struct clock){.number = 1, .tick = 1};
     batch_get_struct(batch, "clock", &batch->clock, sizeof batch->clock);
     return batch_read_limits(batch);
@@ -404,7 +404,7 @@ static int commit(struct batch *batch)
         rc = save_clock(batch);
     CRASH_POINT("cache.before_commit");
     if (rc == 0)
-        rc = store_status(mdb_txn_commit(take(batch->txn)));
+        rc = lmdb_status(mdb_txn_commit(take(batch->txn)));
     if (rc < 0) {
         count_evicted(batch, true);
         return rc;

@@ -70,7 +70,7 @@ int batch_read_limits(struct batch *batch)
     MDB_stat stat;
     int rc = mdb_stat(batch->txn, batch->store->dbi, &stat);
     if (rc != 0)
-        return store_status(rc);
+        return lmdb_status(rc);
     batch->page_size = stat.ms_psize;
     batch->limits = LIMITS_DEFAULT;
     batch_get_struct(batch, "limits", &batch->limits, sizeof batch->limits);

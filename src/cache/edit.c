@@ -217,7 +217,7 @@ int edit_put(struct op *base, struct batch *batch)
         rc = batch_drop_version(batch, op->staged);
         take_freshness(&before.head, head);
         if (rc == 0)
-            rc = store_status(batch_get(batch, &key, &value));
+            rc = lmdb_status(batch_get(batch, &key, &value));
         return rc < 0 ? rc : rewrite(batch, &key, &value, &before.head);
     }
     struct record_head old = before.head;
@@ -236,7 +236,7 @@ int edit_freshen(struct op *base, struct batch *batch)
     if (rc == -ENOENT || rc == -EEXIST || (rc == 0 && record.head.id != op->id))
         return 0;
     if (rc == 0)
-        rc = store_status(batch_get(batch, &key, &value));
+        rc = lmdb_status(batch_get(batch, &key, &value));
     if (rc < 0)
         return rc;
     record.head.answered_ns = op->answered_ns;

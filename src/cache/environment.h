@@ -15,8 +15,6 @@
 #define STORE_FILE   "cache-1.mdb"
 #define FLIGHTS_FILE "cache-1.flights"
 
-/* `dir` is as before when it returns. With text. */
-int environment_make_directory(char *dir);
 /* Of a store whose dir, file and lock_path are set. With text; nothing is open then. */
 int environment_open(struct store *store);
 

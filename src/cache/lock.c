@@ -2,52 +2,14 @@
 #include "cache/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/seams.h"
 #include "cache/shared.h"
-#include "task/process.h"
 
 #define BEAT_NS     200000000ULL
 #define STALLED_NS  1000000000ULL /* without a beat: whoever has it is stopped */
 #define POLL_MS_MAX 25
-
-/* ---- the process's ---- */
-
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct list all = {&all, &all}; /* held ones; under all_lock */
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&all_lock);
-}
-
-static void after_fork_in_parent(void)
-{
-    pthread_mutex_unlock(&all_lock);
-}
-
-/* The structs stay the parent's; only what the kernel knows of them ends here. */
-static void after_fork_in_child(void)
-{
-    list_for_each (node, &all)
-        close(container_of(node, struct lock, node)->fd);
-    list_init(&all);
-    pthread_mutex_unlock(&all_lock);
-}
-
-static void arm(void)
-{
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
-
-__attribute__((constructor)) static void before_threads(void)
-{
-    process_before_threads(arm);
-}
 
 /* ---- locks ---- */
 
@@ -59,54 +21,42 @@ void lock_init(struct lock *lock, enum key_type type, const struct place *place,
     lock->hash = hash_bytes(key.data, key.size);
 }
 
-static struct flock range_of(uint64_t hash, uint64_t first, uint64_t count)
+/* What of the file it is. */
+static uint64_t range_of(uint64_t hash, uint64_t first, uint64_t *count)
 {
-    uint64_t end = first + count < LOCK_BLOCKS ? first + count : LOCK_BLOCKS;
+    uint64_t end = first + *count < LOCK_BLOCKS ? first + *count : LOCK_BLOCKS;
     if (first >= LOCK_BLOCKS)
         first = LOCK_BLOCKS - 1;
-    return (struct flock){.l_type = F_WRLCK,
-                          .l_whence = SEEK_SET,
-                          .l_start = (off_t)((hash >> 24) * LOCK_BLOCKS + first),
-                          .l_len = (off_t)(end > first ? end - first : 1)};
+    *count = end > first ? end - first : 1;
+    return (hash >> 24) * LOCK_BLOCKS + first;
 }
 
 /* -EAGAIN: somebody has some of it; else a failure to lock anything. */
 static int lock_take(struct lock *lock, const struct store *store, uint64_t first, uint64_t count)
 {
-    struct flock range = range_of(lock->hash, first, count);
-    pthread_mutex_lock(&all_lock);
-    int fd = file_seam.open(store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int rc = fd < 0 || fcntl(fd, F_OFD_SETLK, &range) < 0 ? -errno : 0;
-    if (rc == 0) {
-        lock->fd = fd;
-        lock->held = true;
-        list_push(&all, &lock->node);
-    } else if (fd >= 0) {
-        file_seam.close(fd);
-    }
-    pthread_mutex_unlock(&all_lock);
-    return rc == -EACCES && fd >= 0 ? -EAGAIN : rc;
+    uint64_t start = range_of(lock->hash, first, &count);
+    int rc = range_lock_open(&lock->range, store->lock_path);
+    if (rc < 0)
+        return rc;
+    rc = range_lock_add(&lock->range, start, count);
+    lock->held = rc == 0;
+    if (rc < 0)
+        range_lock_close(&lock->range);
+    return rc;
 }
 
 static void lock_drop(struct lock *lock)
 {
-    pthread_mutex_lock(&all_lock);
-    list_remove(&lock->node);
-    file_seam.close(lock->fd);
+    range_lock_close(&lock->range);
     lock->held = false;
-    pthread_mutex_unlock(&all_lock);
 }
 
 void lock_move(struct lock *to, struct lock *from)
 {
-    pthread_mutex_lock(&all_lock);
     *to = *from;
     from->held = false;
-    if (to->held) {
-        list_remove(&from->node);
-        list_push(&all, &to->node);
-    }
-    pthread_mutex_unlock(&all_lock);
+    if (to->held)
+        range_lock_move(&to->range, &from->range);
 }
 
 /* ---- who stages ---- */
@@ -136,14 +86,10 @@ void lock_disown(struct store *store)
 /* When it cannot be told it does. */
 bool lock_owner_lives(const struct store *store, uint64_t owner)
 {
-    struct flock range = range_of(owner, 0, 1);
+    uint64_t count = 1, start = range_of(owner, 0, &count);
     if (owner == 0 || owner == store->owner)
         return true;
-    int fd = file_seam.open(store->lock_path, O_RDWR | O_CLOEXEC, 0600);
-    bool lives = fd < 0 || fcntl(fd, F_OFD_GETLK, &range) < 0 || range.l_type != F_UNLCK;
-    if (fd >= 0)
-        file_seam.close(fd);
-    return lives;
+    return range_is_free(store->lock_path, start, count) <= 0;
 }
 
 /* ---- what is told beside them ---- */

@@ -6,20 +6,17 @@
  * file's bytes, which ends with its owner, however that dies.
  *
  * A path has 2^23 bytes of the lock file, one a block (or for all those beyond the last), from where its hash says. Two
- * paths of one hash wait for each other, and get on all the same: a lock only saves requests. Each lock has an open
- * file of its own, since the locks of one open file do not meet. A fork's child closes its copies at once: else a lock
- * of a dead parent would live on in it.
+ * paths of one hash wait for each other, and get on all the same: a lock only saves requests.
  */
-#include "base/list.h"
+#include "cache/range_lock.h"
 #include "cache/store.h"
 
 #define LOCK_BLOCKS (1U << 23)
 
 struct lock {
-    bool held;        /* zero: it is not, and need not be ended */
-    int fd;           /* when held */
-    struct list node; /* of the process's; likewise */
-    uint64_t hash;    /* of what it is about */
+    bool held;               /* zero: it is not, and need not be ended */
+    struct range_lock range; /* when held */
+    uint64_t hash;           /* of what it is about */
 };
 void lock_init(struct lock *lock, enum key_type type, const struct place *place, const char *path);
 /*

@@ -81,7 +81,7 @@ static int tell_some(struct scan *scan, struct reader *reader, MDB_cursor *curso
         key_step(&scan->from);
     }
     if (rc != 0 && rc != MDB_NOTFOUND)
-        return fail_errno(-store_status(rc), "cache %s", scan->store->dir);
+        return fail_errno(-lmdb_status(rc), "cache %s", scan->store->dir);
     scan->end = rc == MDB_NOTFOUND;
     return status;
 }
@@ -124,7 +124,7 @@ int scan_some(struct scan *scan, unsigned count, scan_fn *fn, void *arg)
         rc = tell_some(scan, reader, cursor, count, fn, arg);
         mdb_cursor_close(cursor);
     } else {
-        rc = fail_errno(-store_status(rc), "cache %s", scan->store->dir);
+        rc = fail_errno(-lmdb_status(rc), "cache %s", scan->store->dir);
     }
     reader_end(scan->store, reader);
     if (rc == 0 && scan->end && scan->one)

@@ -62,7 +62,7 @@ static int count_some(struct counting *counting)
     }
     reader_end(counting->store, reader);
     counting->end = rc == MDB_NOTFOUND;
-    return rc == 0 || counting->end ? 0 : fail_errno(-store_status(rc), "cache %s", counting->store->dir);
+    return rc == 0 || counting->end ? 0 : fail_errno(-lmdb_status(rc), "cache %s", counting->store->dir);
 }
 
 static int read_totals(struct store *store, struct larder_cache_stats *stats)

@@ -22,63 +22,9 @@
 
 /* ---- the process's stores ---- */
 
-struct context {
-    uint32_t generation;
-    pthread_mutex_t lock;
-    struct list stores; /* under `lock` */
-};
-static struct context *_Atomic current;
-
-static struct context *context_new(void)
-{
-    struct context *context = mem_zero(sizeof *context);
-    if (!context)
-        return NULL;
-    context->generation = process_generation();
-    list_init(&context->stores);
-    pthread_mutex_init(&context->lock, NULL);
-    return context;
-}
-
-/* This process's: a fork's parent's is left as it is, its lock perhaps taken for ever. NULL: no memory. */
-static struct context *context_get(void)
-{
-    struct context *before = atomic_load_explicit(&current, memory_order_acquire);
-    if (before && before->generation == process_generation())
-        return before;
-    struct context *context = context_new();
-    if (!context || atomic_compare_exchange_strong(&current, &before, context))
-        return context;
-    mem_free(context);
-    return before;
-}
+static struct process_list *_Atomic current;
 
 /* ---- texts ---- */
-
-int store_status(int rc)
-{
-    switch (rc) {
-    case MDB_SUCCESS:
-        return 0;
-    case MDB_NOTFOUND:
-        return -ENOENT;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-        return -ENOSPC;
-    case MDB_READERS_FULL:
-    case MDB_MAP_RESIZED:
-        return -EAGAIN;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC:
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-    case MDB_INCOMPATIBLE:
-        return -EBADMSG;
-    default:
-        return rc > 0 ? -rc : -EIO;
-    }
-}
 
 void store_say(struct store *store, enum said what, const char *format, ...)
 {
@@ -111,13 +57,13 @@ static void store_free(struct store *store)
     mem_free(store);
 }
 
-static struct store *find(struct context *context, const char *dir)
+static struct store *find(struct process_list *context, const char *dir)
 {
     struct stat status;
     autofree char *file = path_join(dir, STORE_FILE);
     if (!file || file_seam.stat(file, &status) < 0)
         return NULL;
-    list_for_each (node, &context->stores) {
+    list_for_each (node, &context->list) {
         struct store *store = container_of(node, struct store, node);
         if (store->device == status.st_dev && store->inode == status.st_ino && store_is_ours(store))
             return store;
@@ -133,7 +79,7 @@ static char *absolute(const char *dir)
     return room ? mem_dup(real ? real : dir) : NULL;
 }
 
-static int open_new(struct context *context, const char *dir, struct store **out)
+static int open_new(struct process_list *context, const char *dir, struct store **out)
 {
     struct store *store = mem_zero(sizeof *store);
     if (!store)
@@ -152,7 +98,7 @@ static int open_new(struct context *context, const char *dir, struct store **out
         store_free(store);
         return rc;
     }
-    list_push(&context->stores, &store->node);
+    list_push(&context->list, &store->node);
     *out = store;
     return 0;
 }
@@ -160,12 +106,12 @@ static int open_new(struct context *context, const char *dir, struct store **out
 int store_open(const char *dir, struct store **out)
 {
     autofree char *copy = mem_dup(dir);
-    struct context *context = context_get();
+    struct process_list *context = process_list_get(&current);
     if (!copy || !context)
         return fail_memory();
     process_exit_arm(); /* so that our exit handler is there, behind that of the loops */
     pthread_mutex_lock(&context->lock);
-    int rc = environment_make_directory(copy);
+    int rc = lmdb_make_directory(copy);
     struct store *store = rc == 0 ? find(context, dir) : NULL;
     if (store) {
         store->references++;
@@ -179,7 +125,7 @@ int store_open(const char *dir, struct store **out)
 
 struct store *store_ref(struct store *store)
 {
-    struct context *context = context_get();
+    struct process_list *context = process_list_get(&current);
     assert(store_is_ours(store) && context);
     pthread_mutex_lock(&context->lock);
     store->references++;
@@ -197,7 +143,7 @@ void store_unref(struct store *store)
 {
     if (!store || !store_is_ours(store))
         return;
-    struct context *context = context_get();
+    struct process_list *context = process_list_get(&current);
     pthread_mutex_lock(&context->lock);
     /* With something to write, the writer closes it; else nothing of it is in use any more. */
     if (--store->references == 0 && !writer_close(store))
@@ -207,7 +153,7 @@ void store_unref(struct store *store)
 
 bool store_close_now(struct store *store)
 {
-    struct context *context = context_get();
+    struct process_list *context = process_list_get(&current);
     pthread_mutex_lock(&context->lock);
     bool unused = store->references == 0;
     if (unused)
@@ -227,12 +173,12 @@ bool store_close_now(struct store *store)
  */
 static void end_stores(void)
 {
-    struct context *context = atomic_load(&current);
+    struct process_list *context = atomic_load(&current);
     if (!context || context->generation != process_generation())
         return;
     uint64_t until = now_ns() / 1000000 + EXIT_WAIT_MS;
     pthread_mutex_lock(&context->lock);
-    list_for_each (node, &context->stores) {
+    list_for_each (node, &context->list) {
         uint64_t now = now_ns() / 1000000;
         writer_flush(container_of(node, struct store, node), until > now ? (int64_t)(until - now) : 0);
     }

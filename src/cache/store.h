@@ -40,6 +40,7 @@
 #include "base/seams.h"
 #include "base/table.h"
 #include "cache/format.h"
+#include "cache/lmdb_file.h"
 #include "task/loop.h"
 
 struct ZSTD_DCtx_s;
@@ -223,8 +224,6 @@ static inline int64_t store_piece_max(const struct store *store)
 }
 #define BATCH_PIECES 4
 uint64_t store_number(void); /* random, never 0: for ids and versions */
-/* -errno for LMDB's own codes. */
-int store_status(int rc);
 enum said { SAID_WRITING = 1, SAID_READERS = 2, SAID_DAMAGE = 4, SAID_LOST = 8, SAID_DISK = 16 };
 /* Log a warning once a store. */
 void store_say(struct store *store, enum said what, const char *format, ...)
@@ -255,8 +254,7 @@ bool store_is_changed(struct store *store, enum key_type type, const struct plac
 /* How many trees changed that are not in the store yet. */
 unsigned store_trees_pending(struct store *store);
 
-/* Tests make them small. */
-extern size_t store_map_size;
+/* Tests make it small. */
 extern unsigned writer_retry_ms;
 
 #endif

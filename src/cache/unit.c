@@ -40,7 +40,7 @@ int unit_read(struct batch *batch, uint64_t number, struct unit *out)
     key_unit(&key, number);
     int rc = batch_get(batch, &key, &value);
     if (rc != 0)
-        return store_status(rc);
+        return lmdb_status(rc);
     if (value.mv_size < sizeof head || value.mv_size > sizeof head + KEY_SIZE_MAX)
         return -EBADMSG;
     memcpy(&head, value.mv_data, sizeof head);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/path.h"
+#include "base/user_dir.h"
 #include "cache/cache.h"
 #include "cache/cap.h"
 #include "fs/option.h"
@@ -15,23 +16,10 @@
 
 int cache_directory(const char *given, char **out)
 {
-    const char *larder = getenv("LARDER_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *dir = NULL;
-    if (given && *given)
-        dir = mem_dup(given);
-    else if (larder && *larder)
-        dir = mem_dup(larder);
-    else if (xdg && *xdg == '/')
-        dir = mem_format("%s/larder", xdg);
-    else if (home && *home)
-        dir = mem_format("%s/.cache/larder", home);
-    else
-        return fail(-ENOENT,
-                    "no cache directory: neither LARDER_CACHE_DIR nor XDG_CACHE_HOME nor HOME is set");
-    if (!dir)
-        return fail_memory();
-    *out = dir;
-    return 0;
+    if (!given || !*given)
+        return user_dir("LARDER_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "cache", out);
+    *out = mem_dup(given);
+    return *out ? 0 : fail_memory();
 }
 
 struct view *view_of(const struct larder_fs *fs)

@@ -103,6 +103,31 @@ bool process_loop_forget(struct larder_loop *loop)
     return ours;
 }
 
+/* ---- what a process has of a kind ---- */
+
+static struct process_list *list_new(void)
+{
+    struct process_list *list = mem_zero(sizeof *list);
+    if (!list)
+        return NULL;
+    list->generation = process_generation();
+    list_init(&list->list);
+    pthread_mutex_init(&list->lock, NULL);
+    return list;
+}
+
+struct process_list *process_list_get(struct process_list *_Atomic *current)
+{
+    struct process_list *before = atomic_load_explicit(current, memory_order_acquire);
+    if (before && before->generation == process_generation())
+        return before;
+    struct process_list *list = list_new();
+    if (!list || atomic_compare_exchange_strong(current, &before, list))
+        return list;
+    mem_free(list);
+    return before;
+}
+
 /* ---- the default loop ---- */
 
 static struct larder_loop *current_default(void)

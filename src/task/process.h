@@ -8,7 +8,11 @@
  * reverse order of their registration, so ours is registered after the library was initialised: libraries are
  * initialised by `before_threads` functions, and the first loop calls those, then registers.
  */
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
 
 struct larder_loop;
 
@@ -21,5 +25,16 @@ void process_exit_arm(void);
  * the one to end the loop. */
 void process_loop_keep(struct larder_loop *loop);
 bool process_loop_forget(struct larder_loop *loop);
+
+/*
+ * What a process has of a kind: `*current` is NULL at first, and a fork's child gets its own, empty. Its parent's is left
+ * as it is, its lock perhaps taken for ever. NULL: no memory.
+ */
+struct process_list {
+    uint32_t generation;
+    pthread_mutex_t lock;
+    struct list list; /* under `lock` */
+};
+struct process_list *process_list_get(struct process_list *_Atomic *current);
 
 #endif

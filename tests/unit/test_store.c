@@ -317,9 +317,9 @@ static void a_small_map_holds_what_fits(void **state)
 {
     char path[16], *small = tmpdir_path(case_scratch, "small");
     store_unref(store);
-    store_map_size = 4 << 20;
+    lmdb_map_size = 4 << 20;
     assert_ok(store_open(small, &store));
-    store_map_size = (size_t)1 << 40;
+    lmdb_map_size = (size_t)1 << 40;
     for (unsigned i = 0; i < 100; i++) {
         snprintf(path, sizeof path, "f%u", i);
         struct put *op = make_put(path, "v1", 200000, i);

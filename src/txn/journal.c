@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "txn/journal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+#include "base/user_dir.h"
+#include "cache/lmdb_file.h"
+#include "task/process.h"
+
+#define READERS_MAX     512
+#define FULL_BLOCKS     16 /* with fewer free ones no commit was to be had */
+#define OWNERS_FILE     "owners"
+#define CONDITIONS_FILE "conditions"
+#define PAYLOAD_DIR     "payload"
+
+struct commit; /* of those who write at once */
+
+struct journal {
+    /* const after open */
+    char *dir, *file, *owners, *conditions, *payload;
+    MDB_env *env;
+    MDB_dbi dbi;
+    dev_t device;
+    ino_t inode;
+    uint32_t generation;
+
+    struct list node; /* of the process's, under its lock, as are … */
+    unsigned references;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under `lock` */
+    struct commit *first, **last; /* who waits for the next one */
+    bool leading;                 /* somebody writes */
+};
+
+static struct process_list *_Atomic journals;
+
+/* ---- opening ---- */
+
+static int status_text(const struct journal *journal, int rc)
+{
+    if (rc == -EBADMSG)
+        return fail(rc, "%s: no journal of this format, or a damaged one; it is left as it is",
+                    journal->file);
+    return fail_errno(-rc, "%s", journal->file);
+}
+
+static int open_file(struct journal *journal)
+{
+    uint64_t mark = JOURNAL_MARK;
+    struct journal_key key = journal_key(0, RECORD_HEAD, 0);
+    MDB_val name = {sizeof key.data, key.data}, value = {sizeof mark, &mark};
+    int dead, rc = lmdb_fill_lock_file(journal->file, READERS_MAX);
+    if (rc == 0)
+        rc = lmdb_status(lmdb_open(journal->file, READERS_MAX, 0, &journal->env));
+    if (rc == 0)
+        rc = lmdb_check_length(journal->env, &journal->device, &journal->inode);
+    if (rc == 0)
+        rc = lmdb_check_mark(journal->env, &name, &value, journal->dir, &journal->dbi);
+    if (rc < 0)
+        return status_text(journal, rc);
+    mdb_reader_check(journal->env, &dead);
+    return 0;
+}
+
+static int open_environment(struct journal *journal)
+{
+    int fd, rc = lmdb_check_directory(journal->dir, "a journal");
+    if (rc == 0)
+        rc = lmdb_make_directory(journal->payload);
+    if (rc == 0)
+        rc = lmdb_lock_directory(journal->dir, &fd);
+    if (rc < 0)
+        return rc;
+    rc = open_file(journal);
+    lmdb_unlock_directory(fd);
+    return rc;
+}
+
+static void journal_free(struct journal *journal)
+{
+    if (journal->env)
+        mdb_env_close(journal->env);
+    pthread_cond_destroy(&journal->changed);
+    pthread_mutex_destroy(&journal->lock);
+    mem_free(journal->payload);
+    mem_free(journal->conditions);
+    mem_free(journal->owners);
+    mem_free(journal->file);
+    mem_free(journal->dir);
+    mem_free(journal);
+}
+
+static struct journal *journal_new(const char *dir)
+{
+    autofree char *room = mem_alloc(PATH_MAX);
+    struct journal *journal = room ? mem_zero(sizeof *journal) : NULL;
+    if (!journal)
+        return NULL;
+    pthread_mutex_init(&journal->lock, NULL);
+    pthread_cond_init(&journal->changed, NULL);
+    list_init(&journal->node);
+    journal->last = &journal->first;
+    journal->references = 1;
+    journal->generation = process_generation();
+    journal->dir = mem_dup(realpath(dir, room) ? room : dir); /* the program may change its directory */
+    if (journal->dir) {
+        journal->file = path_join(journal->dir, JOURNAL_FILE);
+        journal->owners = path_join(journal->dir, OWNERS_FILE);
+        journal->conditions = path_join(journal->dir, CONDITIONS_FILE);
+        journal->payload = path_join(journal->dir, PAYLOAD_DIR);
+    }
+    if (journal->file && journal->owners && journal->conditions && journal->payload)
+        return journal;
+    journal_free(journal);
+    return NULL;
+}
+
+/* ---- payload files that are nobody's ---- */
+
+static bool read_name(const char *name, uint64_t *txn, uint64_t *change)
+{
+    int end = 0;
+    unsigned long long first, second;
+    if (sscanf(name, "%16llx-%16llx%n", &first, &second, &end) != 2 || name[end] || end != 33)
+        return false;
+    *txn = first;
+    *change = second;
+    return true;
+}
+
+/* J6. The lock is asked for last: a transaction that begins meanwhile has it before its first file. */
+static bool is_nobodys(struct journal *journal, uint64_t txn)
+{
+    struct journal_key key = journal_key(txn, RECORD_HEAD, 0);
+    struct larder_bytes head = {0};
+    if (owner_lives(journal, txn))
+        return false;
+    int rc = journal_get(journal, &key, &head);
+    larder_bytes_free(&head);
+    return rc == -ENOENT;
+}
+
+static void sweep_payload(struct journal *journal)
+{
+    DIR *all = file_seam.opendir(journal->payload);
+    struct dirent *entry;
+    uint64_t txn, change;
+    while (all && (entry = file_seam.readdir(all))) {
+        if (!read_name(entry->d_name, &txn, &change) || !is_nobodys(journal, txn))
+            continue;
+        autofree char *path = journal_payload_path(journal, txn, change);
+        if (path)
+            file_seam.unlink(path);
+    }
+    if (all)
+        file_seam.closedir(all);
+}
+
+/* ---- the process's journals ---- */
+
+/* One that is open already, in its place still. */
+static struct journal *find_open(struct process_list *context, const char *dir)
+{
+    struct stat status;
+    autofree char *file = path_join(dir, JOURNAL_FILE);
+    if (!file || file_seam.stat(file, &status) < 0)
+        return NULL;
+    list_for_each (node, &context->list) {
+        struct journal *journal = container_of(node, struct journal, node);
+        if (journal->device == status.st_dev && journal->inode == status.st_ino)
+            return journal;
+    }
+    return NULL;
+}
+
+static int open_new(struct process_list *context, const char *dir, struct journal **out)
+{
+    struct journal *journal = journal_new(dir);
+    if (!journal)
+        return fail_memory();
+    int rc = open_environment(journal);
+    if (rc < 0) {
+        journal_free(journal);
+        return rc;
+    }
+    list_push(&context->list, &journal->node);
+    sweep_payload(journal);
+    *out = journal;
+    return 0;
+}
+
+static int open_in(char *dir, struct journal **out)
+{
+    struct process_list *context = process_list_get(&journals);
+    if (!context)
+        return fail_memory();
+    process_exit_arm(); /* before the first lock: what forks do to them is set up there */
+    pthread_mutex_lock(&context->lock);
+    int rc = lmdb_make_directory(dir);
+    struct journal *journal = rc == 0 ? find_open(context, dir) : NULL;
+    if (journal) {
+        journal->references++;
+        *out = journal;
+    } else if (rc == 0) {
+        rc = open_new(context, dir, out);
+    }
+    pthread_mutex_unlock(&context->lock);
+    return rc;
+}
+
+static int directory_of(const char *dir, char **out)
+{
+    if (!dir)
+        return user_dir("LARDER_STATE_DIR", "XDG_STATE_HOME", ".local/state", "journal", out);
+    *out = mem_dup(dir);
+    return *out ? 0 : fail_memory();
+}
+
+int journal_open(const char *dir, struct journal **out)
+{
+    autofree char *copy = NULL;
+    int rc = directory_of(dir, &copy);
+    return rc < 0 ? rc : open_in(copy, out);
+}
+
+int journal_find(const char *dir, struct journal **out)
+{
+    autofree char *copy = NULL, *file = NULL;
+    struct stat status;
+    int rc = directory_of(dir, &copy);
+    if (rc < 0)
+        return rc;
+    file = path_join(copy, JOURNAL_FILE);
+    if (!file)
+        return fail_memory();
+    if (file_seam.stat(file, &status) < 0)
+        return fail_errno(errno, "%s", file);
+    return open_in(copy, out);
+}
+
+struct journal *journal_ref(struct journal *journal)
+{
+    struct process_list *context = process_list_get(&journals);
+    pthread_mutex_lock(&context->lock);
+    journal->references++;
+    pthread_mutex_unlock(&context->lock);
+    return journal;
+}
+
+/* What a fork's parent opened is not touched, as with stores. */
+void journal_unref(struct journal *journal)
+{
+    if (!journal || journal->generation != process_generation())
+        return;
+    struct process_list *context = process_list_get(&journals);
+    pthread_mutex_lock(&context->lock);
+    if (--journal->references == 0) {
+        list_remove(&journal->node);
+        journal_free(journal);
+    }
+    pthread_mutex_unlock(&context->lock);
+}
+
+const char *journal_dir(const struct journal *journal)
+{
+    return journal->dir;
+}
+
+char *journal_payload_path(const struct journal *journal, uint64_t txn, uint64_t change)
+{
+    return mem_format("%s/%016llx-%016llx", journal->payload, (unsigned long long)txn,
+                      (unsigned long long)change);
+}
+
+/* ---- writing ---- */
+
+struct commit {
+    struct commit *next;
+    const struct edit *edits;
+    size_t count;
+    int status;
+    bool done;
+};
+
+/* All records of a transaction: what the cursor stands on is deleted, and it then stands on what was behind. */
+static int forget(MDB_txn *txn, MDB_dbi dbi, const struct journal_key *key)
+{
+    MDB_cursor *cursor;
+    MDB_val name = {8, (void *)key->data}, value;
+    int rc = mdb_cursor_open(txn, dbi, &cursor);
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
+    while (rc == 0 && memcmp(name.mv_data, key->data, 8) == 0) {
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, &name, &value, MDB_GET_CURRENT);
+        if (rc == EINVAL) /* it was the last of its page */
+            rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int apply(MDB_txn *txn, MDB_dbi dbi, const struct edit *edit)
+{
+    MDB_val name = {sizeof edit->key.data, (void *)edit->key.data}, value = {edit->size, (void *)edit->data};
+    int rc;
+    switch (edit->kind) {
+    case EDIT_PUT:
+        return mdb_put(txn, dbi, &name, &value, 0);
+    case EDIT_DELETE:
+        rc = mdb_del(txn, dbi, &name, NULL);
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    case EDIT_FORGET:
+        return forget(txn, dbi, &edit->key);
+    }
+    return EINVAL;
+}
+
+/* A write that a full disk cut short is LMDB's EIO. */
+static bool is_full(const struct journal *journal)
+{
+    struct statfs status;
+    return file_seam.statfs(journal->dir, &status) == 0 && status.f_bavail < FULL_BLOCKS;
+}
+
+/* What these commits, up to `end`, have, in one synced transaction. */
+static int write_commits(struct journal *journal, const struct commit *first, const struct commit *end)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(journal->env, NULL, 0, &txn);
+    if (rc != 0)
+        return lmdb_status(rc);
+    for (const struct commit *commit = first; rc == 0 && commit != end; commit = commit->next)
+        for (size_t i = 0; rc == 0 && i < commit->count; i++)
+            rc = apply(txn, journal->dbi, &commit->edits[i]);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return lmdb_status(rc);
+    }
+    CRASH_POINT("journal.before_commit");
+    rc = lmdb_status(mdb_txn_commit(txn));
+    if (rc == -EIO && is_full(journal))
+        rc = -ENOSPC;
+    CRASH_POINT("journal.after_commit");
+    return rc;
+}
+
+/* A failure of all may be the fault of one: then each is tried by itself. */
+static void write_group(struct journal *journal, struct commit *first)
+{
+    int rc = write_commits(journal, first, NULL);
+    bool several = first->next;
+    for (struct commit *commit = first; commit; commit = commit->next)
+        commit->status = rc < 0 && several ? write_commits(journal, commit, commit->next) : rc;
+}
+
+/* Under the lock, which is not held while it writes. */
+static void lead(struct journal *journal)
+{
+    struct commit *first = journal->first;
+    journal->first = NULL;
+    journal->last = &journal->first;
+    journal->leading = true;
+    pthread_mutex_unlock(&journal->lock);
+    write_group(journal, first);
+    pthread_mutex_lock(&journal->lock);
+    for (struct commit *commit = first, *next; commit; commit = next) {
+        next = commit->next; /* who is done is gone */
+        commit->done = true;
+    }
+    journal->leading = false;
+    pthread_cond_broadcast(&journal->changed);
+}
+
+int journal_write(struct journal *journal, const struct edit edits[], size_t count)
+{
+    struct commit mine = {.edits = edits, .count = count};
+    if (journal->generation != process_generation())
+        return fail(-ECHILD, "%s: it is open in the parent process", journal->file);
+    pthread_mutex_lock(&journal->lock);
+    *journal->last = &mine;
+    journal->last = &mine.next;
+    while (!mine.done && journal->leading)
+        pthread_cond_wait(&journal->changed, &journal->lock);
+    if (!mine.done)
+        lead(journal);
+    pthread_mutex_unlock(&journal->lock);
+    return mine.status < 0 ? status_text(journal, mine.status) : 0;
+}
+
+/* ---- reading ---- */
+
+static int begin_reading(struct journal *journal, MDB_txn **out)
+{
+    if (journal->generation != process_generation())
+        return fail(-ECHILD, "%s: it is open in the parent process", journal->file);
+    int rc = lmdb_status(mdb_txn_begin(journal->env, NULL, MDB_RDONLY, out));
+    return rc < 0 ? status_text(journal, rc) : 0;
+}
+
+int journal_get(struct journal *journal, const struct journal_key *key, struct larder_bytes *out)
+{
+    MDB_txn *txn;
+    MDB_val name = {sizeof key->data, (void *)key->data}, value;
+    int rc = begin_reading(journal, &txn);
+    if (rc < 0)
+        return rc;
+    rc = lmdb_status(mdb_get(txn, journal->dbi, &name, &value));
+    if (rc == 0) {
+        char *copy = mem_dup_n(value.mv_data, value.mv_size);
+        if (copy)
+            *out = bytes_own(copy, value.mv_size);
+        else
+            rc = fail_memory();
+    }
+    mdb_txn_abort(txn);
+    return rc == 0 || rc == -ENOENT || rc == -ENOMEM ? rc : status_text(journal, rc);
+}
+
+struct walk {
+    journal_record_fn *fn;
+    void *arg;
+    struct journal_key key; /* of where it is */
+    bool heads;
+};
+
+/* One record of a walk, and in walk->key where the next is to be looked for. 1: it ends here. */
+static int visit(struct walk *walk, const MDB_val *name, const MDB_val *value)
+{
+    bool same = memcmp(name->mv_data, walk->key.data, 9) == 0; /* the transaction and the kind */
+    if (!walk->heads && !same)
+        return 1;
+    memcpy(walk->key.data, name->mv_data, sizeof walk->key.data);
+    uint64_t txn = journal_key_txn(&walk->key);
+    enum record_kind kind = journal_key_kind(&walk->key);
+    if (walk->heads && kind < RECORD_HEAD) {
+        walk->key = journal_key(txn, RECORD_HEAD, 0);
+        return 0;
+    }
+    int rc = !walk->heads || kind == RECORD_HEAD
+                 ? walk->fn(walk->arg, &walk->key, value->mv_data, value->mv_size)
+                 : 0;
+    if (rc == 0 && walk->heads && txn == UINT64_MAX)
+        return 1;
+    walk->key =
+        walk->heads ? journal_key(txn + 1, 0, 0) : journal_key(txn, kind, journal_key_number(&walk->key) + 1);
+    return rc;
+}
+
+static int run_walk(struct journal *journal, struct walk *walk)
+{
+    MDB_cursor *cursor;
+    MDB_txn *txn;
+    MDB_val value;
+    int rc = begin_reading(journal, &txn);
+    if (rc < 0)
+        return rc;
+    rc = lmdb_status(mdb_cursor_open(txn, journal->dbi, &cursor));
+    if (rc < 0) {
+        mdb_txn_abort(txn);
+        return status_text(journal, rc);
+    }
+    while (rc == 0) {
+        MDB_val name = {sizeof walk->key.data, walk->key.data};
+        rc = lmdb_status(mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE));
+        if (rc < 0 && rc != -ENOENT)
+            status_text(journal, rc);
+        if (rc == 0)
+            rc = visit(walk, &name, &value);
+    }
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    return rc == -ENOENT || rc == 1 ? 0 : rc;
+}
+
+int journal_each(struct journal *journal, uint64_t txn, enum record_kind kind, journal_record_fn *fn,
+                 void *arg)
+{
+    struct walk walk = {fn, arg, journal_key(txn, kind, 0), false};
+    return run_walk(journal, &walk);
+}
+
+/* The first key of all is the format's mark, of the transaction 0, which is none. */
+int journal_heads(struct journal *journal, journal_record_fn *fn, void *arg)
+{
+    struct walk walk = {fn, arg, journal_key(1, 0, 0), true};
+    return run_walk(journal, &walk);
+}
+
+/* ---- who lives, and who waits ---- */
+
+int owner_take(struct journal *journal, uint64_t txn, struct range_lock *lock)
+{
+    int rc = range_lock_open(lock, journal->owners);
+    if (rc < 0)
+        return fail_errno(-rc, "%s", journal->owners);
+    rc = range_lock_add(lock, txn >> 1, 1);
+    if (rc < 0)
+        range_lock_close(lock);
+    return rc < 0 && rc != -EAGAIN ? fail_errno(-rc, "%s", journal->owners) : rc;
+}
+
+bool owner_lives(struct journal *journal, uint64_t txn)
+{
+    return range_is_free(journal->owners, txn >> 1, 1) <= 0;
+}
+
+int conditions_open(struct journal *journal, struct range_lock *lock)
+{
+    int rc = range_lock_open(lock, journal->conditions);
+    return rc < 0 ? fail_errno(-rc, "%s", journal->conditions) : 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return (one > other) - (one < other);
+}
+
+size_t conditions_sort(uint64_t hashes[], size_t count)
+{
+    size_t different = 0;
+    for (size_t i = 0; i < count; i++)
+        hashes[i] %= CONDITION_BYTES;
+    qsort(hashes, count, sizeof *hashes, compare_numbers);
+    for (size_t i = 0; i < count; i++)
+        if (different == 0 || hashes[different - 1] != hashes[i])
+            hashes[different++] = hashes[i];
+    return different;
+}
+
+int conditions_take(struct range_lock *lock, const uint64_t sorted[], size_t count, size_t *at)
+{
+    for (; *at < count; (*at)++) {
+        int rc = range_lock_add(lock, sorted[*at], 1);
+        if (rc < 0)
+            return rc == -EAGAIN ? rc : fail_errno(-rc, "locking conditions");
+    }
+    return 0;
+}
