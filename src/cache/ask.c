@@ -264,5 +264,5 @@ int ask_past(struct reading *r, struct answer *out)
     struct terms terms = TERMS_NONE;
     terms.if_match = r->terms->if_match;
     terms.if_none_match = r->terms->if_none_match;
-    return layer_read(view_next(r->view), r->path, r->range, &terms, r->sink, out);
+    return layer_read(view_next(r->view), r->path, r->range, &terms, &r->sink.sink, out);
 }

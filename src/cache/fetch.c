@@ -88,7 +88,7 @@ static int CO_FN give_run(struct reading *r, struct run *run)
     int rc = reading_begin(r);
     if (rc == 0 && r->pos >= run->start && r->pos < end && run->data) {
         int64_t count = min(end, r->end) - r->pos;
-        rc = sink_pour(r->sink, run->data + (r->pos - run->start), (size_t)count);
+        rc = sink_pour(&r->sink.sink, run->data + (r->pos - run->start), (size_t)count);
         r->pos += count;
     }
     if (rc < 0)
@@ -218,11 +218,11 @@ static int CO_FN go_past(struct reading *r)
     else
         answer_free(&answer);
     r->pinned = rc == 0;
-    return is_failure_to_ask(rc) ? reading_fall_back(r, rc) : rc;
+    return reading_is_failure_to_ask(r, rc) ? reading_fall_back(r, rc) : rc;
 }
 
-/* What no request can say without the size: ask for that first. */
-static int CO_FN learn_size(struct reading *r)
+/* Of no bytes, but only if there is such a file. */
+static int CO_FN read_nothing(struct reading *r)
 {
     struct answer answer = {0};
     struct terms terms = *r->terms;
@@ -235,7 +235,7 @@ static int CO_FN learn_size(struct reading *r)
         rc = reading_pin(r, &answer);
     answer_free(&answer);
     if (rc < 0)
-        return is_failure_to_ask(rc) ? reading_fall_back(r, rc) : rc;
+        return reading_is_failure_to_ask(r, rc) ? reading_fall_back(r, rc) : rc;
     if (r->alone || r->pos < r->end)
         return STEP_ON;
     return reading_begin(r);
@@ -252,8 +252,8 @@ static int CO_FN step(struct reading *r)
         error_set_text(r->failure_text);
         return r->failure;
     }
-    if (!r->alone && !r->pinned && (range_needs_size(r->range) || range_is_empty(r->range)))
-        return learn_size(r);
+    if (!r->alone && !r->pinned && range_is_empty(r->range))
+        return read_nothing(r);
     if (r->alone || ++r->idle > IDLE_MAX)
         return go_past(r);
     struct run *run;
@@ -316,8 +316,7 @@ int fetch_read(struct instance *instance, const char *path, const struct larder_
 {
     struct view *view = container_of(instance, struct view, instance);
     struct store *store = view_store(view);
-    struct reading r = {
-        .view = view, .store = store, .path = path, .range = range, .terms = terms, .sink = sink};
+    struct reading r = {.view = view, .store = store, .path = path, .range = range, .terms = terms};
     if (!store)
         return view->mode == MODE_OFFLINE
                    ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
@@ -327,6 +326,7 @@ int fetch_read(struct instance *instance, const char *path, const struct larder_
         return rc;
     if (range && range->start == 0 && range->end == LARDER_TO_END)
         r.range = NULL;
+    watched_init(&r.sink, sink);
     reading_unpin(&r);
     r.known_age_ms = -1;
     rc = read_all(&r);
@@ -376,18 +376,14 @@ int fetch_keep(struct view *view, const char *path, const struct terms *terms, s
 {
     struct store *store = view_store(view);
     struct drop_sink sink = {.sink = {.begin = drop_begin, .room = drop_room, .fill = drop_fill}};
-    struct reading r = {.view = view,
-                        .store = store,
-                        .path = path,
-                        .terms = terms,
-                        .sink = &sink.sink,
-                        .keep = true,
-                        .throttle = throttle};
+    struct reading r = {
+        .view = view, .store = store, .path = path, .terms = terms, .keep = true, .throttle = throttle};
     sink.room = mem_alloc(SCRATCH_SIZE);
     if (!sink.room || !store) {
         mem_free(sink.room);
         return store ? fail_memory() : fail(-EROFS, "%s: the cache cannot be written", view->hold.dir);
     }
+    watched_init(&r.sink, &sink.sink);
     reading_unpin(&r);
     r.known_age_ms = -1;
     int rc = read_all(&r);

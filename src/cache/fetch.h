@@ -4,6 +4,7 @@
 /* One read or info that the store could not answer at once: fetch.c decides, ask.c asks the place. */
 #include "cache/flight.h"
 #include "cache/throttle.h"
+#include "cache/watched.h"
 
 struct reading { /* in its task's frame */
     struct view *view;
@@ -11,8 +12,8 @@ struct reading { /* in its task's frame */
     const char *path;
     const struct larder_range *range; /* NULL: all */
     const struct terms *terms;
-    struct sink *sink;
-    bool keep; /* for the store only: nobody reads the sink, and the writer's queue is waited for */
+    struct watched sink; /* the reader's; an info has none */
+    bool keep;           /* for the store only: nobody reads the sink, and the writer's queue is waited for */
     struct throttle *throttle; /* of what comes over the network; NULL: none */
 
     /* what the answer is of, once something decided it */
@@ -85,8 +86,8 @@ int64_t reading_next_gap(struct reading *r, int64_t start);
 bool reading_choose_part(struct reading *r, struct run *run);
 /* Of a run without bytes: a step, or the failure with its text. */
 int reading_use_outcome(struct reading *r, struct run *run, bool ours);
-/* Could the place not be asked, so that stale may be better than nothing? */
-bool is_failure_to_ask(int status);
+/* Could the place not be asked, so that stale may be better than nothing? Not if it was the reader's sink that failed. */
+bool reading_is_failure_to_ask(const struct reading *r, int status);
 /* To what is stale, if that may be used; the failure comes back if not. */
 int reading_fall_back(struct reading *r, int status);
 void reading_fini(struct reading *r);

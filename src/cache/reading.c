@@ -26,6 +26,7 @@ void reading_fini(struct reading *r)
     answer_free(&r->known);
     run_unref(r->joined);
     mem_free(r->failure_text);
+    watched_fini(&r->sink);
 }
 
 /* ---- what is pinned ---- */
@@ -56,7 +57,7 @@ int CO_FN reading_begin(struct reading *r)
     if (r->begun)
         return 0;
     r->begun = true;
-    return sink_begin(r->sink, &r->pin, r->end - r->pos);
+    return sink_begin(&r->sink.sink, &r->pin, r->end - r->pos);
 }
 
 /* ---- out of the store ---- */
@@ -66,7 +67,7 @@ int reading_know(struct reading *r, struct reader *reader, const struct record *
     struct answer answer;
     int64_t start, count;
     range_resolve(r->range, record->head.size, &start, &count);
-    r->known_whole = record->head.size >= 0 && reader && r->sink &&
+    r->known_whole = record->head.size >= 0 && reader && r->sink.into &&
                      (record->head.body_there || record->head.version) &&
                      reader_has(r->store, reader, record, start, count) == 0;
     record_answer(record, &answer);
@@ -196,10 +197,10 @@ static int CO_FN copy_piece(struct copy *copy)
 
 static int CO_FN give_piece(struct reading *r, int64_t *count)
 {
-    struct copy copy = {.r = r, .sink = r->sink, .count = *count};
+    struct copy copy = {.r = r, .sink = &r->sink.sink, .count = *count};
     if (r->keep)
         return 0;
-    if (r->sink->instant) {
+    if (r->sink.sink.instant) {
         if (copy.count > WORKER_SIZE_MAX)
             *count = copy.count = WORKER_SIZE_MAX;
         return copy_piece(&copy);
@@ -213,7 +214,7 @@ static int CO_FN give_piece(struct reading *r, int64_t *count)
     if (rc == 0)
         rc = copy_piece(&copy);
     if (rc == 0)
-        rc = sink_pour(r->sink, piece.data, piece.size);
+        rc = sink_pour(&r->sink.sink, piece.data, piece.size);
     bytes_sink_fini(&piece);
     return rc;
 }
@@ -232,6 +233,8 @@ int CO_FN reading_give_stored(struct reading *r)
             rc = reading_begin(r);
         if (rc == 0 && there > 0)
             rc = give_piece(r, &there);
+        if (rc < 0 && r->sink.status < 0)
+            return rc;
         if (rc == -EBADMSG)
             r->ignore_store = true;
         if (rc == -EBADMSG)
@@ -301,15 +304,14 @@ static int64_t gap_end(struct reading *r, int64_t start, int64_t end)
 bool reading_choose_part(struct reading *r, struct run *run)
 {
     if (!r->pinned && r->pos < 0) {
-        if (r->end != LARDER_TO_END || r->pos < BLOCK_SIZE - run_size_max(r))
-            return false;
-        run->start = r->pos - BLOCK_SIZE; /* so that the block in which it begins is whole */
+        bool fits = r->pos >= BLOCK_SIZE - run_size_max(r);
+        run->start = (fits ? r->pos : 0) - BLOCK_SIZE; /* so that the block in which it begins is whole */
         run->end = LARDER_TO_END;
         return true;
     }
     run->start = r->pos / BLOCK_SIZE * BLOCK_SIZE;
     run->end = run->start + run_size_max(r);
-    if (r->end < run->end)
+    if (r->end >= 0 && r->end < run->end)
         run->end = block_count(r->end) * BLOCK_SIZE;
     if (r->pinned && run->end > r->pin.info.size)
         run->end = r->pin.info.size;
@@ -337,8 +339,10 @@ bool reading_run_is_fresh(const struct reading *r, const struct run *run)
            age < lifetime_of(&r->view->lifetimes, r->terms, r->path, fact, run->answer.fresh_ms);
 }
 
-bool is_failure_to_ask(int status)
+bool reading_is_failure_to_ask(const struct reading *r, int status)
 {
+    if (r->sink.status < 0)
+        return false;
     switch (status) {
     case -ENOENT:
     case -EISDIR:
@@ -389,5 +393,6 @@ int reading_use_outcome(struct reading *r, struct run *run, bool ours)
         return STEP_OVER;
     }
     error_set_text(run->text);
-    return is_failure_to_ask(run->status) && !r->begun ? reading_fall_back(r, run->status) : run->status;
+    return reading_is_failure_to_ask(r, run->status) && !r->begun ? reading_fall_back(r, run->status)
+                                                                  : run->status;
 }

@@ -33,8 +33,6 @@ struct tee {
     size_t cost;     /* of the chunk */
     uint64_t staged; /* 0: nothing is yet */
     int64_t patience_ms;
-    int sink_status; /* how the reader's own sink failed, which says nothing of the place; … */
-    char *sink_text; /* … its words; mem */
 };
 
 struct staged_chunk {
@@ -156,21 +154,9 @@ static int CO_FN copy_aside(struct tee *tee, const char *data, size_t size)
     return 0;
 }
 
-/* What the reader's sink says, who alone is told of its failures. */
-static int of_sink(struct tee *tee, int rc)
-{
-    if (rc < 0 && tee->sink_status == 0) {
-        tee->sink_status = rc;
-        tee->sink_text = mem_dup(error_text());
-    }
-    return rc;
-}
-
 static int CO_FN tee_begin_in(struct tee *tee, const struct answer *answer, int64_t size)
 {
     int rc = ask_note_answer(tee->run, answer);
-    tee->sink_status = 0;
-    mem_free(take(tee->sink_text));
     if (rc < 0)
         return rc;
     if (tee->begun) { /* once more: what came is void */
@@ -187,7 +173,7 @@ static int CO_FN tee_begin_in(struct tee *tee, const struct answer *answer, int6
         give_up(tee);
     if (!tee->keep)
         run_set_alone(tee->run);
-    return of_sink(tee, sink_begin(tee->r->sink, answer, size));
+    return sink_begin(&tee->r->sink.sink, answer, size);
 }
 
 static int CO_EDGE tee_begin(struct sink *base, const struct answer *answer, int64_t size)
@@ -198,7 +184,7 @@ static int CO_EDGE tee_begin(struct sink *base, const struct answer *answer, int
 static int CO_EDGE tee_room(struct sink *base, size_t want, void **out, size_t *size)
 {
     struct tee *tee = container_of(base, struct tee, sink);
-    int rc = of_sink(tee, sink_room(tee->r->sink, want, out, size));
+    int rc = sink_room(&tee->r->sink.sink, want, out, size);
     if (rc == 0 && tee->r->throttle) {
         rc = throttle_take(tee->r->throttle, size);
         tee->paid = *size;
@@ -215,7 +201,7 @@ static int CO_EDGE tee_fill(struct sink *base, size_t size)
     tee->paid = 0;
     int rc = copy_aside(tee, tee->lent, size);
     tee->total += (int64_t)size;
-    return rc < 0 ? rc : of_sink(tee, sink_fill(tee->r->sink, size));
+    return rc < 0 ? rc : sink_fill(&tee->r->sink.sink, size);
 }
 
 /* All of it came: what is left of it, and the record. */
@@ -245,15 +231,6 @@ static void finish_whole(struct tee *tee)
         edit_drop(run->store, tee->staged);
 }
 
-/* Nothing was learnt of the place: whoever waits asks for itself. */
-static int finish_by_sink(struct tee *tee)
-{
-    run_finish(tee->run, -ECANCELED, NULL);
-    error_set_text(tee->sink_text);
-    mem_free(tee->sink_text);
-    return tee->sink_status;
-}
-
 int ask_whole(struct reading *r, struct run *run)
 {
     struct tee tee = {.sink = {.begin = tee_begin, .room = tee_room, .fill = tee_fill},
@@ -280,8 +257,10 @@ int ask_whole(struct reading *r, struct run *run)
     }
     give_up(&tee);
     run->alone = false;
-    if (tee.sink_status < 0)
-        return finish_by_sink(&tee);
-    ask_finish_without(r, run, rc);
-    return 0;
+    if (r->sink.status == 0) {
+        ask_finish_without(r, run, rc);
+        return 0;
+    }
+    run_finish(run, -ECANCELED, NULL); /* nothing was learnt of the place: whoever waits asks for itself */
+    return watched_failure(&r->sink);
 }
