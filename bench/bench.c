@@ -26,6 +26,19 @@ void bench_figure(double seconds, uint64_t count, uint64_t bytes)
     printf("{\"seconds\": %.9f, \"count\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", seconds, count, bytes);
 }
 
+uint64_t bench_peak(void)
+{
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    if (!file)
+        bench_die("no /proc/self/status");
+    while (kib == 0 && fgets(line, sizeof line, file))
+        sscanf(line, "VmHWM: %llu", &kib);
+    fclose(file);
+    return kib << 10;
+}
+
 void bench_die(const char *format, ...)
 {
     va_list args;

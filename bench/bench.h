@@ -17,6 +17,9 @@ double bench_now(void);
 /* The measured thing was done `count` times in `seconds`, and moved `bytes`. */
 void bench_figure(double seconds, uint64_t count, uint64_t bytes);
 
+/* The most memory that was resident at once, in bytes. */
+uint64_t bench_peak(void);
+
 /* Prints why, and ends the program with a failure: a figure of something that went wrong is worth nothing. */
 void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* larder_peak URL NAME LOCAL_PATH: one file to the disk. "bytes" is by how much the process's memory rose meanwhile. */
-#include <stdio.h>
-#include <string.h>
-
 #include "larder.h"
 
 #include "bench.h"
-
-/* The most memory that was resident at once, in bytes. */
-static uint64_t peak(void)
-{
-    char line[128];
-    unsigned long long kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    if (!file)
-        bench_die("no /proc/self/status");
-    while (kib == 0 && fgets(line, sizeof line, file))
-        sscanf(line, "VmHWM: %llu", &kib);
-    fclose(file);
-    return kib << 10;
-}
 
 int main(int argc, char **argv)
 {
@@ -28,11 +11,11 @@ int main(int argc, char **argv)
     struct larder_fs *fs;
     if (larder_open(NULL, argv[1], NULL, &fs, NULL) < 0)
         bench_die("%s", larder_error());
-    uint64_t before = peak();
+    uint64_t before = bench_peak();
     double start = bench_now();
     if (larder_get_file(fs, argv[2], argv[3], 0, NULL, NULL) < 0)
         bench_die("%s", larder_error());
-    bench_figure(bench_now() - start, 1, peak() - before);
+    bench_figure(bench_now() - start, 1, bench_peak() - before);
     larder_fs_free(fs);
     return 0;
 }

@@ -31,6 +31,10 @@ class Sizes:
         self.large_count = 2 if quick else 8
         self.large = (1 << 20) if quick else (64 << 20)
         self.peak = (8 << 20) if quick else 300 * 1000 * 1000
+        self.one = (8 << 20) if quick else (512 << 20)
+        self.ranges = 200 if quick else 10000
+        self.ranged = (1 << 20) if quick else (16 << 20)
+        self.walked_dirs = 10 if quick else 1000  # of as many files
         self.single_files = 100 if quick else 1000
         self.singles = 200 if quick else 5000
         self.hits = 2000 if quick else 300000
@@ -78,6 +82,10 @@ http {{
         ssl_certificate_key {dir}/key.pem;
         root {www};
         autoindex on;
+        location /logged/ {{
+            alias {www}/large/;
+            access_log {dir}/logged.log;
+        }}
     }}
 }}
 """
@@ -98,8 +106,10 @@ def make_tree(www, sizes):
             start = i * 64 % len(block)
             (www / where / f"{i:05}").write_bytes((block[start:] + block[:start])[:size])
     (www / "large").mkdir()
-    for name, size in [(f"{i:05}", sizes.large) for i in range(sizes.large_count)] + [("peak", sizes.peak)]:
-        with open(www / "large" / name, "wb") as file:
+    (www / "one").mkdir()
+    large = [(f"large/{i:05}", sizes.large) for i in range(sizes.large_count)]
+    for name, size in [*large, ("large/peak", sizes.peak), ("large/ranges", sizes.ranged), ("one/00000", sizes.one)]:
+        with open(www / name, "wb") as file:
             for at in range(0, size, len(block)):
                 file.write(block[:size - at])
 
@@ -214,15 +224,20 @@ INSTRUCTIONS = Unit("instructions", False, None)
 class Row:
     """A measured thing. `larder` and `yard` give a command for a count; `aim` is of the ratio, or of the figure itself
     where there is no yardstick. `whole`: what is timed are whole processes, which did `totals`. Instructions are
-    counted between the two counts of `totals`. `why`: what is known of the reason when the aim is missed."""
+    counted between the two counts of `totals`. `why`: what is known of the reason when the aim is missed. A yardstick
+    may also be a figure, which is computed. `prepare` is called before the first run; there are at most `runs`."""
 
-    def __init__(self, what, unit, larder, yard=None, against="", aim=None, whole=False, totals=None, why=""):
+    def __init__(self, what, unit, larder, yard=None, against="", aim=None, whole=False, totals=None, why="",
+                 prepare=None, runs=None):
         self.what, self.unit, self.larder, self.yard = what, unit, larder, yard
         self.against, self.aim, self.whole, self.totals, self.why = against, aim, whole, totals, why
+        self.prepare, self.runs = prepare, runs
         self.failure = None
 
     def measure(self, sizes, scratch):
         commands = [command for command in (self.larder, self.yard) if command]
+        if self.prepare:
+            self.prepare()
         values = [[] for _ in commands]
         if self.unit is INSTRUCTIONS:
             for command in commands:
@@ -231,12 +246,17 @@ class Row:
                 for command, into in zip(commands, values):
                     into.append(self.count(command, scratch))
         else:
-            for turn in range(-1, sizes.runs):  # the first turn warms up
+            for turn in range(-1, min(sizes.runs, self.runs or sizes.runs)):  # the first turn warms up
                 for command, into in zip(commands, values):
-                    figure = run_figure(command(None), self.whole) | (self.totals or {})
+                    figure = self.figure(command)
                     if turn >= 0:
                         into.append(self.unit.of(figure))
         self.figures = [(statistics.median(all), self.unit.best(all)) for all in values]
+
+    def figure(self, command):
+        if isinstance(command, dict):
+            return command
+        return run_figure(command(None), self.whole) | (self.totals or {})
 
     def count(self, command, scratch):
         """Of one more request: the program's start and end are in both counts."""
