@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request becomes a URL and headers with a signature in them: of the bucket's region, by the server's clock. */
+#include "backends/s3_ask.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/seams.h"
+
+#define HERE_SIZE_MAX ((size_t)64 << 10) /* up to that a body is hashed in the task itself */
+#define EMPTY_SHA256  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+struct s3_name s3_name_of(const char *path)
+{
+    size_t size = strcspn(path, "/");
+    return (struct s3_name){size, path[size] ? path + size + 1 : path + size};
+}
+
+/* ---- regions ---- */
+
+struct s3_region {
+    struct list node;
+    char *bucket, *region; /* mem */
+};
+
+static struct s3_region *find_region(struct s3_instance *s3, const char *bucket, size_t size)
+{
+    list_for_each (node, &s3->regions) {
+        struct s3_region *at = container_of(node, struct s3_region, node);
+        if (strlen(at->bucket) == size && memcmp(at->bucket, bucket, size) == 0)
+            return at;
+    }
+    return NULL;
+}
+
+static const char *region_of(struct s3_instance *s3, const char *path)
+{
+    struct s3_region *found = find_region(s3, path, s3_name_of(path).bucket_size);
+    return found ? found->region : s3->region;
+}
+
+static void region_free(struct s3_region *region)
+{
+    mem_free(region->bucket);
+    mem_free(region->region);
+    mem_free(region);
+}
+
+int s3_learn_region(struct s3_instance *s3, const char *path, const char *region)
+{
+    size_t size = s3_name_of(path).bucket_size;
+    if (size == 0 || strcmp(region_of(s3, path), region) == 0)
+        return 0;
+    struct s3_region *known = find_region(s3, path, size);
+    struct s3_region *made = known ? known : mem_zero(sizeof *made);
+    char *copy = mem_dup(region);
+    if (made && !known)
+        made->bucket = mem_dup_n(path, size);
+    if (!made || !copy || !made->bucket) {
+        mem_free(copy);
+        if (made && !known)
+            region_free(made);
+        return fail_memory();
+    }
+    mem_free(made->region);
+    made->region = copy;
+    if (!known)
+        list_push(&s3->regions, &made->node);
+    return 1;
+}
+
+void s3_regions_free(struct s3_instance *s3)
+{
+    for (struct list *node; (node = list_pop(&s3->regions));)
+        region_free(container_of(node, struct s3_region, node));
+}
+
+/* ---- a request ---- */
+
+void s3_prepared_fini(struct s3_prepared *prepared)
+{
+    mem_free(prepared->url);
+    buffer_free(&prepared->lines);
+}
+
+static size_t count_pairs(const struct sigv4_pair pairs[S3_PAIRS_MAX])
+{
+    size_t count = 0;
+    while (count < S3_PAIRS_MAX && pairs[count].name)
+        count++;
+    return count;
+}
+
+/* A bucket with dots is in front of the path: no certificate is for two levels below a name. */
+static bool is_by_host(const struct s3_instance *s3, const char *path, size_t bucket_size)
+{
+    return s3->by_host && bucket_size > 0 && !memchr(path, '.', bucket_size);
+}
+
+/* "bucket.s3.eu-west-1.amazonaws.com" for the bucket of `path`; mem. */
+static char *make_host(struct s3_instance *s3, const char *path)
+{
+    size_t size = s3_name_of(path).bucket_size;
+    autofree char *host =
+        s3->host ? mem_dup(s3->host) : mem_format("s3.%s.amazonaws.com", region_of(s3, path));
+    if (!host || !is_by_host(s3, path, size))
+        return take(host);
+    return mem_format("%.*s.%s", (int)size, path, host);
+}
+
+/* From the "/" on, encoded as it is signed; mem. */
+static char *make_path(const struct s3_instance *s3, const char *path)
+{
+    struct buffer out = BUFFER((size_t)1 << 16);
+    struct s3_name name = s3_name_of(path);
+    buffer_add(&out, "/", 1);
+    if (is_by_host(s3, path, name.bucket_size))
+        sigv4_encode(&out, name.key, true);
+    else
+        sigv4_encode(&out, path, true);
+    return buffer_take_text(&out);
+}
+
+static int make_url(const struct s3_instance *s3, const char *host, const char *path,
+                    const struct buffer *query, char **out)
+{
+    bool any = query->size > 0;
+    *out = mem_format("%s://%s%s%s%s", s3->scheme, host, path, any ? "?" : "", any ? query->data : "");
+    return *out ? 0 : fail_memory();
+}
+
+/* "\n" becomes the end of a text, and the texts a list. */
+static int list_lines(struct s3_prepared *prepared)
+{
+    size_t count = 0;
+    char *line = prepared->lines.data;
+    for (char *end; line && *line && count < S3_LINES_MAX; line = end + 1) {
+        end = strchr(line, '\n');
+        *end = 0;
+        prepared->headers[count++] = line;
+    }
+    prepared->headers[count] = NULL;
+    return line && *line ? fail(-E2BIG, "more than %d headers", S3_LINES_MAX) : 0;
+}
+
+struct hash_call {
+    const void *data;
+    size_t size;
+    unsigned char hash[DIGEST_SIZE_MAX];
+};
+
+static int hash_body(void *arg)
+{
+    struct hash_call *call = arg;
+    return digest_of(DIGEST_SHA256, call->data, call->size, call->hash);
+}
+
+int CO_FN s3_hash_payload(const struct s3_request *request, char out[HEX_SIZE(SHA256_SIZE)])
+{
+    struct hash_call call = {request->data, request->size, {0}};
+    if (!request->data) {
+        strcpy(out, EMPTY_SHA256);
+        return 0;
+    }
+    int rc = request->size > HERE_SIZE_MAX ? offload(hash_body, &call) : hash_body(&call);
+    if (rc == 0)
+        hex_format(call.hash, SHA256_SIZE, out);
+    return rc;
+}
+
+int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, const char *payload,
+                     struct s3_prepared *out)
+{
+    const struct aws_keys *keys;
+    struct buffer query = BUFFER((size_t)1 << 20);
+    *out = (struct s3_prepared){.lines = BUFFER((size_t)1 << 20)};
+    int rc = aws_provider_keys(s3->provider, &keys);
+    if (rc < 0)
+        return rc;
+    size_t header_count = count_pairs(request->headers);
+    autofree char *host = make_host(s3, request->path), *path = make_path(s3, request->path);
+    rc = host && path ? sigv4_query(&query, request->query, count_pairs(request->query)) : fail_memory();
+    if (rc == 0)
+        rc = make_url(s3, host, path, &query, &out->url);
+    for (size_t i = 0; rc == 0 && i < header_count; i++)
+        rc = buffer_format(&out->lines, "%s: %s\n", request->headers[i].name, request->headers[i].value);
+    const struct sigv4_signer signer = {keys->access_key, keys->secret_key, keys->session_token,
+                                        region_of(s3, request->path), "s3"};
+    const struct sigv4_request to_sign = {.method = http_method_name(request->http.method),
+                                          .host = host,
+                                          .path = path,
+                                          .query = request->query,
+                                          .query_count = count_pairs(request->query),
+                                          .headers = request->headers,
+                                          .header_count = header_count,
+                                          .payload = payload,
+                                          .payload_header = true,
+                                          .time_ns = wall_ns() + s3->skew_ns};
+    if (rc == 0 && keys->access_key)
+        rc = sigv4_sign(&signer, &to_sign, &out->lines);
+    if (rc == 0)
+        rc = list_lines(out);
+    buffer_free(&query);
+    if (rc < 0)
+        s3_prepared_fini(out);
+    return rc;
+}
+
+/* ---- signed URLs ---- */
+
+int CO_FN s3_sign(struct instance *instance, const char *path, uint32_t expires_s, char **url)
+{
+    struct s3_instance *s3 = s3_of(instance);
+    const struct aws_keys *keys;
+    struct buffer query = BUFFER((size_t)1 << 20);
+    int rc = aws_provider_keys(s3->provider, &keys);
+    if (rc < 0)
+        return rc;
+    if (!keys->access_key)
+        return fail(-EACCES, "%s: without keys nothing can be signed", path);
+    autofree char *host = make_host(s3, path), *encoded = make_path(s3, path);
+    const struct sigv4_signer signer = {keys->access_key, keys->secret_key, keys->session_token,
+                                        region_of(s3, path), "s3"};
+    const struct sigv4_request request = {.method = "GET",
+                                          .host = host,
+                                          .path = encoded,
+                                          .payload = SIGV4_UNSIGNED,
+                                          .time_ns = wall_ns() + s3->skew_ns};
+    rc = host && encoded ? sigv4_presign(&signer, &request, expires_s, &query) : fail_memory();
+    if (rc == 0)
+        rc = make_url(s3, host, encoded, &query, url);
+    buffer_free(&query);
+    return rc;
+}
