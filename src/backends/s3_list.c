@@ -21,15 +21,15 @@ struct page {
     struct entries_builder builder;
 };
 
-/* A key or prefix, decoded; mem. "+" is a space where servers encode as forms do. */
-static int decode_key(const struct page *page, const struct xml_node *node, char **out)
+/* "+" is a space where servers encode as forms do. */
+int s3_decode_key(const struct xml_node *node, bool encoded, char **out)
 {
     bool failed = false;
     char *text = xml_text(node, &failed);
     if (!text)
         return failed ? fail_memory() : fail(-EPROTO, "a listing with an entry without a key");
     *out = text;
-    if (!page->encoded)
+    if (!encoded)
         return 0;
     char *to = text;
     for (const char *at = text; *at; at++) {
@@ -63,7 +63,7 @@ static int add_entry(struct page *page, const struct xml_node *node, enum larder
     autofree char *key = NULL, *etag = NULL;
     struct larder_info info = {.type = type};
     bool failed = false;
-    int rc = decode_key(page, xml_child(node, type == LARDER_FILE ? "Key" : "Prefix"), &key);
+    int rc = s3_decode_key(xml_child(node, type == LARDER_FILE ? "Key" : "Prefix"), page->encoded, &key);
     if (rc < 0)
         return rc;
     size_t size = strlen(page->prefix), key_size = strlen(key);
@@ -164,7 +164,7 @@ int CO_FN s3_has_below(struct s3_instance *s3, const char *path, bool *marker)
     const struct xml_node *node = xml_child(xml_root(xml), "Contents");
     for (; rc == 0 && node; node = xml_next(node, "Contents")) {
         autofree char *key = NULL;
-        rc = decode_key(&page, xml_child(node, "Key"), &key);
+        rc = s3_decode_key(xml_child(node, "Key"), page.encoded, &key);
         if (rc == 0 && strcmp(key, prefix) == 0)
             page.marker = true;
         else if (rc == 0)

@@ -73,6 +73,8 @@ int CO_FN s3_sign(struct instance *instance, const char *path, uint32_t expires_
 int CO_FN s3_info(struct instance *instance, const char *path, const struct terms *terms, struct answer *out);
 int CO_FN s3_list(struct instance *instance, const char *path, const struct terms *terms,
                   struct cursor *cursor, struct larder_entries *page, struct answer *out);
+/* The key in a listing's element, decoded if its answer said that it encodes; mem. */
+int s3_decode_key(const struct xml_node *node, bool encoded, char **out);
 /* Is there a key that begins with path + "/"? 1, 0, or a failure. `marker` (may be NULL): is that key itself there? */
 int CO_FN s3_has_below(struct s3_instance *s3, const char *path, bool *marker);
 
@@ -91,6 +93,8 @@ int CO_FN s3_stage_part(struct instance *instance, const char *path, const struc
 int CO_FN s3_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                      unsigned flags, const char *if_match, struct answer *out);
 int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token);
+/* Drop an upload's parts; of one that is gone: 0. */
+int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload);
 /* What the headers of an answer to a write say of the file that is there now. */
 int s3_answer_of_write(const char *etag, int64_t size, struct answer *out);
 

@@ -67,16 +67,21 @@ int CO_FN s3_stage_part(struct instance *instance, const char *path, const struc
     return put_part(s3_of(instance), path, token->text, part + 1, data ? data : "", size);
 }
 
-int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token)
+int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload)
 {
     const struct s3_request request = {.path = path,
-                                       .query = {{"uploadId", token->text}},
+                                       .query = {{"uploadId", upload}},
                                        .http = {.method = HTTP_DELETE}};
-    int rc = s3_do(s3_of(instance), &request, NULL);
+    int rc = s3_do(s3, &request, NULL);
     if (rc != -ENOENT)
         return rc;
     error_clear();
     return 0;
+}
+
+int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token)
+{
+    return s3_abort(s3_of(instance), path, token->text);
 }
 
 /* ---- which parts there are ---- */

@@ -5,8 +5,10 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 
 ROOT = pathlib.Path(os.environ['LARDER_SOURCE_ROOT'])
 
@@ -19,6 +21,14 @@ def free_ports(count):
     for s in sockets:
         s.close()
     return ports
+
+
+def need(*programs):
+    """Skip where one of them is not installed, and say so; but not in CI."""
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing and 'CI' not in os.environ:
+        print(f'not tested: {", ".join(missing)} not installed', file=sys.stderr)
+        raise unittest.SkipTest(f'{", ".join(missing)} not installed')
 
 
 class Server:

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "larder.h"
+#include "larder/s3.h"
 
 #include "base/seams.h"
 #include "server.h"
@@ -195,6 +196,31 @@ static void a_large_file_goes_up_in_parts_and_comes_back(void **state)
     tmpdir_remove(dir);
 }
 
+static void a_writer_that_has_not_closed_is_an_upload(void **state)
+{
+    static const char *const options[] = {"part_size=5M", NULL};
+    static char piece[6 << 20];
+    struct larder_s3_uploads uploads;
+    struct larder_file *file;
+    need_gateway();
+    assert_ok(larder_file_open(fs, "up/load", "w", options, &file));
+    assert_ok(larder_file_write(file, piece, sizeof piece));
+    assert_ok(larder_file_flush(file));
+    assert_ok(larder_s3_uploads(fs, "up", &uploads));
+    assert_int_equal(uploads.count, 1);
+    assert_string_equal(uploads.upload[0].path, "up/load");
+    assert_true(uploads.upload[0].begun_ns > 0);
+    assert_ok(larder_s3_abort(fs, &uploads.upload[0]));
+    assert_ok(larder_s3_abort(fs, &uploads.upload[0])); /* gone already */
+    larder_s3_uploads_free(&uploads);
+    assert_true(larder_file_close(file) < 0);
+    assert_int_equal(larder_exists(fs, "up/load"), 0);
+    assert_ok(larder_s3_uploads(fs, "", &uploads));
+    assert_int_equal(uploads.count, 0);
+    larder_s3_uploads_free(&uploads);
+    assert_int_equal(larder_s3_uploads(account, "no-such-bucket", &uploads), -ENOENT);
+}
+
 /* ---- conditions ---- */
 
 struct race {
@@ -308,6 +334,7 @@ int main(void)
         TEST(listings_go_on_page_by_page),
         TEST(a_marker_is_a_directory_and_no_entry),
         TEST(a_large_file_goes_up_in_parts_and_comes_back),
+        TEST(a_writer_that_has_not_closed_is_an_upload),
         TEST(of_many_that_create_one_key_exactly_one_wins),
         TEST(replaced_is_only_the_version_that_was_seen),
         TEST(wrong_keys_are_refused_and_not_taken_for_missing),

@@ -26,8 +26,10 @@ struct cli {              /* const once the command runs, but for `cached` */
     int64_t rate;                    /* bytes a second; 0: no limit */
     int64_t size;                    /* --max-size; -1: not given */
     unsigned jobs, maxdepth;         /* 0: the default */
+    unsigned expires_s;              /* of a signed URL; 0: the default */
     int verbosity;
-    bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents, dry_run;
+    bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents, dry_run,
+        abort;
     bool cached; /* something was opened through the cache, so that it has to be flushed */
 };
 
@@ -170,6 +172,8 @@ int command_map_keys(struct cli *cli);
 int command_map_get(struct cli *cli);
 int command_map_set(struct cli *cli);
 int command_map_del(struct cli *cli);
+int command_sign(struct cli *cli);
+int command_uploads(struct cli *cli);
 int command_mirror(struct cli *cli);
 int command_cache_stat(struct cli *cli);
 int command_cache_clear(struct cli *cli);

@@ -42,6 +42,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [FROM] = {0, "from", "FILE", "the names in FILE (-: stdin), without looking at listings"},
     [LIMIT_RATE] = {0, "limit-rate", "N", "at most N bytes a second: 500K, 20M"},
     [MAX_SIZE] = {0, "max-size", "N", "down to so many bytes: 500M, 2G"},
+    [EXPIRES] = {0, "expires", "SECONDS", "how long it works [3600]"},
+    [ABORT] = {0, "abort", NULL, "drop them, also those that are going on", FLAG(abort)},
     [DRY_RUN] = {0, "dry-run", NULL, "only say what would be done", FLAG(dry_run)},
 };
 
@@ -141,6 +143,10 @@ static int apply_option(struct parsed *parsed, int id, const char *value)
         return parse_count(value, &cli->maxdepth)
                    ? DONE
                    : wrong_usage("--%s %s: not a number above 0", option_specs[id].name, value);
+    case EXPIRES:
+        return parse_count(value, &cli->expires_s)
+                   ? DONE
+                   : wrong_usage("--expires %s: not a number of seconds above 0", value);
     case QUIET:
         cli->verbosity = -1;
         return DONE;

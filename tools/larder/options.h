@@ -35,6 +35,8 @@ enum option_id {
     LIMIT_RATE,
     DRY_RUN,
     MAX_SIZE,
+    EXPIRES,
+    ABORT,
     OPTION_COUNT
 };
 #define WITH(id) (1ULL << (id))
