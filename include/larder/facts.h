@@ -26,6 +26,29 @@ LARDER_API LARDER_WAITS int larder_ukey(struct larder_fs *fs, const char *path, 
 LARDER_API LARDER_WAITS int larder_checksum(struct larder_fs *fs, const char *path, const char *algorithm,
                                             char **out);
 
+/*
+ * What the place keeps with a file beside its bytes, sorted by name, in the names of HTTP: "content-type",
+ * "cache-control", "content-disposition", "content-encoding", "content-language", "expires"; and "metadata.NAME" for what
+ * users of an object store put down. The place is asked, never a cache. -ENOTSUP: it keeps no such things (memory, local
+ * disks); -EISDIR: a directory. (s3fs: metadata)
+ *
+ * Files that are written get what the handle says, by its options content_type ("auto": by the name's ending), cache_control
+ * and metadata (lines "name: value"; s3), which larder_fs_at sets for one file or for many. Over http and webdav only the
+ * type is told, which few servers keep. A copy within the place takes along what its source has, but for what the
+ * target's handle says; one from elsewhere has what that says.
+ */
+struct larder_property {
+    const char *name, *value;
+};
+struct larder_properties {
+    struct larder_property *property;
+    size_t count;
+    void *owner;
+};
+LARDER_API LARDER_WAITS int larder_properties(struct larder_fs *fs, const char *path,
+                                              struct larder_properties *out);
+LARDER_API void larder_properties_free(struct larder_properties *properties);
+
 /* A URL that works without credentials for so long, at least a second. Freed with larder_free. -ENOTSUP: the place has no
  * such thing (capability sign). (fsspec: sign) */
 LARDER_API LARDER_WAITS int larder_sign(struct larder_fs *fs, const char *path, uint32_t expires_s,

@@ -281,6 +281,7 @@ const struct option http_options[] = {
     {"write", OPTION_BOOL, NULL, 0, "send what changes something: over HTTP off, over WebDAV on unless set"},
     {"replace", OPTION_TEXT, "put", 0,
      "WebDAV: put; or move: a temporary file over the old one, where a PUT is seen half done (rclone)"},
+    HTTP_CONTENT_TYPE_OPTION,
     {"content_md5", OPTION_BOOL, "true", 0, "send a digest with what is written, which the server may check"},
     {0},
 };
@@ -516,6 +517,7 @@ const struct backend http_backend = {
     .url = http_url,
     .info = http_info,
     .list = http_list,
+    .properties = http_properties,
     .read = http_read_file,
     .write = http_write,
     .remove = http_remove,

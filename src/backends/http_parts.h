@@ -85,10 +85,23 @@ int CO_FN http_read_file(struct instance *instance, const char *path, const stru
 /* What is there, by the way of the instance's own table; over WebDAV perhaps without its version. */
 int CO_FN http_look(struct http_instance *http, const char *path, struct answer *out);
 
+/* What a server keeps with a file: of its headers those that are about it. Its own name, in lower case; NULL: none of
+ * those. */
+struct label_line;
+const char *http_property_name(const struct label_line *line);
+/* What a user of an object store put down, "x-amz-meta-NAME", and not we, for ourselves. */
+bool http_property_is_meta(const struct label_line *line);
+#define HTTP_WRITE_ID "x-amz-meta-larder-write"
+int CO_FN http_properties(struct instance *instance, const char *path, struct larder_properties *out);
+#define HTTP_CONTENT_TYPE_OPTION                           \
+    {"content_type", OPTION_TEXT, NULL, OPTION_PER_HANDLE, \
+     "of files that are written; auto: by the name's ending"}
+
 /* ---- changes ---- */
 
 struct http_put {
     const char *path;
+    const char *content_type; /* NULL: not said */
     struct source *source;
     const char *if_match; /* NULL: whatever is there */
     bool create;          /* If-None-Match: * */
@@ -155,7 +168,8 @@ int CO_FN webdav_write(struct instance *instance, const char *path, struct sourc
                        const char *if_match, struct answer *out);
 int CO_FN webdav_mkdir(struct instance *instance, const char *path);
 int CO_FN webdav_rmdir(struct instance *instance, const char *path);
-int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                      const struct labels *labels);
 int CO_FN webdav_move(struct instance *instance, const char *from, const char *to, unsigned flags);
 
 #endif

@@ -242,7 +242,7 @@ static int CO_FN settle(struct http_instance *http, const struct http_put *put, 
     return why;
 }
 
-static int CO_FN put_once(struct http_instance *http, const struct http_put *put, const char *md5_line,
+static int CO_FN put_once(struct http_instance *http, const struct http_put *put, const char *const lines[],
                           struct http_tries *tries, bool *ever_done, struct answer *out)
 {
     struct source *source = put->source;
@@ -252,9 +252,8 @@ static int CO_FN put_once(struct http_instance *http, const struct http_put *put
                                         .rewind = can_rewind(source) ? body_rewind : NULL},
                                .source = source};
     bool maybe_done = false;
-    const char *const headers[] = {md5_line, NULL};
     struct http_request request = {.method = HTTP_PUT,
-                                   .headers = *md5_line ? headers : NULL,
+                                   .headers = lines,
                                    .body = &body.body,
                                    .maybe_done = &maybe_done,
                                    .tries = tries,
@@ -291,12 +290,21 @@ int CO_FN http_put(struct http_instance *http, const struct http_put *put, struc
 {
     struct http_tries tries = {.site = http->site};
     char md5_line[MD5_LINE_SIZE];
+    const char *lines[3] = {NULL};
+    size_t count = 0;
+    autofree char *type = put->content_type ? mem_format("Content-Type: %s", put->content_type) : NULL;
+    if (put->content_type && !type)
+        return fail_memory();
     int rc = make_md5_line(http, put->source, md5_line);
     if (rc < 0)
         return rc;
+    if (type)
+        lines[count++] = type;
+    if (*md5_line)
+        lines[count++] = md5_line;
     bool ever_done = false; /* perhaps, by any of the tries */
     do
-        rc = put_once(http, put, md5_line, &tries, &ever_done, out);
+        rc = put_once(http, put, lines, &tries, &ever_done, out);
     while (http_try_again(&tries, &rc) && start_over(put->source));
     return rc;
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/labels.h"
 
 bool http_was_refused(int rc)
 {
@@ -98,7 +99,8 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
                      const char *if_match, struct answer *out)
 {
     struct http_instance *http = http_of(instance);
-    struct http_put put = {path, source, if_match, flags & LARDER_CREATE};
+    struct http_put put = {path, labels_content_type(source->labels, path), source, if_match,
+                           flags & LARDER_CREATE};
     int rc = http_check_write(http);
     if (rc == 0 && !*path)
         rc = fail(-EISDIR, "%s/: a directory", http->origin);

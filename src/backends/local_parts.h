@@ -22,9 +22,10 @@ int local_remove(struct instance *instance, const char *const paths[], size_t co
 int local_mkdir(struct instance *instance, const char *path);
 int local_rmdir(struct instance *instance, const char *path);
 int local_touch(struct instance *instance, const char *path, int64_t mtime_ns);
-int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+               const struct labels *labels);
 int local_move(struct instance *instance, const char *from, const char *to, unsigned flags);
-int local_stage(struct instance *instance, const char *path, struct token *out);
+int local_stage(struct instance *instance, const char *path, const struct labels *labels, struct token *out);
 int local_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                      int64_t offset, const void *data, size_t size);
 int local_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,

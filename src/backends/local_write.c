@@ -205,7 +205,7 @@ static bool is_directory(const char *name)
     return file_seam.stat(*name ? name : "/", &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-int local_stage(struct instance *instance, const char *path, struct token *out)
+int local_stage(struct instance *instance, const char *path, const struct labels *labels, struct token *out)
 {
     autotarget struct target target = {0};
     autofree char *temporary = NULL;
@@ -355,7 +355,8 @@ static int copy_open(struct instance *instance, int from, const struct stat *st,
     return rc;
 }
 
-int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+               const struct labels *labels)
 {
     autotarget struct target target = {0};
     autofree char *name = NULL;

@@ -210,7 +210,8 @@ static void staged_free(struct staged *staged)
     mem_free(staged);
 }
 
-static int memory_stage(struct instance *instance, const char *path, struct token *out)
+static int memory_stage(struct instance *instance, const char *path, const struct labels *labels,
+                        struct token *out)
 {
     struct staged *staged = mem_zero(sizeof *staged);
     if (!staged)
@@ -315,7 +316,8 @@ static int copy_locked(const char *from, const char *to, unsigned flags)
     return write_locked(to, data, size, flags, NULL, NULL);
 }
 
-static int memory_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+static int memory_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                       const struct labels *labels)
 {
     tree_lock();
     int rc = copy_locked(from, to, flags);

@@ -50,12 +50,9 @@ int CO_FN s3_info(struct instance *instance, const char *path, const struct term
     return rc;
 }
 
-static int CO_FN s3_read(struct instance *instance, const char *path, const struct larder_range *range,
-                         const struct terms *terms, struct sink *sink, struct answer *out)
+/* There is no such key, and perhaps some below it. */
+static int CO_FN explain_missing(struct instance *instance, const char *path, int rc)
 {
-    if (!*s3_name_of(path).key)
-        return fail(-EISDIR, "s3://%s: a %s", path, *path ? "bucket" : "list of buckets");
-    int rc = http_read_file(instance, path, range, terms, sink, out);
     if (rc != -ENOENT)
         return rc;
     struct error_slot words = *error_slot();
@@ -64,6 +61,21 @@ static int CO_FN s3_read(struct instance *instance, const char *path, const stru
         return fail(-EISDIR, "s3://%s: a directory", path);
     *error_slot() = words;
     return rc;
+}
+
+static int CO_FN s3_read(struct instance *instance, const char *path, const struct larder_range *range,
+                         const struct terms *terms, struct sink *sink, struct answer *out)
+{
+    if (!*s3_name_of(path).key)
+        return fail(-EISDIR, "s3://%s: a %s", path, *path ? "bucket" : "list of buckets");
+    return explain_missing(instance, path, http_read_file(instance, path, range, terms, sink, out));
+}
+
+static int CO_FN s3_properties(struct instance *instance, const char *path, struct larder_properties *out)
+{
+    if (!*s3_name_of(path).key)
+        return fail(-EISDIR, "s3://%s: a %s", path, *path ? "bucket" : "list of buckets");
+    return explain_missing(instance, path, http_properties(instance, path, out));
 }
 
 /* ---- the instance ---- */
@@ -83,6 +95,11 @@ static const struct option s3_options[] = {
     {"anonymous", OPTION_BOOL, "false", OPTION_IDENTITY, "sign nothing"},
     {"conditional_writes", OPTION_BOOL, "true", 0,
      "the server knows If-None-Match and If-Match of a PUT; false: look beforehand, which is no promise"},
+    {"copy_size_max", OPTION_SIZE, "5G", 0, "what is larger is copied in parts …"},
+    {"copy_part_size", OPTION_SIZE, "512M", 0, "… of this size"},
+    HTTP_CONTENT_TYPE_OPTION,
+    {"cache_control", OPTION_TEXT, NULL, OPTION_PER_HANDLE, "the same: what caches may do with them"},
+    {"metadata", OPTION_TEXT, NULL, OPTION_PER_HANDLE, "the same: lines \"name: value\" of one's own"},
     HTTP_TRANSPORT_OPTIONS,
     {0},
 };
@@ -184,6 +201,8 @@ static int set_up(struct s3_instance *s3)
     s3->region = region ? region : "us-east-1";
     s3->by_host = option_text(instance, "path_style") ? !option_bool(instance, "path_style") : !endpoint;
     s3->conditional = option_bool(instance, "conditional_writes");
+    s3->copy_size_max = option_number(instance, "copy_size_max");
+    s3->copy_part_size = option_number(instance, "copy_part_size");
     instance->identity = make_identity(s3);
     if (!instance->identity)
         return fail_memory();
@@ -236,6 +255,7 @@ const struct backend s3_backend = {
     .url = s3_url,
     .info = s3_info,
     .list = s3_list,
+    .properties = s3_properties,
     .read = s3_read,
     .write = s3_write,
     .remove = s3_remove,

@@ -22,7 +22,7 @@ int s3_fail_code(const char *code, const char *message, int status)
     } codes[] = {
         {"NoSuchKey", -ENOENT},
         {"NoSuchBucket", -ENOENT},
-        {"NoSuchUpload", -ENOENT},
+        {"NoSuchUpload", -ESTALE},
         {"NoSuchVersion", -ENOENT},
         {"NotFound", -ENOENT},
         {"AccessDenied", -EACCES},

@@ -62,11 +62,13 @@ static int CO_FN ask_once(struct s3_instance *s3, const struct s3_request *reque
     int rc = s3_prepare(s3, request, payload, &prepared);
     if (rc < 0)
         return rc;
-    struct http_body body = {.size = (int64_t)request->size, .data = request->data};
+    struct http_body body = {.size = (int64_t)request->size, .data = request->data ? request->data : ""};
     struct http_request sent = request->http;
     sent.url = prepared.url;
     sent.headers = prepared.headers;
-    sent.body = request->data ? &body : NULL;
+    /* Some servers insist on a length, be it 0 (Ceph's gateway of a part that is copied). */
+    bool bodied = request->data || sent.method == HTTP_PUT || sent.method == HTTP_POST;
+    sent.body = bodied ? &body : NULL;
     sent.stay = true;
     rc = http_open(s3->http.site, &sent, &asked->transfer);
     s3_prepared_fini(&prepared);

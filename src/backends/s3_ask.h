@@ -11,11 +11,10 @@
 
 /* ---- s3_request.c ---- */
 
-#define S3_LINES_MAX 24
 struct s3_prepared {
-    char *url;           /* mem */
-    struct buffer lines; /* of the headers, each ended by NUL */
-    const char *headers[S3_LINES_MAX + 1];
+    char *url;            /* mem */
+    struct buffer lines;  /* of the headers, each ended by NUL */
+    const char **headers; /* NULL-ended; mem */
 };
 /* The SHA-256 of a request's body, which does not change from try to try. */
 int CO_FN s3_hash_payload(const struct s3_request *request, char out[HEX_SIZE(SHA256_SIZE)]);

@@ -18,7 +18,8 @@ struct s3_instance {
     char *host;            /* the same, with its port; NULL: AWS's own, which the region is part of */
     const char *region;    /* of buckets that nobody corrected */
     bool by_host;          /* the bucket is in front of the host, else of the path */
-    bool conditional;      /* the server knows If-None-Match and If-Match of a PUT */
+    int64_t copy_size_max, copy_part_size; /* of one CopyObject; of the parts of what is larger */
+    bool conditional;                      /* the server knows If-None-Match and If-Match of a PUT */
     /* the loop's */
     int64_t skew_ns;     /* the server's clock is so much ahead */
     struct list regions; /* of buckets that are elsewhere: s3_ask.c */
@@ -41,6 +42,7 @@ struct s3_request {
     const char *path;                        /* BUCKET/KEY, BUCKET, or "": of the account */
     struct sigv4_pair query[S3_PAIRS_MAX];   /* ended by a NULL name */
     struct sigv4_pair headers[S3_PAIRS_MAX]; /* to be signed; names in lower case; likewise */
+    const struct sigv4_pair *more;           /* of them; likewise, but any number. NULL: none */
     const void *data;                        /* the body; NULL: none */
     size_t size;
     struct http_request http; /* method, range, conditions, maybe_done, tries; the rest is made here */
@@ -82,17 +84,27 @@ int CO_FN s3_write(struct instance *instance, const char *path, struct source *s
                    const char *if_match, struct answer *out);
 /* What a condition asks, looked at beforehand: -EEXIST, -ESTALE. Where the server itself does not decide. */
 int CO_FN s3_check_before(struct s3_instance *s3, const char *path, unsigned flags, const char *if_match);
+/* LARDER_CREATE was refused with `rc`, -ESTALE: -EEXIST where it is there. */
+int CO_FN s3_refuse_create(struct s3_instance *s3, const char *path, int rc);
 int CO_FN s3_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN s3_mkdir(struct instance *instance, const char *path);
 int CO_FN s3_rmdir(struct instance *instance, const char *path);
-int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                  const struct labels *labels);
 
-int CO_FN s3_stage(struct instance *instance, const char *path, struct token *out);
+int CO_FN s3_stage(struct instance *instance, const char *path, const struct labels *labels,
+                   struct token *out);
 int CO_FN s3_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                         int64_t offset, const void *data, size_t size);
 int CO_FN s3_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                      unsigned flags, const char *if_match, struct answer *out);
 int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token);
+/* The same with what is said of the object `as` (NULL: nothing), but for what the labels say. */
+int CO_FN s3_stage_with(struct s3_instance *s3, const char *path, const char *as, const struct labels *labels,
+                        struct token *out);
+/* A write as an upload: of what is large, and of what comes piece by piece. */
+int CO_FN s3_write_in_parts(struct s3_instance *s3, const char *path, struct source *source, unsigned flags,
+                            const char *if_match, struct answer *out);
 /* Drop an upload's parts; of one that is gone: 0. */
 int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload);
 /* What the headers of an answer to a write say of the file that is there now. */

@@ -84,6 +84,7 @@ void s3_prepared_fini(struct s3_prepared *prepared)
 {
     mem_free(prepared->url);
     buffer_free(&prepared->lines);
+    mem_free(prepared->headers);
 }
 
 static size_t count_pairs(const struct sigv4_pair pairs[S3_PAIRS_MAX])
@@ -92,6 +93,24 @@ static size_t count_pairs(const struct sigv4_pair pairs[S3_PAIRS_MAX])
     while (count < S3_PAIRS_MAX && pairs[count].name)
         count++;
     return count;
+}
+
+/* All headers that are to be signed; mem. The texts are the request's. */
+static int join_headers(const struct s3_request *request, struct sigv4_pair **out, size_t *count)
+{
+    size_t own = count_pairs(request->headers), more = 0;
+    while (request->more && request->more[more].name)
+        more++;
+    struct sigv4_pair *joined = mem_array(own + more + 1, sizeof *joined);
+    if (!joined)
+        return fail_memory();
+    if (own > 0)
+        memcpy(joined, request->headers, own * sizeof *joined);
+    if (more > 0)
+        memcpy(joined + own, request->more, more * sizeof *joined);
+    *out = joined;
+    *count = own + more;
+    return 0;
 }
 
 /* A bucket with dots is in front of the path: no certificate is for two levels below a name. */
@@ -132,18 +151,30 @@ static int make_url(const struct s3_instance *s3, const char *host, const char *
     return *out ? 0 : fail_memory();
 }
 
-/* "\n" becomes the end of a text, and the texts a list. */
+/* Of each pair a line, and of those that sign: "\n" becomes the end of a text, and the texts a list. */
 static int list_lines(struct s3_prepared *prepared)
 {
     size_t count = 0;
+    for (const char *at = prepared->lines.data; at && (at = strchr(at, '\n')); at++)
+        count++;
+    prepared->headers = mem_array(count + 1, sizeof *prepared->headers);
+    if (!prepared->headers)
+        return fail_memory();
     char *line = prepared->lines.data;
-    for (char *end; line && *line && count < S3_LINES_MAX; line = end + 1) {
-        end = strchr(line, '\n');
+    for (size_t i = 0; i < count; i++) {
+        char *end = strchr(line, '\n');
         *end = 0;
-        prepared->headers[count++] = line;
+        prepared->headers[i] = line;
+        line = end + 1;
     }
-    prepared->headers[count] = NULL;
-    return line && *line ? fail(-E2BIG, "more than %d headers", S3_LINES_MAX) : 0;
+    return 0;
+}
+
+/* What has no value is how curl is told to send it at all. */
+static int add_line(struct buffer *lines, const struct sigv4_pair *header)
+{
+    return *header->value ? buffer_format(lines, "%s: %s\n", header->name, header->value)
+                          : buffer_format(lines, "%s;\n", header->name);
 }
 
 struct hash_call {
@@ -180,13 +211,17 @@ int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, c
     int rc = aws_provider_keys(s3->provider, &keys);
     if (rc < 0)
         return rc;
-    size_t header_count = count_pairs(request->headers);
+    struct sigv4_pair *headers = NULL;
+    size_t header_count = 0;
+    rc = join_headers(request, &headers, &header_count);
+    if (rc < 0)
+        return rc;
     autofree char *host = make_host(s3, request->path), *path = make_path(s3, request->path);
     rc = host && path ? sigv4_query(&query, request->query, count_pairs(request->query)) : fail_memory();
     if (rc == 0)
         rc = make_url(s3, host, path, &query, &out->url);
     for (size_t i = 0; rc == 0 && i < header_count; i++)
-        rc = buffer_format(&out->lines, "%s: %s\n", request->headers[i].name, request->headers[i].value);
+        rc = add_line(&out->lines, &headers[i]);
     const struct sigv4_signer signer = {keys->access_key, keys->secret_key, keys->session_token,
                                         region_of(s3, request->path), "s3"};
     const struct sigv4_request to_sign = {.method = http_method_name(request->http.method),
@@ -194,7 +229,7 @@ int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, c
                                           .path = path,
                                           .query = request->query,
                                           .query_count = count_pairs(request->query),
-                                          .headers = request->headers,
+                                          .headers = headers,
                                           .header_count = header_count,
                                           .payload = payload,
                                           .payload_header = true,
@@ -204,6 +239,7 @@ int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, c
     if (rc == 0)
         rc = list_lines(out);
     buffer_free(&query);
+    mem_free(headers);
     if (rc < 0)
         s3_prepared_fini(out);
     return rc;

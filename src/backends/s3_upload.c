@@ -1,49 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large objects: multipart uploads. A token is the upload's id; what was uploaded is the server's to know, so that another
- * process can go on where this one ended. Completing is asked twice at most: an upload that is gone then may have been
- * completed by the first, which the object's ETag tells.
+ * Large objects: multipart uploads. A token is WRITE-ID:UPLOAD-ID; what was uploaded is the server's to know, so that
+ * another process can go on where this one ended. The write id becomes part of the object (s3_labels.h). So when
+ * completing it fails in any way, or there is no such upload any more, the object tells whether it was completed
+ * all the same: by a request whose answer was lost, in this process or in another.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/s3_parts.h"
+#include "backends/s3_labels.h"
 #include "base/buffer.h"
-#include "base/digest.h"
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
 #include "base/text.h"
 
-#define PARTS_MAX      10000
-#define BODY_SIZE_MAX  ((size_t)4 << 20)  /* of what completes 10,000 parts */
-#define COPY_SIZE_MAX  (INT64_C(5) << 30) /* of one CopyObject */
-#define COPY_PART_SIZE (INT64_C(512) << 20)
-#define COPIES_AT_ONCE 8
+#define PARTS_MAX     10000
+#define BODY_SIZE_MAX ((size_t)4 << 20) /* of what completes 10,000 parts */
+
+/* ---- tokens ---- */
+
+struct upload {
+    const char *path, *id;
+    char write_id[S3_WRITE_ID_SIZE];
+};
+
+static int parse_token(const char *path, const struct token *token, struct upload *out)
+{
+    const char *colon = strchr(token->text, ':');
+    if (!colon || colon - token->text != S3_WRITE_ID_SIZE - 1)
+        return fail(-EINVAL, "s3://%s: no token of an upload", path);
+    *out = (struct upload){.path = path, .id = colon + 1};
+    memcpy(out->write_id, token->text, S3_WRITE_ID_SIZE - 1);
+    return 0;
+}
 
 /* ---- stage ---- */
 
-int CO_FN s3_stage(struct instance *instance, const char *path, struct token *out)
+static int CO_FN begin_upload(struct s3_instance *s3, const char *path, struct s3_headers *headers,
+                              struct token *out)
 {
-    struct s3_instance *s3 = s3_of(instance);
-    const struct s3_request request = {.path = path,
-                                       .query = {{"uploads", ""}},
-                                       .http = {.method = HTTP_POST, .again = true}};
+    char write_id[S3_WRITE_ID_SIZE];
     struct xml *xml;
     bool failed = false;
-    if (!*s3_name_of(path).key)
-        return fail(-EISDIR, "s3://%s: a bucket", path);
-    int rc = s3_ask_xml(s3, &request, &xml);
+    s3_write_id_make(write_id);
+    int rc = s3_headers_set(headers, HTTP_WRITE_ID, write_id);
     if (rc < 0)
         return rc;
-    char *id = xml ? xml_text(xml_child(xml_root(xml), "UploadId"), &failed) : NULL;
+    const struct s3_request request = {.path = path,
+                                       .query = {{"uploads", ""}},
+                                       .more = headers->pair,
+                                       .http = {.method = HTTP_POST, .again = true}};
+    rc = s3_ask_result(s3, &request, "InitiateMultipartUploadResult", &xml);
+    if (rc < 0)
+        return rc;
+    autofree char *id = xml_text(xml_child(xml_root(xml), "UploadId"), &failed);
     xml_free(xml);
     if (!id)
         return failed ? fail_memory() : fail(-EPROTO, "s3://%s: an upload without an id", path);
-    out->text = id;
-    return 0;
+    out->text = mem_format("%s:%s", write_id, id);
+    return out->text ? 0 : fail_memory();
+}
+
+int CO_FN s3_stage_with(struct s3_instance *s3, const char *path, const char *as, const struct labels *labels,
+                        struct token *out)
+{
+    struct s3_headers headers = {0};
+    int rc = *s3_name_of(path).key ? 0 : fail(-EISDIR, "s3://%s: a bucket", path);
+    if (rc == 0 && as)
+        rc = s3_headers_of(s3, as, &headers);
+    if (rc == 0)
+        rc = s3_headers_say(&headers, labels, path);
+    if (rc == 0)
+        rc = begin_upload(s3, path, &headers, out);
+    s3_headers_fini(&headers);
+    return rc;
+}
+
+int CO_FN s3_stage(struct instance *instance, const char *path, const struct labels *labels,
+                   struct token *out)
+{
+    return s3_stage_with(s3_of(instance), path, NULL, labels, out);
 }
 
 static int CO_FN put_part(struct s3_instance *s3, const char *path, const char *upload, unsigned number,
@@ -62,9 +101,11 @@ static int CO_FN put_part(struct s3_instance *s3, const char *path, const char *
 int CO_FN s3_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                         int64_t offset, const void *data, size_t size)
 {
-    if (part >= PARTS_MAX)
-        return fail(-EFBIG, "s3://%s: more than %d parts", path, PARTS_MAX);
-    return put_part(s3_of(instance), path, token->text, part + 1, data ? data : "", size);
+    struct upload upload;
+    int rc = parse_token(path, token, &upload);
+    if (rc == 0 && part >= PARTS_MAX)
+        rc = fail(-EFBIG, "s3://%s: more than %d parts", path, PARTS_MAX);
+    return rc < 0 ? rc : put_part(s3_of(instance), path, upload.id, part + 1, data ? data : "", size);
 }
 
 int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload)
@@ -73,15 +114,17 @@ int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload)
                                        .query = {{"uploadId", upload}},
                                        .http = {.method = HTTP_DELETE}};
     int rc = s3_do(s3, &request, NULL);
-    if (rc != -ENOENT)
+    if (rc != -ENOENT && rc != -ESTALE)
         return rc;
-    error_clear();
+    error_clear(); /* it is gone, with its bucket or without */
     return 0;
 }
 
 int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token)
 {
-    return s3_abort(s3_of(instance), path, token->text);
+    struct upload upload;
+    int rc = parse_token(path, token, &upload);
+    return rc < 0 ? rc : s3_abort(s3_of(instance), path, upload.id);
 }
 
 /* ---- which parts there are ---- */
@@ -163,40 +206,6 @@ static int CO_FN list_parts(struct s3_instance *s3, const char *path, const char
 
 /* ---- publish ---- */
 
-static int unhex(const char *hex, unsigned char *out)
-{
-    for (size_t i = 0; i < 16; i++) {
-        char digits[3] = {hex[2 * i], hex[2 * i] ? hex[2 * i + 1] : 0, 0};
-        unsigned value;
-        if (!digits[1] || parse_hex(digits, &value) < 0)
-            return -EINVAL;
-        out[i] = (unsigned char)value;
-    }
-    return 0;
-}
-
-/* The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and how many; false: it cannot be told. */
-static bool etag_of_parts(const struct parts *parts, char out[96])
-{
-    struct digest digest = {0};
-    unsigned char hash[DIGEST_SIZE_MAX];
-    char hex[HEX_SIZE(DIGEST_SIZE_MAX)];
-    bool told = digest_begin(&digest, DIGEST_MD5) == 0;
-    for (size_t i = 0; told && i < parts->count; i++) {
-        const char *etag = parts->part[i].etag + (parts->part[i].etag[0] == '"');
-        told = unhex(etag, hash) == 0 && digest_add(&digest, hash, 16) == 0;
-    }
-    told = told && digest_end(&digest, hash) == 0;
-    digest_fini(&digest);
-    if (!told) {
-        error_clear();
-        return false;
-    }
-    hex_format(hash, 16, hex);
-    snprintf(out, 96, "\"%s-%zu\"", hex, parts->count);
-    return true;
-}
-
 static int make_completion(const struct parts *parts, struct buffer *out)
 {
     buffer_add_text(out, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
@@ -206,182 +215,199 @@ static int make_completion(const struct parts *parts, struct buffer *out)
     return buffer_add_text(out, "</CompleteMultipartUpload>");
 }
 
-/* Is the object what this upload was to become? */
-static int CO_FN is_completed(struct s3_instance *s3, const char *path, const struct parts *parts,
-                              struct answer *out)
-{
-    struct answer answer = {0};
-    char etag[96];
-    if (!etag_of_parts(parts, etag))
-        return 0;
-    int rc = http_info(&s3->http.instance, path, &TERMS_NONE, &answer);
-    bool same = rc == 0 && answer.info.version && strcmp(answer.info.version, etag) == 0;
-    if (same && out)
-        *out = answer;
-    else
-        answer_free(&answer);
-    return rc < 0 && rc != -ENOENT ? rc : same;
-}
-
-static int CO_FN complete(struct s3_instance *s3, const char *path, const char *upload,
-                          const struct parts *parts, unsigned flags, const char *if_match, struct answer *out)
+static int CO_FN complete(struct s3_instance *s3, const struct upload *upload, const struct parts *parts,
+                          unsigned flags, const char *if_match, struct answer *out)
 {
     struct buffer body = BUFFER(BODY_SIZE_MAX);
     struct xml *xml = NULL;
-    bool failed = false, maybe_done = false;
+    bool failed = false;
     int rc = make_completion(parts, &body);
-    const struct s3_request request = {.path = path,
-                                       .query = {{"uploadId", upload}},
+    const struct s3_request request = {.path = upload->path,
+                                       .query = {{"uploadId", upload->id}},
                                        .data = body.data,
                                        .size = body.size,
                                        .http = {.method = HTTP_POST,
                                                 .again = true,
                                                 .if_match = if_match,
-                                                .if_none_match = flags & LARDER_CREATE ? "*" : NULL,
-                                                .maybe_done = &maybe_done}};
+                                                .if_none_match = flags & LARDER_CREATE ? "*" : NULL}};
     if (rc == 0)
         rc = s3_ask_result(s3, &request, "CompleteMultipartUploadResult", &xml);
     buffer_free(&body);
-    autofree char *etag = rc == 0 && xml ? xml_text(xml_child(xml_root(xml), "ETag"), &failed) : NULL;
+    if (rc < 0)
+        return rc;
+    autofree char *etag = xml_text(xml_child(xml_root(xml), "ETag"), &failed);
     xml_free(xml);
-    if (rc < 0 && rc != -ECANCELED) {
-        struct error_slot words = *error_slot();
-        if (is_completed(s3, path, parts, out) == 1)
-            return 0;
-        *error_slot() = words;
-    }
+    return failed ? fail_memory() : s3_answer_of_write(etag, parts->size, out);
+}
+
+/* An upload has a part, be it empty. */
+static int CO_FN list_any_parts(struct s3_instance *s3, const struct upload *upload, int64_t size,
+                                struct parts *parts)
+{
+    int rc = list_parts(s3, upload->path, upload->id, parts);
+    if (rc < 0 || parts->count > 0 || size > 0)
+        return rc;
+    parts_free(parts);
+    rc = put_part(s3, upload->path, upload->id, 1, "", 0);
+    return rc < 0 ? rc : list_parts(s3, upload->path, upload->id, parts);
+}
+
+/* What a condition asks is looked at, too: servers that do not know it here say nothing. */
+static int CO_FN publish(struct s3_instance *s3, const struct upload *upload, int64_t size, unsigned flags,
+                         const char *if_match, struct answer *out)
+{
+    struct parts parts;
+    int rc = list_any_parts(s3, upload, size, &parts);
+    if (rc < 0)
+        return rc;
+    if (parts.size != size)
+        rc = fail(-EIO, "s3://%s: %lld bytes were uploaded, not %lld", upload->path, (long long)parts.size,
+                  (long long)size);
+    if (rc == 0 && ((flags & LARDER_CREATE) || if_match))
+        rc = s3_check_before(s3, upload->path, flags, if_match);
     if (rc == 0)
-        rc = s3_answer_of_write(etag, parts->size, out);
-    return rc == -ESTALE && (flags & LARDER_CREATE) ? fail(-EEXIST, "s3://%s: it exists", path) : rc;
+        rc = complete(s3, upload, &parts, flags, if_match, out);
+    parts_free(&parts);
+    return rc;
+}
+
+/* What is there is not ours. Servers call an upload that is gone missing, as they do a bucket. */
+static int CO_FN explain_unpublished(struct s3_instance *s3, const char *path, unsigned flags, int rc)
+{
+    if (rc != -ENOENT && rc != -ESTALE)
+        return rc;
+    struct error_slot words = *error_slot();
+    struct answer answer = {0};
+    autofree char *bucket = mem_dup_n(path, s3_name_of(path).bucket_size);
+    if (!bucket)
+        return fail_memory();
+    if (rc == -ENOENT && s3_info(&s3->http.instance, bucket, &TERMS_NONE, &answer) == 0) {
+        rc = fail(-ESTALE, "s3://%s: its upload is gone: dropped, or completed and replaced since", path);
+        words = *error_slot();
+    }
+    answer_free(&answer);
+    *error_slot() = words;
+    return rc == -ESTALE && (flags & LARDER_CREATE) ? s3_refuse_create(s3, path, rc) : rc;
 }
 
 int CO_FN s3_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                      unsigned flags, const char *if_match, struct answer *out)
 {
     struct s3_instance *s3 = s3_of(instance);
-    struct parts parts;
-    int rc = list_parts(s3, path, token->text, &parts); /* first: what was completed is not in its own way */
-    if (rc == -ENOENT)
-        return fail(rc, "s3://%s: the upload is gone: completed before, or discarded", path);
-    if (rc < 0)
-        return rc;
-    if (parts.count == 0 && size == 0) { /* an upload has a part, be it empty */
-        parts_free(&parts);
-        rc = put_part(s3, path, token->text, 1, "", 0);
-        if (rc == 0)
-            rc = list_parts(s3, path, token->text, &parts);
-        if (rc < 0)
-            return rc;
-    }
-    if ((flags & LARDER_CREATE) || if_match)
-        rc = s3_check_before(s3, path, flags, if_match);
-    if (rc == 0 && parts.size != size)
-        rc = fail(-EIO, "s3://%s: %lld bytes were uploaded, not %lld", path, (long long)parts.size,
-                  (long long)size);
+    struct upload upload;
+    int rc = parse_token(path, token, &upload);
     if (rc == 0)
-        rc = complete(s3, path, token->text, &parts, flags, if_match, out);
-    parts_free(&parts);
-    return rc;
+        rc = publish(s3, &upload, size, flags, if_match, out);
+    if (rc == 0 || rc == -ECANCELED || rc == -EINVAL)
+        return rc;
+    int written = s3_is_written(s3, path, upload.write_id, out);
+    if (written < 0)
+        return fail_more(rc, "it is not known whether it was published");
+    if (written == 0)
+        return explain_unpublished(s3, path, flags, rc);
+    error_clear();
+    return 0;
 }
 
-/* ---- copy ---- */
+/* ---- a write that is one ---- */
 
-/* "/bucket/key", encoded, as x-amz-copy-source wants it; mem. */
-static char *copy_source(const char *path)
+#define WRITE_PART_SIZE ((int64_t)16 << 20)
+#define PARTS_AT_ONCE   4
+
+/* Of nobody knows how much the later ones are larger, so that 10,000 hold what S3 allows. */
+static int64_t part_size_of(const struct source *source, unsigned index)
 {
-    struct buffer out = BUFFER((size_t)1 << 16);
-    buffer_add(&out, "/", 1);
-    sigv4_encode(&out, path, true);
-    return buffer_take_text(&out);
+    int64_t size = WRITE_PART_SIZE;
+    if (source->size < 0)
+        return size << (index / (PARTS_MAX / 8));
+    while (source->size / size >= PARTS_MAX)
+        size *= 2;
+    return size;
 }
 
-struct copy_parts {
+struct part_writes {
     struct s3_instance *s3;
-    const char *source, *to, *upload, *etag;
+    const struct upload *upload;
+    const char *data;
     int64_t size, part_size;
 };
 
-static int CO_FN copy_part(const struct copy_parts *copy, size_t index)
+static int CO_EDGE put_part_each(void *arg, size_t index)
 {
-    char number[24], range[64];
-    int64_t first = (int64_t)index * copy->part_size;
-    int64_t last = first + copy->part_size < copy->size ? first + copy->part_size : copy->size;
-    snprintf(number, sizeof number, "%zu", index + 1);
-    snprintf(range, sizeof range, "bytes=%lld-%lld", (long long)first, (long long)last - 1);
-    const struct s3_request request = {.path = copy->to,
-                                       .query = {{"partNumber", number}, {"uploadId", copy->upload}},
-                                       .headers = {{"x-amz-copy-source", copy->source},
-                                                   {"x-amz-copy-source-range", range},
-                                                   {"x-amz-copy-source-if-match", copy->etag}},
-                                       .http = {.method = HTTP_PUT}};
-    return s3_do_for(copy->s3, &request, "CopyPartResult");
+    const struct part_writes *writes = arg;
+    int64_t start = (int64_t)index * writes->part_size;
+    int64_t left = writes->size - start, size = left < writes->part_size ? left : writes->part_size;
+    return put_part(writes->s3, writes->upload->path, writes->upload->id, (unsigned)index + 1,
+                    writes->data + start, (size_t)size);
 }
 
-static int CO_EDGE copy_part_each(void *arg, size_t index)
+static int CO_FN write_given(struct s3_instance *s3, const struct upload *upload, const struct source *source)
 {
-    return copy_part(arg, index);
+    struct part_writes writes = {s3, upload, source->data, source->size, part_size_of(source, 0)};
+    return group_each((size_t)((writes.size + writes.part_size - 1) / writes.part_size), PARTS_AT_ONCE,
+                      GROUP_FIRST, put_part_each, &writes);
 }
 
-static int CO_FN copy_large(struct s3_instance *s3, const struct answer *from, const char *source,
-                            const char *to, unsigned flags)
+/* As much of the source as a part takes; less at its end. */
+static int64_t CO_FN fill_part(struct source *source, char *part, int64_t size)
 {
-    struct instance *instance = &s3->http.instance;
+    int64_t filled = 0, count = 1;
+    while (filled < size && count > 0) {
+        count = source_read(source, part + filled, (size_t)(size - filled));
+        filled += count > 0 ? count : 0;
+    }
+    return count < 0 ? count : filled;
+}
+
+/* One part after the other; how much it was. */
+static int64_t CO_FN write_read(struct s3_instance *s3, const struct upload *upload, struct source *source)
+{
+    autofree char *part = NULL;
+    int64_t total = 0, count = 0, size = 0;
+    for (unsigned index = 0; count == size; index++) {
+        if (index == PARTS_MAX)
+            return fail(-EFBIG, "s3://%s: more than %d parts", upload->path, PARTS_MAX);
+        size = part_size_of(source, index);
+        char *room = mem_resize(part, (size_t)size);
+        if (!room)
+            return fail_memory();
+        part = room;
+        count = fill_part(source, part, size);
+        int rc = count > 0 ? put_part(s3, upload->path, upload->id, index + 1, part, (size_t)count) : 0;
+        if (count < 0 || rc < 0)
+            return count < 0 ? count : rc;
+        total += count;
+    }
+    return total;
+}
+
+static int CO_FN write_upload(struct s3_instance *s3, const struct token *token, const char *path,
+                              struct source *source, unsigned flags, const char *if_match, struct answer *out)
+{
+    struct upload upload;
+    int64_t size = source->size;
+    int rc = parse_token(path, token, &upload);
+    if (rc == 0 && source->data)
+        rc = write_given(s3, &upload, source);
+    else if (rc == 0)
+        size = write_read(s3, &upload, source);
+    rc = size < 0 && !source->data ? (int)size : rc;
+    return rc < 0 ? rc : s3_publish(&s3->http.instance, path, token, size, flags, if_match, out);
+}
+
+int CO_FN s3_write_in_parts(struct s3_instance *s3, const char *path, struct source *source, unsigned flags,
+                            const char *if_match, struct answer *out)
+{
     struct token token = {0};
-    struct copy_parts copy = {.s3 = s3,
-                              .source = source,
-                              .to = to,
-                              .etag = from->info.version,
-                              .size = from->info.size,
-                              .part_size = COPY_PART_SIZE};
-    if (!copy.etag)
-        return fail(-ENOTSUP, "s3://%s: without an ETag its parts could be of several versions", to);
-    while ((copy.size + copy.part_size - 1) / copy.part_size > PARTS_MAX)
-        copy.part_size *= 2;
-    int rc = s3_stage(instance, to, &token);
+    int rc = s3_stage_with(s3, path, NULL, source->labels, &token);
     if (rc < 0)
         return rc;
-    copy.upload = token.text;
-    rc = group_each((size_t)((copy.size + copy.part_size - 1) / copy.part_size), COPIES_AT_ONCE, GROUP_FIRST,
-                    copy_part_each, &copy);
-    if (rc == 0)
-        rc = s3_publish(instance, to, &token, copy.size, flags, NULL, NULL);
+    rc = write_upload(s3, &token, path, source, flags, if_match, out);
     if (rc < 0) {
         struct error_slot words = *error_slot();
-        s3_discard(instance, to, &token);
+        s3_discard(&s3->http.instance, path, &token);
         *error_slot() = words;
     }
     mem_free(token.text);
-    return rc;
-}
-
-static int CO_FN copy_object(struct s3_instance *s3, const struct answer *from, const char *source,
-                             const char *to)
-{
-    struct s3_request request = {.path = to,
-                                 .headers = {{"x-amz-copy-source", source}},
-                                 .http = {.method = HTTP_PUT}};
-    if (from->info.version)
-        request.headers[1] = (struct sigv4_pair){"x-amz-copy-source-if-match", from->info.version};
-    return s3_do_for(s3, &request, "CopyObjectResult");
-}
-
-int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
-{
-    struct s3_instance *s3 = s3_of(instance);
-    struct answer answer = {0};
-    int rc = s3_info(instance, from, &TERMS_NONE, &answer);
-    if (rc == 0 && answer.info.type != LARDER_FILE)
-        rc = fail(-EISDIR, "s3://%s: a directory", from);
-    if (rc == 0 && !*s3_name_of(to).key)
-        rc = fail(-EISDIR, "s3://%s: a bucket", to);
-    if (rc == 0 && (flags & LARDER_CREATE))
-        rc = s3_check_before(s3, to, flags, NULL);
-    autofree char *source = rc == 0 ? copy_source(from) : NULL;
-    if (rc == 0 && !source)
-        rc = fail_memory();
-    if (rc == 0 && strcmp(from, to) != 0)
-        rc = answer.info.size > COPY_SIZE_MAX ? copy_large(s3, &answer, source, to, flags)
-                                              : copy_object(s3, &answer, source, to);
-    answer_free(&answer);
     return rc;
 }

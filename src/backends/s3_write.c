@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/s3_parts.h"
+#include "backends/s3_labels.h"
 #include "base/buffer.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+
+#define WRITE_SIZE_MAX ((int64_t)64 << 20) /* of one PUT */
 
 int s3_answer_of_write(const char *etag, int64_t size, struct answer *out)
 {
@@ -31,42 +33,29 @@ static int check_file(const char *path)
 
 /* ---- write ---- */
 
-/* Is what is there now what was sent? The ETag of an object that came by one PUT is its MD5. */
-static int CO_FN look_back(struct s3_instance *s3, const char *path, const struct source *source,
-                           struct answer *out)
-{
-    unsigned char hash[DIGEST_SIZE_MAX];
-    char hex[HEX_SIZE(DIGEST_SIZE_MAX)], quoted[sizeof hex + 2];
-    struct answer answer = {0};
-    int rc = http_info(&s3->http.instance, path, &TERMS_NONE, &answer);
-    if (rc < 0)
-        return rc;
-    rc = digest_of(DIGEST_MD5, source->data, (size_t)source->size, hash);
-    if (rc == 0) {
-        hex_format(hash, digest_size(DIGEST_MD5), hex);
-        snprintf(quoted, sizeof quoted, "\"%s\"", hex);
-        bool ours = answer.info.size == source->size && answer.info.version &&
-                    strcmp(answer.info.version, quoted) == 0;
-        rc = ours ? s3_answer_of_write(answer.info.version, source->size, out) : 1;
-    }
-    answer_free(&answer);
-    return rc;
-}
+struct put {
+    const char *path;
+    const struct source *source;
+    const struct s3_headers *headers;
+    bool *maybe_done;
+};
 
-static int CO_FN put_object(struct s3_instance *s3, const char *path, const struct source *source,
-                            const char *if_match, const char *if_none_match, bool *maybe_done,
-                            struct answer *out)
+/* Under a condition it may be sent again, too: it then meets what it made itself, which its write id tells. */
+static int CO_FN put_object(struct s3_instance *s3, const struct put *put, const char *if_match,
+                            const char *if_none_match, struct answer *out)
 {
     autofree char *etag = NULL;
-    const struct s3_request request = {.path = path,
-                                       .data = source->data,
-                                       .size = (size_t)source->size,
+    const struct s3_request request = {.path = put->path,
+                                       .more = put->headers->pair,
+                                       .data = put->source->data,
+                                       .size = (size_t)put->source->size,
                                        .http = {.method = HTTP_PUT,
                                                 .if_match = if_match,
                                                 .if_none_match = if_none_match,
-                                                .maybe_done = maybe_done}};
+                                                .again = true,
+                                                .maybe_done = put->maybe_done}};
     int rc = s3_do(s3, &request, &etag);
-    return rc == 0 ? s3_answer_of_write(etag, source->size, out) : rc;
+    return rc == 0 ? s3_answer_of_write(etag, put->source->size, out) : rc;
 }
 
 /* "\"abc\"" without its quotes, into `out`; mem. */
@@ -80,24 +69,24 @@ static char *unquoted(const char *etag)
  * In place of one version only. Ceph's gateway compares an If-Match of a PUT with the quotes on (seen: 16.2.15), so that
  * none ever matches: when the version is there all the same, it is asked without them, and so from then on.
  */
-static int CO_FN replace_object(struct s3_instance *s3, const char *path, const struct source *source,
-                                const char *if_match, bool *maybe_done, struct answer *out)
+static int CO_FN replace_object(struct s3_instance *s3, const struct put *put, const char *if_match,
+                                struct answer *out)
 {
     autofree char *bare = unquoted(if_match);
     struct answer answer = {0};
     if (!bare)
         return fail_memory();
-    int rc = put_object(s3, path, source, s3->unquoted_match ? bare : if_match, NULL, maybe_done, out);
+    int rc = put_object(s3, put, s3->unquoted_match ? bare : if_match, NULL, out);
     if (rc != -ESTALE || s3->unquoted_match)
         return rc;
-    rc = http_info(&s3->http.instance, path, &TERMS_NONE, &answer);
+    rc = http_info(&s3->http.instance, put->path, &TERMS_NONE, &answer);
     bool same = rc == 0 && answer.info.version && strcmp(answer.info.version, if_match) == 0;
     answer_free(&answer);
     if (rc == -ENOENT || (rc == 0 && !same))
-        return fail(-ESTALE, "s3://%s: it changed", path);
+        return fail(-ESTALE, "s3://%s: it changed", put->path);
     if (rc < 0)
         return rc;
-    rc = put_object(s3, path, source, bare, NULL, maybe_done, out);
+    rc = put_object(s3, put, bare, NULL, out);
     s3->unquoted_match = rc == 0;
     return rc;
 }
@@ -116,30 +105,64 @@ int CO_FN s3_check_before(struct s3_instance *s3, const char *path, unsigned fla
     return rc == 0 && (flags & LARDER_CREATE) ? fail(-EEXIST, "s3://%s: it exists", path) : 0;
 }
 
+int CO_FN s3_refuse_create(struct s3_instance *s3, const char *path, int rc)
+{
+    struct error_slot words = *error_slot();
+    if (s3_check_before(s3, path, LARDER_CREATE, NULL) == -EEXIST)
+        return -EEXIST;
+    *error_slot() = words;
+    return rc;
+}
+
+static int CO_FN write_object(struct s3_instance *s3, const struct put *put, unsigned flags,
+                              const char *if_match, struct answer *out)
+{
+    bool create = flags & LARDER_CREATE;
+    if (if_match && s3->conditional)
+        return replace_object(s3, put, if_match, out);
+    return put_object(s3, put, NULL, create && s3->conditional ? "*" : NULL, out);
+}
+
+/* Whose condition was not met may have met itself, in a try whose answer was lost. */
+static int CO_FN write_conditional(struct s3_instance *s3, const struct put *put, const char *write_id,
+                                   unsigned flags, const char *if_match, struct answer *out)
+{
+    int rc = s3->conditional ? 0 : s3_check_before(s3, put->path, flags, if_match);
+    if (rc == 0)
+        rc = write_object(s3, put, flags, if_match, out);
+    if (rc < 0 && rc != -ECANCELED && *put->maybe_done) {
+        int written = s3_is_written(s3, put->path, write_id, out);
+        if (written == 1)
+            error_clear();
+        else if (written < 0)
+            return fail_more(rc, "it is not known whether it was written");
+        rc = written == 1 ? 0 : rc;
+    }
+    return rc == -ESTALE && (flags & LARDER_CREATE) ? fail(-EEXIST, "s3://%s: it exists", put->path) : rc;
+}
+
 int CO_FN s3_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                    const char *if_match, struct answer *out)
 {
     struct s3_instance *s3 = s3_of(instance);
-    bool create = flags & LARDER_CREATE, maybe_done = false;
-    bool conditional = create || if_match;
+    struct s3_headers headers = {0};
+    bool maybe_done = false, conditional = (flags & LARDER_CREATE) || if_match;
+    const struct put put = {path, source, &headers, &maybe_done};
+    char write_id[S3_WRITE_ID_SIZE];
     int rc = check_file(path);
-    if (rc == 0 && conditional && !s3->conditional)
-        rc = s3_check_before(s3, path, flags, if_match);
-    if (rc < 0)
-        return rc;
-    if (if_match && s3->conditional)
-        rc = replace_object(s3, path, source, if_match, &maybe_done, out);
-    else
-        rc = put_object(s3, path, source, NULL, create && s3->conditional ? "*" : NULL, &maybe_done, out);
-    if (rc < 0 && rc != -ECANCELED && conditional && maybe_done) {
-        /* Some answer was lost: this refusal may be of our own object. */
-        struct error_slot words = *error_slot();
-        int seen = look_back(s3, path, source, out);
-        if (seen == 0)
-            return 0;
-        *error_slot() = words;
+    if (rc == 0 && (!source->data || source->size > WRITE_SIZE_MAX))
+        return s3_write_in_parts(s3, path, source, flags, if_match, out);
+    if (rc == 0)
+        rc = s3_headers_say(&headers, source->labels, path);
+    if (rc == 0 && conditional) {
+        s3_write_id_make(write_id);
+        rc = s3_headers_set(&headers, HTTP_WRITE_ID, write_id);
     }
-    return rc == -ESTALE && create ? fail(-EEXIST, "s3://%s: it exists", path) : rc;
+    if (rc == 0)
+        rc = conditional ? write_conditional(s3, &put, write_id, flags, if_match, out)
+                         : write_object(s3, &put, flags, NULL, out);
+    s3_headers_fini(&headers);
+    return rc;
 }
 
 /* ---- remove ---- */

@@ -327,6 +327,7 @@ const struct backend webdav_backend = {
     .info = webdav_info,
     .list = webdav_list,
     .list_tree = webdav_list_tree,
+    .properties = http_properties,
     .read = webdav_read,
     .write = webdav_write,
     .remove = http_remove,

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/labels.h"
 
 /* ---- looking ---- */
 
@@ -119,7 +120,8 @@ static int CO_FN transport(struct http_instance *http, const struct transport *t
     return http_was_refused(rc) ? http_explain(http, t->to, rc) : rc;
 }
 
-int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                      const struct labels *labels)
 {
     struct http_instance *http = http_of(instance);
     struct transport t = {HTTP_COPY, from, to, .overwrite = !(flags & LARDER_CREATE)};
@@ -168,7 +170,9 @@ static int CO_FN write_aside(struct http_instance *http, const char *path, struc
     int parent = (int)path_parent_size(path);
     autofree char *temporary = mem_format("%.*s%s" TEMPORARY_PREFIX "%016llx", parent, path,
                                           parent ? "/" : "", (unsigned long long)random_u64());
-    struct http_put put = {.path = temporary, .source = source};
+    struct http_put put = {.path = temporary,
+                           .content_type = labels_content_type(source->labels, path),
+                           .source = source};
     struct transport move = {HTTP_MOVE, temporary, path, .overwrite = !(flags & LARDER_CREATE)};
     struct answer answer = {0};
     if (!temporary)

@@ -118,3 +118,13 @@ int fetch_info(struct instance *instance, const char *path, const struct terms *
     reading_fini(&r);
     return rc;
 }
+
+/* ---- properties, of which nothing is kept ---- */
+
+int CO_FN fetch_properties(struct instance *instance, const char *path, struct larder_properties *out)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    if (view->mode == MODE_OFFLINE)
+        return fail(-ENONET, "%s: offline, and its properties are never in the cache", path_shown(path));
+    return layer_properties(view_next(view), path, out);
+}

@@ -163,5 +163,6 @@ const struct backend cache_backend = {
     .info = fetch_info,
     .list = fetch_list,
     .read = fetch_read,
+    .properties = fetch_properties,
     .changed = changed,
 };

@@ -80,6 +80,7 @@ int offline_info(struct view *view, struct store *store, const char *path, const
 /* fetch.c, list.c: as the table's. */
 int CO_FN fetch_read(struct instance *instance, const char *path, const struct larder_range *range,
                      const struct terms *terms, struct sink *sink, struct answer *out);
+int CO_FN fetch_properties(struct instance *instance, const char *path, struct larder_properties *out);
 int CO_FN fetch_info(struct instance *instance, const char *path, const struct terms *terms,
                      struct answer *out);
 int CO_FN fetch_list(struct instance *instance, const char *path, const struct terms *terms,

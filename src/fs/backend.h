@@ -17,12 +17,14 @@
  */
 #include <stdatomic.h>
 
+#include "larder/facts.h"
 #include "larder/fs.h"
 
 #include "base/table.h"
 #include "task/task.h"
 
 struct instance;
+struct labels;
 
 /* ---- options, declared once a backend ---- */
 enum option_type { OPTION_TEXT, OPTION_BOOL, OPTION_COUNT, OPTION_SIZE, OPTION_DURATION, OPTION_LIFETIME };
@@ -142,6 +144,7 @@ struct source {
     const void *data; /* NULL: read() gives them */
     int64_t (*read)(struct source *source, void *buffer, size_t size); /* 0 at the end */
     int (*rewind)(struct source *source);
+    const struct labels *labels; /* what is said of the file (labels.h); NULL: nothing */
 };
 /* All of `data`; NULL is fine for no bytes. */
 int source_of(struct source *source, const char *path, const void *data, size_t size);
@@ -181,6 +184,11 @@ void entries_sort(struct larder_entries *entries);
 void entries_sort_by_path(struct larder_entries *entries); /* as path_compare */
 /* How many entries of one page, when a backend may choose. */
 #define PAGE_ENTRIES 1000
+
+/* ---- properties ---- */
+/* `out` is zero at first; when this fails, and at last, larder_properties_free. Both are copied. */
+int properties_add(struct larder_properties *out, const char *name, size_t name_size, const char *value,
+                   size_t value_size);
 
 /* ---- the table ---- */
 enum kind { INSTANT, BLOCKING, ASYNC };
@@ -239,6 +247,8 @@ struct backend {
      */
     int (*list_tree)(struct instance *instance, const char *path, const struct terms *terms,
                      struct cursor *cursor, struct larder_entries *page, struct answer *out);
+    /* What is kept with a file, by properties_add. -EISDIR. */
+    int (*properties)(struct instance *instance, const char *path, struct larder_properties *out);
     /* -EISDIR: a directory. `out` (may be NULL) as sink->begin was told, or as UNCHANGED. */
     int (*read)(struct instance *instance, const char *path, const struct larder_range *range,
                 const struct terms *terms, struct sink *sink, struct answer *out);
@@ -258,10 +268,12 @@ struct backend {
     int (*touch)(struct instance *instance, const char *path, int64_t mtime_ns);
 
     /*
-     * Within the place, without the bytes passing through here. `copy` is of one file (-EISDIR). `move` is also of a
+     * Within the place, without the bytes passing through here. `copy` is of one file (-EISDIR); what `labels` (may be
+     * NULL) do not say of it is as of the source. `move` is also of a
      * whole directory, to a name that is free; -EXDEV: not these two, copy and remove them. Flags as for write.
      */
-    int (*copy)(struct instance *instance, const char *from, const char *to, unsigned flags);
+    int (*copy)(struct instance *instance, const char *from, const char *to, unsigned flags,
+                const struct labels *labels);
     int (*move)(struct instance *instance, const char *from, const char *to, unsigned flags);
     /* A URL that works without credentials for so long; mem. */
     int (*sign)(struct instance *instance, const char *path, uint32_t expires_s, char **url);
@@ -273,10 +285,10 @@ struct backend {
      *                 └──────────▶ discard        also of what is gone already, or never came to be
      *
      * Parts are numbered from 0 and may come in any order, several at once. Each but the last has one size, from the
-     * capabilities part_size_min to part_size_max, and `offset` is the number times that. `publish` may be asked again
+     * capabilities part_size_min to part_size_max, and `offset` is the number times that. `labels` may be NULL. `publish` may be asked again
      * after an answer that was lost, and after -ENOENT (no parent); flags and if_match as for write. `size`: of all.
      */
-    int (*stage)(struct instance *instance, const char *path, struct token *out);
+    int (*stage)(struct instance *instance, const char *path, const struct labels *labels, struct token *out);
     int (*stage_part)(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                       int64_t offset, const void *data, size_t size);
     int (*publish)(struct instance *instance, const char *path, const struct token *token, int64_t size,

@@ -310,6 +310,7 @@ static int CO_FN transfer_bytes(struct copy_file *file, const char *from, const 
                                      .target = to,
                                      .terms = &job->from->terms,
                                      .flags = copy_flags(&job->options),
+                                     .labels = &job->to->labels,
                                      .moved = job->options.told ? tell_moved : NULL,
                                      .hold = hold,
                                      .total = file->step.size};

@@ -76,7 +76,8 @@ static int CO_EDGE copy_with_mail_task(void *arg)
 static int copy_at_once(struct larder_fs *from, const char *path, struct larder_fs *to, const char *target,
                         unsigned flags)
 {
-    struct layer_call call = {LAYER_COPY, .to = target, .flags = flags & ~(unsigned)LARDER_PARENTS};
+    struct layer_call call = {LAYER_COPY, .to = target, .flags = flags & ~(unsigned)LARDER_PARENTS,
+                              .labels = &to->labels};
     if (!layer_same_place(from->instance, to->instance) || !layer_has(to->instance, LAYER_COPY))
         return -ENOTSUP;
     int rc = enter_call_full(to, path, &call);
@@ -111,6 +112,7 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
                                       .target = full_target,
                                       .terms = &from->terms,
                                       .flags = flags,
+                                      .labels = &to->labels,
                                       .total = LARDER_SIZE_UNKNOWN};
     rc = progress ? -ENOTSUP : copy_at_once(from, full, to, full_target, flags);
     if (rc == -ENOTSUP)

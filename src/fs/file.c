@@ -125,8 +125,10 @@ static int write_bytes(struct larder_fs *fs, const char *path, const void *data,
     if (flags & ~(unsigned)WRITE_FLAGS)
         return fail(-EINVAL, "%s: unknown flags", path);
     int rc = source_of(&source, path, data, size);
-    if (rc == 0)
-        rc = write_once(fs, path, &source, flags, version);
+    if (rc < 0)
+        return rc;
+    source.labels = &fs->labels;
+    rc = write_once(fs, path, &source, flags, version);
     if (rc != -ENOENT || !(flags & LARDER_PARENTS) || !fs->instance->can.parents_required)
         return rc;
     rc = make_parents(fs, path);

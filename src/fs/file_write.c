@@ -105,6 +105,7 @@ int file_write_open(struct larder_file *file, char mode)
     /* Parts fly in tasks of the place's loop. What has none is written by tasks of any: nothing can fly. */
     unsigned flight_max = instance->backend->kind == ASYNC ? file->options.parts_max : 0;
     stager_init(&file->writer.stager, instance, file->full, file->options.part_size, flight_max);
+    file->writer.stager.labels = &file->fs->labels;
     int rc = mode == 'x' ? open_exclusive(file) : mode == 'a' ? open_append(file) : 0;
     if (rc == 0)
         rc = open_encoder(file);

@@ -395,7 +395,8 @@ static int foreign_touch(struct instance *instance, const char *path, int64_t mt
     return settled(instance, "touch", ASK(instance, touch, path, mtime_ns));
 }
 
-static int foreign_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+static int foreign_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                        const struct labels *labels)
 {
     struct larder_how how = {.flags = flags};
     return settled(instance, "copy", ASK(instance, copy, from, to, &how));
@@ -446,7 +447,8 @@ static int foreign_sign(struct instance *instance, const char *path, uint32_t ex
 
 /* ---- in parts ---- */
 
-static int foreign_stage(struct instance *instance, const char *path, struct token *out)
+static int foreign_stage(struct instance *instance, const char *path, const struct labels *labels,
+                         struct token *out)
 {
     struct larder_text text = {NULL};
     int rc = ASK(instance, stage, path, &text);

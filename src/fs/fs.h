@@ -3,12 +3,14 @@
 #define FS_FS_H
 /* The handle, for the floors above and for views. */
 #include "fs/backend.h"
+#include "fs/labels.h"
 
 struct larder_fs {             /* const after it was made */
     struct instance *instance; /* a reference */
     char *root;                /* clean; mem */
     struct terms terms;        /* of every read: ttl, the greatest age */
     int64_t timeout_ms;        /* of every call; 0: none */
+    struct labels labels;      /* of every write */
     atomic_uint references;
 };
 /* A handle on an instance, whose reference it takes over (also when it fails). */

@@ -118,6 +118,7 @@ static int CO_FN pipe_job(struct job *job, const char *path)
     int rc = source_of(&source, path, bytes->data, bytes->size);
     if (rc < 0)
         return rc;
+    source.labels = &job->bulk->fs->labels;
     unsigned flags = job->bulk->flags & ~(unsigned)LARDER_PARENTS;
     rc = layer_write(instance, path, &source, flags, NULL, NULL);
     if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS) || !instance->can.parents_required)

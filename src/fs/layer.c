@@ -57,7 +57,7 @@ static int op_touch(struct layer_call *c)
 
 static int op_copy(struct layer_call *c)
 {
-    return c->instance->backend->copy(c->instance, c->path, c->to, c->flags);
+    return c->instance->backend->copy(c->instance, c->path, c->to, c->flags, c->labels);
 }
 
 static int op_move(struct layer_call *c)
@@ -70,9 +70,14 @@ static int op_sign(struct layer_call *c)
     return c->instance->backend->sign(c->instance, c->path, c->expires_s, c->url);
 }
 
+static int op_properties(struct layer_call *c)
+{
+    return c->instance->backend->properties(c->instance, c->path, c->properties);
+}
+
 static int op_stage(struct layer_call *c)
 {
-    return c->instance->backend->stage(c->instance, c->path, c->new_token);
+    return c->instance->backend->stage(c->instance, c->path, c->labels, c->new_token);
 }
 
 static int op_stage_part(struct layer_call *c)
@@ -111,6 +116,7 @@ static const struct {
     [LAYER_COPY] = OPERATION(copy, true),
     [LAYER_MOVE] = OPERATION(move, true),
     [LAYER_SIGN] = OPERATION(sign, false),
+    [LAYER_PROPERTIES] = OPERATION(properties, false),
     [LAYER_STAGE] = OPERATION(stage, false),
     [LAYER_STAGE_PART] = OPERATION(stage_part, false),
     [LAYER_PUBLISH] = OPERATION(publish, true),
@@ -365,15 +371,22 @@ int CO_FN layer_rmdir(struct instance *instance, const char *path)
     return layer_call(&call);
 }
 
-int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags)
+int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                     const struct labels *labels)
 {
-    struct layer_call call = {LAYER_COPY, instance, from, .to = to, .flags = flags};
+    struct layer_call call = {LAYER_COPY, instance, from, .to = to, .flags = flags, .labels = labels};
     return layer_call(&call);
 }
 
 int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags)
 {
     struct layer_call call = {LAYER_MOVE, instance, from, .to = to, .flags = flags};
+    return layer_call(&call);
+}
+
+int CO_FN layer_properties(struct instance *instance, const char *path, struct larder_properties *out)
+{
+    struct layer_call call = {LAYER_PROPERTIES, instance, path, .properties = out};
     return layer_call(&call);
 }
 

@@ -22,6 +22,7 @@ enum layer_operation {
     LAYER_COPY,
     LAYER_MOVE,
     LAYER_SIGN,
+    LAYER_PROPERTIES,
     LAYER_STAGE,
     LAYER_STAGE_PART,
     LAYER_PUBLISH,
@@ -47,6 +48,8 @@ struct layer_call {
     const void *data;
     uint32_t expires_s;
     char **url;
+    const struct labels *labels; /* copy, stage */
+    struct larder_properties *properties;
     struct cursor *cursor;
     struct larder_entries *page;
     struct answer *out;
@@ -72,7 +75,9 @@ int CO_FN layer_write(struct instance *instance, const char *path, struct source
 int CO_FN layer_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN layer_mkdir(struct instance *instance, const char *path);
 int CO_FN layer_rmdir(struct instance *instance, const char *path);
-int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
+                     const struct labels *labels);
+int CO_FN layer_properties(struct instance *instance, const char *path, struct larder_properties *out);
 int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags);
 int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                         unsigned flags, const char *if_match, struct answer *out);

@@ -19,10 +19,10 @@
  * Options "per handle" mean the same at every layer that declares them. But a ttl is a handle's own only where that was
  * given one: with what a cache was opened with it has to weigh its rules.
  */
-static void apply_per_handle(struct larder_fs *fs, const struct backend *backend, char **values,
-                             bool defaults)
+static int apply_per_handle(struct larder_fs *fs, const struct backend *backend, char **values, bool defaults)
 {
-    for (size_t i = 0; backend->options && backend->options[i].name; i++) {
+    int rc = 0;
+    for (size_t i = 0; rc >= 0 && backend->options && backend->options[i].name; i++) {
         const struct option *option = &backend->options[i];
         const char *value = values[i] ? values[i] : defaults ? option->fallback : NULL;
         if (!(option->flags & OPTION_PER_HANDLE) || !value)
@@ -33,7 +33,10 @@ static void apply_per_handle(struct larder_fs *fs, const struct backend *backend
             fs->terms.age_max_ms = option_value_number(option, value);
         else if (strcmp(option->name, "timeout") == 0)
             fs->timeout_ms = option_value_number(option, value);
+        else
+            rc = labels_take(&fs->labels, option->name, value);
     }
+    return rc < 0 ? rc : 0;
 }
 
 int fs_new(struct instance *instance, const char *root, struct larder_fs **out)
@@ -50,10 +53,15 @@ int fs_new(struct instance *instance, const char *root, struct larder_fs **out)
     fs->root = copy;
     fs->terms = TERMS_NONE;
     atomic_init(&fs->references, 1);
-    for (struct instance *layer = instance; layer; layer = layer->next ? layer->next->instance : NULL)
-        apply_per_handle(fs, layer->backend, layer->option_values, true);
-    *out = fs;
-    return 0;
+    int rc = 0;
+    for (struct instance *layer = instance; rc == 0 && layer;
+         layer = layer->next ? layer->next->instance : NULL)
+        rc = apply_per_handle(fs, layer->backend, layer->option_values, true);
+    if (rc < 0)
+        larder_fs_free(fs);
+    else
+        *out = fs;
+    return rc;
 }
 
 struct larder_fs *larder_fs_ref(struct larder_fs *fs)
@@ -67,6 +75,7 @@ void larder_fs_free(struct larder_fs *fs)
     if (!fs || atomic_fetch_sub_explicit(&fs->references, 1, memory_order_acq_rel) > 1)
         return;
     instance_unref(fs->instance);
+    labels_fini(&fs->labels);
     mem_free(fs->root);
     mem_free(fs);
 }
@@ -79,7 +88,7 @@ static int override_layers(struct larder_fs *fs, const char *const options[])
             return fail_memory();
         int rc = options_override(layer->backend, options, !layer->next, true, values);
         if (rc == 0)
-            apply_per_handle(fs, layer->backend, values, false);
+            rc = apply_per_handle(fs, layer->backend, values, false);
         options_free(layer->backend, values);
         if (rc < 0)
             return rc;
@@ -101,7 +110,10 @@ int larder_fs_at(struct larder_fs *fs, const char *root, const char *const optio
         return rc;
     at->terms = fs->terms;
     at->timeout_ms = fs->timeout_ms;
-    rc = override_layers(at, options);
+    labels_fini(&at->labels);
+    rc = labels_copy(&at->labels, &fs->labels);
+    if (rc == 0)
+        rc = override_layers(at, options);
     if (rc < 0) {
         larder_fs_free(at);
         return rc;

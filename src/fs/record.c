@@ -6,7 +6,7 @@
  *     url       the chain and its place, without a path and without secrets
  *     root      the handle's, percent-encoded
  *     options   by layer: all that were given, whoever gave them
- *     handle    what holds for its calls, in ms; what is missing is unset
+ *     handle    what holds for its calls, times in ms; what is missing is unset
  *     left_out  secrets that it has, and that this text does not tell
  *
  * Journals keep such texts: what is added must be optional, and what changes its meaning is another version.
@@ -60,7 +60,21 @@ static bool write_defaults(const struct larder_fs *fs, json_t *out)
         if (value != defaults[i].unset)
             whole = whole && json_object_set_new(out, defaults[i].key, json_integer(value)) == 0;
     }
+    for (size_t i = 0; i < LABEL_COUNT; i++) {
+        const char *value = *label_slot(&fs->labels, i);
+        if (value)
+            whole = whole && json_object_set_new(out, label_names[i], json_from_text(value)) == 0;
+    }
     return whole;
+}
+
+static int read_label(const json_t *value, const char *name, struct labels *labels)
+{
+    autofree char *text = NULL;
+    int rc = value ? json_to_text(value, what, &text) : 0;
+    if (rc == 0)
+        rc = labels_take(labels, name, text ? text : "");
+    return rc < 0 ? rc : 0;
 }
 
 static int read_defaults(json_t *record, struct larder_fs *fs)
@@ -71,6 +85,8 @@ static int read_defaults(json_t *record, struct larder_fs *fs)
         rc = json_member(handle, defaults[i].key, JSON_INTEGER, what, &value);
         *default_at(fs, i) = value ? json_integer_value(value) : defaults[i].unset;
     }
+    for (size_t i = 0; rc == 0 && i < LABEL_COUNT; i++)
+        rc = read_label(json_object_get(handle, label_names[i]), label_names[i], &fs->labels);
     return rc;
 }
 

@@ -65,7 +65,8 @@ static int64_t offset_of(const struct stager_part *part)
 
 static int CO_FN staged_open(struct stager *stager)
 {
-    struct layer_call call = {LAYER_STAGE, stager->instance, stager->path, .new_token = &stager->token};
+    struct layer_call call = {LAYER_STAGE, stager->instance, stager->path, .labels = stager->labels,
+                              .new_token = &stager->token};
     return stager->here ? layer_now(&call) : layer_call(&call);
 }
 
@@ -124,6 +125,7 @@ static int CO_FN spooled_publish(struct stager *stager, int64_t size, unsigned f
     int rc = spool_source_init(&spool, stager->spool, size, map);
     if (rc < 0)
         return rc;
+    spool.source.labels = stager->labels;
     rc = layer_write(stager->instance, stager->path, &spool.source, flags, if_match, out);
     spool_source_fini(&spool);
     return rc;
@@ -399,7 +401,10 @@ static int CO_FN publish_once(struct stager *stager, unsigned flags, const char 
     if (stager->state == STAGER_STAGED)
         return outlet_publish(stager, stager_size(stager), flags, if_match, out);
     int rc = source_of(&source, stager->path, stager->current->data, stager->current->size);
-    return rc < 0 ? rc : layer_write(stager->instance, stager->path, &source, flags, if_match, out);
+    if (rc < 0)
+        return rc;
+    source.labels = stager->labels;
+    return layer_write(stager->instance, stager->path, &source, flags, if_match, out);
 }
 
 static int CO_FN publish(struct stager *stager, unsigned flags, const char *if_match, struct answer *out)

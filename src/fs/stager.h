@@ -42,6 +42,7 @@ struct stager {
     const char *path;          /* full */
     unsigned flight_max;
     const struct outlet *outlet;
+    const struct labels *labels; /* borrowed; set behind init by who has some */
 
     bool here; /* this step is taken on this very thread, without a task */
     enum stager_state state;

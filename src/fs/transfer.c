@@ -30,13 +30,13 @@ static int CO_FN ask_size(struct transfer *transfer, struct instance *instance, 
 static int CO_FN copy_with_parents(struct transfer *transfer)
 {
     unsigned flags = transfer->flags & ~(unsigned)LARDER_PARENTS;
-    int rc = layer_copy(transfer->to, transfer->path, transfer->target, flags);
+    int rc = layer_copy(transfer->to, transfer->path, transfer->target, flags, transfer->labels);
     if (rc != -ENOENT || !(transfer->flags & LARDER_PARENTS))
         return rc;
     rc = ask_size(transfer, transfer->to, transfer->path);
     if (rc == 0)
         rc = dirs_make_parents(transfer->to, transfer->target);
-    return rc < 0 ? rc : layer_copy(transfer->to, transfer->path, transfer->target, flags);
+    return rc < 0 ? rc : layer_copy(transfer->to, transfer->path, transfer->target, flags, transfer->labels);
 }
 
 static int CO_FN copy_in_place(struct transfer *transfer)
@@ -164,6 +164,7 @@ static int CO_FN stream(struct transfer *transfer)
     transfer->sink = (struct sink){.begin = transfer_begin, .room = transfer_room, .fill = transfer_fill};
     stager_init(&transfer->stager, transfer->to, transfer->target, 0, flight_max);
     pipe_init(&transfer->pipe, transfer->to, transfer->target, transfer->flags & ~(unsigned)LARDER_PARENTS);
+    transfer->stager.labels = transfer->pipe.source.labels = transfer->labels;
     int rc;
     do
         rc = stream_once(transfer);

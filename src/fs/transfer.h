@@ -20,6 +20,7 @@ struct transfer {
     const char *path, *target; /* full */
     const struct terms *terms; /* of the reading */
     unsigned flags;            /* of larder_write_flags */
+    const struct labels *labels;
 
     /* Told now and then of what came; may be NULL. */
     void (*moved)(struct transfer *transfer);

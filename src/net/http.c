@@ -132,6 +132,7 @@ static void read_answer(struct http_transfer *transfer)
     transfer->site->down = false;
     for (unsigned i = 0; i < HTTP_HEADERS; i++)
         response->header[i] = transfer->header[i] ? transfer->text.data + transfer->header[i] : NULL;
+    response->lines = transfer->keep_lines ? transfer->lines.data : NULL;
     if (transfer->site->encoding_is_stored)
         response->header[HTTP_CONTENT_ENCODING] = NULL;
 }
@@ -177,6 +178,8 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
         return rc;
     if (!transfer->headers_done) /* what becomes of the body, who reads it will see */
         return http_fail_transport(transfer);
+    if (transfer->text.status == 0)
+        transfer->text.status = transfer->lines.status;
     if (transfer->text.status < 0)
         return transfer->text.status == -ENOMEM ? fail_memory()
                                                 : http_fail(transfer, -EPROTO, "too many headers");
@@ -387,6 +390,7 @@ static void transfer_free(struct exchange *exchange)
 {
     struct http_transfer *transfer = container_of(exchange, struct http_transfer, exchange);
     buffer_free(&transfer->text);
+    buffer_free(&transfer->lines);
     buffer_free(&transfer->held);
     buffer_free(&transfer->spare);
     mem_free(transfer);
@@ -411,6 +415,7 @@ static int transfer_new(struct http_site *site, struct http_transfer **out)
         if (!transfer)
             return fail_memory();
         transfer->text = BUFFER(HEADER_TEXT_MAX);
+        transfer->lines = BUFFER(HEADER_TEXT_MAX);
         transfer->held = BUFFER(HELD_SIZE_MAX);
         transfer->spare = BUFFER(HEADER_TEXT_MAX);
         rc = client_adopt(client, &transfer->exchange, transfer_free);
@@ -447,6 +452,7 @@ void http_close(struct http_transfer *transfer)
     transfer->body = NULL;
     transfer->body_begun = false;
     renew(&transfer->text, HEADER_TEXT_MAX);
+    renew(&transfer->lines, HEADER_TEXT_MAX);
     renew(&transfer->spare, HEADER_TEXT_MAX);
     renew(&transfer->held, HELD_SIZE_MAX);
     transfer->response = (struct http_response){0};
@@ -474,6 +480,7 @@ int CO_FN http_open(struct http_site *site, const struct http_request *request, 
     transfer->url = mem_dup(request->url);
     transfer->range = request->range ? mem_dup(request->range) : NULL;
     transfer->stay = request->stay;
+    transfer->keep_lines = request->keep_lines;
     for (const char *const *line = request->headers; rc == 0 && line && *line; line++)
         rc = header_list_add(&transfer->own, *line);
     bool copied = rc == 0 && transfer->url && (transfer->range || !request->range);

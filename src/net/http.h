@@ -119,6 +119,7 @@ struct http_request { /* borrowed while http_open runs */
     /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
     bool *maybe_done;
     struct http_tries *tries; /* NULL: those of this request alone */
+    bool keep_lines;          /* all headers of the answer, in response->lines */
     bool error_stands;        /* a 500 is not tried again here: who asks finds out first what it means */
 };
 const char *http_method_name(enum http_method method);
@@ -150,6 +151,7 @@ struct http_response { /* borrowed from its transfer */
     int status;
     int64_t content_length;           /* -1: not said */
     const char *header[HTTP_HEADERS]; /* NULL: missing. Lines of one name are joined by ", " */
+    const char *lines;                /* "Name: value\n…", as they came, if they were to be kept; else NULL */
     const char *url;                  /* that answered: the last of the redirects */
     bool
         slash_added; /* a redirect led to the same path with a slash behind it: a directory. Of what is no redirect to

@@ -56,7 +56,7 @@ void receive_begin(struct http_transfer *transfer)
 {
     memset(transfer->header, 0, sizeof transfer->header);
     transfer->response.status = 0;
-    transfer->text.size = 0;
+    transfer->text.size = transfer->lines.size = 0;
     buffer_add(&transfer->text, "", 1); /* so that no offset is 0 */
 }
 
@@ -83,6 +83,10 @@ size_t receive_header(char *data, size_t one, size_t size, void *arg)
         if (transfer->headers_done)
             client_wake(&transfer->exchange);
         return size;
+    }
+    if (transfer->keep_lines) {
+        buffer_add(&transfer->lines, data, (size_t)(end - data));
+        buffer_add(&transfer->lines, "\n", 1);
     }
     colon = memchr(data, ':', (size_t)(end - data));
     for (unsigned i = 0; colon && i < HTTP_HEADERS; i++) {

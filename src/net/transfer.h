@@ -58,6 +58,8 @@ struct http_transfer {
     struct http_response response;
     int64_t received;    /* bytes of the body … */
     int64_t before;      /* … beside those of earlier answers, which were cut */
+    struct buffer lines; /* all of its headers … */
+    bool keep_lines;     /* … if somebody wants them */
     struct buffer spare; /* for the headers of the answer that goes on with it */
 
     /* the body: into what http_read lends, else held */

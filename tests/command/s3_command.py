@@ -12,6 +12,8 @@ from server import Server, need
 
 class Store(Case):
     """Tests with a bucket of their own."""
+    count = 0
+
     @classmethod
     def setUpClass(cls):
         need('radosgw')
@@ -23,7 +25,8 @@ class Store(Case):
         super().setUp()
         self.environment.update(AWS_ENDPOINT_URL_S3=self.server.url, AWS_ACCESS_KEY_ID='testkey',
                                 AWS_SECRET_ACCESS_KEY='testsecret')
-        self.bucket = self._testMethodName.replace('_', '-')
+        Store.count += 1
+        self.bucket = f'bucket-{Store.count}'
         self.url = f's3://{self.bucket}'
         self.larder('mkdir', self.url)
 
@@ -58,6 +61,23 @@ class Sign(Store):
         self.assertEqual(unsigned.stdout, b'403')
         self.larder('sign', '--expires', '0', self.url + '/x', code=2)
         self.larder('sign', self.dir / 'local', code=1)
+
+
+class Stat(Store):
+    def test_what_a_server_keeps_with_a_file_is_shown_and_set_by_options(self):
+        self.larder('-o', 's3.content_type=auto', '-o', 's3.metadata=color: blue', 'pipe', self.url + '/a.html',
+                    stdin=b'x')
+        lines = self.lines('stat', '-a', self.url + '/a.html')
+        self.assertIn('content-type: text/html', lines)
+        self.assertIn('metadata.color: blue', lines)
+        kept = self.objects('stat', '-a', self.url + '/a.html')[0]['properties']
+        self.assertEqual((kept['content-type'], kept['metadata.color']), ('text/html', 'blue'))
+        self.assertNotIn('content-type: text/html', self.lines('stat', self.url + '/a.html'))
+        self.larder('stat', '-a', 'cache::' + self.url + '/a.html')
+        self.larder('--offline', 'stat', self.url + '/a.html')
+        self.larder('--offline', 'stat', '-a', self.url + '/a.html', code=4)
+        self.larder('stat', '-a', self.url)
+        self.larder('stat', '-a', self.dir)
 
 
 class Uploads(Store):

@@ -406,6 +406,32 @@ static void a_redirect_to_a_slash_is_a_directory_and_no_value(void **state)
     larder_map_free(map);
 }
 
+static void a_type_goes_with_what_is_written_and_is_read_back(void **state)
+{
+    static const char *const options[] = {"http.write=true", "http.content_type=auto", NULL};
+    static const char headers[] = "Content-Type: text/html\r\nCache-Control: no-cache\r\nX-Other: x\r\n"
+                                  "x-amz-meta-Color: blue\r\n";
+    struct larder_properties properties;
+    struct larder_fs *writer;
+    fault_writable(server);
+    assert_ok(larder_open(NULL, fault_server_url(server), options, &writer, NULL));
+    fault_next(0, "HEAD", (struct fault){.headers = headers});
+    assert_ok(larder_pipe_file(writer, "page.html", "x", 1, 0));
+    const struct fault_request *put = fault_request(server, 0);
+    assert_string_equal(put->method, "PUT");
+    assert_string_equal(fault_request_header(put, "Content-Type"), "text/html");
+    assert_ok(larder_properties(writer, "page.html", &properties));
+    assert_int_equal(properties.count, 3);
+    assert_string_equal(properties.property[0].name, "cache-control");
+    assert_string_equal(properties.property[1].value, "text/html");
+    assert_string_equal(properties.property[2].name, "metadata.color");
+    assert_string_equal(properties.property[2].value, "blue");
+    larder_properties_free(&properties);
+    assert_status(-ENOENT, larder_properties(writer, "none", &properties));
+    assert_status(-EISDIR, larder_properties(writer, "d", &properties));
+    larder_fs_free(writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +449,7 @@ int main(void)
         TEST(a_server_that_resets_what_connects_is_asked_again),
         TEST(redirects_without_an_end_are_told),
         TEST(secrets_go_to_the_origin_that_they_are_for),
+        TEST(a_type_goes_with_what_is_written_and_is_read_back),
         TEST(a_redirect_to_a_slash_is_a_directory_and_no_value),
     };
     jump_clock_start();

@@ -379,7 +379,8 @@ static struct fake_staged {
     size_t size;
 } all_staged[8];
 
-static int fake_stage(struct instance *instance, const char *path, struct token *out)
+static int fake_stage(struct instance *instance, const char *path, const struct labels *labels,
+                      struct token *out)
 {
     unsigned slot = 0;
     while (all_staged[slot].used)

@@ -11,68 +11,9 @@
 #include "larder/s3.h"
 
 #include "base/seams.h"
-#include "server.h"
+#include "gateway.h"
 #include "tmpdir.h"
 #include "tree.h"
-
-static struct server *gateway;
-static struct larder_fs *account, *fs; /* fs: the bucket of the test */
-
-static int setup(void **state)
-{
-    gateway = server_start("rgw", NULL);
-    if (!gateway)
-        return 0;
-    setenv("AWS_ENDPOINT_URL_S3", server_url(gateway), 1);
-    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
-    return larder_open(NULL, "s3://", NULL, &account, NULL);
-}
-
-static int teardown(void **state)
-{
-    larder_fs_free(account);
-    server_stop(gateway);
-    return 0;
-}
-
-static int bucket(void **state)
-{
-    static unsigned number;
-    char name[32];
-    if (!gateway)
-        return 0;
-    snprintf(name, sizeof name, "bucket-%u", number++);
-    int rc = larder_mkdir(account, name, false);
-    return rc < 0 ? rc : larder_fs_at(account, name, NULL, &fs);
-}
-
-static int no_bucket(void **state)
-{
-    larder_fs_free(fs);
-    fs = NULL;
-    return 0;
-}
-
-static void need_gateway(void)
-{
-    if (!gateway)
-        skip();
-}
-
-static void put(const char *path, const char *text)
-{
-    assert_ok(larder_pipe_file(fs, path, text, strlen(text), 0));
-}
-
-static void assert_text(const char *path, const char *expected)
-{
-    struct larder_bytes bytes;
-    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
-    assert_int_equal(bytes.size, strlen(expected));
-    assert_memory_equal(bytes.data, expected, bytes.size);
-    larder_bytes_free(&bytes);
-}
 
 /* ---- keys ---- */
 
@@ -98,12 +39,12 @@ static void keys_of_every_byte_that_a_path_can_have(void **state)
     };
     enum { COUNT = sizeof names / sizeof names[0] };
     struct larder_entries entries;
-    need_gateway();
+    gateway_need();
     for (size_t i = 0; i < COUNT; i++) {
         char path[64];
-        put(names[i], names[i]);
+        put_text(names[i], names[i]);
         snprintf(path, sizeof path, "dir %s/%s", names[i], names[i]);
-        put(path, "below");
+        put_text(path, "below");
     }
     for (size_t i = 0; i < COUNT; i++) {
         assert_text(names[i], names[i]);
@@ -131,7 +72,7 @@ static void listings_go_on_page_by_page(void **state)
     static char names[COUNT][16];
     static struct larder_item items[COUNT];
     struct larder_entries entries;
-    need_gateway();
+    gateway_need();
     for (size_t i = 0; i < COUNT; i++) {
         snprintf(names[i], sizeof names[i], "d/%05zu", i);
         items[i].path = names[i];
@@ -154,10 +95,10 @@ static void listings_go_on_page_by_page(void **state)
 static void a_marker_is_a_directory_and_no_entry(void **state)
 {
     struct larder_entries entries;
-    need_gateway();
+    gateway_need();
     assert_ok(larder_mkdir(fs, "implied", false));
     assert_int_equal(larder_isdir(fs, "implied"), 0); /* nothing is in it */
-    put("implied/a", "x");
+    put_text("implied/a", "x");
     assert_int_equal(larder_isdir(fs, "implied"), 1);
     assert_int_equal(larder_rmdir(fs, "implied"), -ENOTEMPTY);
     assert_int_equal(larder_rmdir(fs, "implied/a"), -ENOTDIR);
@@ -175,7 +116,7 @@ static void a_large_file_goes_up_in_parts_and_comes_back(void **state)
     char *dir = tmpdir_make(), *local = tmpdir_path(dir, "large"), *back = tmpdir_path(dir, "back");
     struct larder_info info;
     size_t size;
-    need_gateway();
+    gateway_need();
     tree_write_content(dir, "large", LARGE, 5);
     assert_ok(larder_put_file(local, fs, "x/large", 0, NULL, NULL));
     assert_ok(larder_info(fs, "x/large", &info));
@@ -202,7 +143,7 @@ static void a_writer_that_has_not_closed_is_an_upload(void **state)
     static char piece[6 << 20];
     struct larder_s3_uploads uploads;
     struct larder_file *file;
-    need_gateway();
+    gateway_need();
     assert_ok(larder_file_open(fs, "up/load", "w", options, &file));
     assert_ok(larder_file_write(file, piece, sizeof piece));
     assert_ok(larder_file_flush(file));
@@ -237,7 +178,7 @@ static int create_in_task(void *arg)
 static void of_many_that_create_one_key_exactly_one_wins(void **state)
 {
     enum { TASKS = 16, ROUNDS = 10 };
-    need_gateway();
+    gateway_need();
     for (int round = 0; round < ROUNDS; round++) {
         struct larder_task *tasks[TASKS];
         struct race races[TASKS];
@@ -264,8 +205,8 @@ static void of_many_that_create_one_key_exactly_one_wins(void **state)
 static void replaced_is_only_the_version_that_was_seen(void **state)
 {
     struct larder_info first, second;
-    need_gateway();
-    put("f", "one");
+    gateway_need();
+    put_text("f", "one");
     assert_ok(larder_info(fs, "f", &first));
     assert_ok(larder_replace_file(fs, "f", "two", 3, first.version, 0));
     assert_int_equal(larder_replace_file(fs, "f", "three", 5, first.version, 0), -ESTALE);
@@ -284,8 +225,8 @@ static void wrong_keys_are_refused_and_not_taken_for_missing(void **state)
     static const char *const options[] = {"access_key=testkey", "secret_key=wrong", NULL};
     struct larder_fs *other;
     struct larder_bytes bytes;
-    need_gateway();
-    put("f", "x");
+    gateway_need();
+    put_text("f", "x");
     assert_ok(larder_open(NULL, "s3://bucket-0", options, &other, NULL));
     assert_int_equal(larder_cat_file(other, "f", NULL, &bytes), -EACCES);
     assert_non_null(strstr(larder_error(), "SignatureDoesNotMatch"));
@@ -306,7 +247,7 @@ static void a_clock_that_is_wrong_is_corrected_by_the_servers(void **state)
     static const char *const options[] = {"skip_instance_cache=true", NULL};
     struct larder_fs *other;
     struct larder_entries entries;
-    need_gateway();
+    gateway_need();
     real_wall_ns = world_seam.wall_ns;
     world_seam.wall_ns = late_wall_ns;
     assert_ok(larder_open(NULL, "s3://", options, &other, NULL));
@@ -319,16 +260,16 @@ static void a_clock_that_is_wrong_is_corrected_by_the_servers(void **state)
 
 static void a_bucket_is_not_brought_about_by_a_write(void **state)
 {
-    need_gateway();
+    gateway_need();
     assert_int_equal(larder_pipe_file(account, "no-such-bucket/a/b", "x", 1, LARDER_PARENTS), -ENOENT);
     assert_int_equal(larder_exists(account, "no-such-bucket"), 0);
     assert_int_equal(larder_mkdir(account, "bucket-0", false), -EEXIST);
-    put("f", "x");
+    put_text("f", "x");
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, bucket, no_bucket)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, gateway_bucket, gateway_no_bucket)
     const struct CMUnitTest tests[] = {
         TEST(keys_of_every_byte_that_a_path_can_have),
         TEST(listings_go_on_page_by_page),
@@ -341,5 +282,5 @@ int main(void)
         TEST(a_clock_that_is_wrong_is_corrected_by_the_servers),
         TEST(a_bucket_is_not_brought_about_by_a_write),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, gateway_start, gateway_stop);
 }

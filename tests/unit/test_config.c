@@ -233,6 +233,25 @@ static void a_text_gives_the_same_again(void **state)
     }
 }
 
+static void what_a_handle_says_of_files_is_written_down(void **state)
+{
+    static const char *const handle[] = {"http.content_type=auto", NULL};
+    struct larder_fs *opened = open_with("http://host/", "content_type=text/plain"), *fs = NULL,
+                     *again = NULL;
+    char *text = NULL;
+    assert_string_equal(opened->labels.content_type, "text/plain");
+    assert_ok(larder_fs_at(opened, "deeper", handle, &fs));
+    assert_ok(larder_fs_to_json(fs, false, &text));
+    assert_non_null(strstr(text, "\"handle\":{\"content_type\":\"auto\"}"));
+    assert_ok(larder_fs_from_json(NULL, text, NULL, &again));
+    assert_string_equal(again->labels.content_type, "auto");
+    assert_null(again->labels.metadata);
+    larder_free(text);
+    larder_fs_free(again);
+    larder_fs_free(fs);
+    larder_fs_free(opened);
+}
+
 static void the_cache_directory_is_written_down(void **state)
 {
     struct larder_fs *fs = open_with("cache::memory://", NULL), *again = NULL;
@@ -385,6 +404,7 @@ int main(void)
         cmocka_unit_test(an_option_tells_who_gives_it),
         cmocka_unit_test(a_text_is_the_same_for_the_same_handle),
         cmocka_unit_test(a_text_gives_the_same_again),
+        cmocka_unit_test(what_a_handle_says_of_files_is_written_down),
         cmocka_unit_test(the_cache_directory_is_written_down),
         cmocka_unit_test(bytes_that_are_no_text_survive),
         cmocka_unit_test(one_that_is_connected_later_is_so_again),

@@ -109,10 +109,6 @@ int command_find(struct cli *cli)
 static void out_stat(const struct cli *cli, const char *name, const struct larder_info *info)
 {
     char time[TIME_TEXT_SIZE];
-    if (cli->json) {
-        out_json(json_entry(name, info));
-        return;
-    }
     out_text("name:  ");
     out_name(cli, name, "");
     out_format("type:  %s\n", type_name(info->type));
@@ -128,6 +124,32 @@ static void out_stat(const struct cli *cli, const char *name, const struct larde
     }
 }
 
+/* -a: what the place keeps beside the bytes, if it keeps any. */
+static int out_properties(const struct cli *cli, const char *url, struct larder_fs *fs, const char *path,
+                          json_t *object)
+{
+    struct larder_properties properties;
+    int rc = larder_properties(fs, path, &properties);
+    if (rc == -ENOTSUP || rc == -EISDIR)
+        return DONE;
+    if (rc < 0)
+        return complain(url, rc);
+    json_t *member = object ? json_object() : NULL;
+    for (size_t i = 0; i < properties.count; i++) {
+        const struct larder_property *property = &properties.property[i];
+        if (member) {
+            json_object_set_new(member, property->name, json_name(property->value));
+        } else {
+            out_format("%s: ", property->name);
+            out_name(cli, property->value, "");
+        }
+    }
+    if (member)
+        json_object_set_new(object, "properties", member);
+    larder_properties_free(&properties);
+    return DONE;
+}
+
 int command_stat(struct cli *cli)
 {
     const char *url = cli->args[0];
@@ -140,10 +162,15 @@ int command_stat(struct cli *cli)
     int rc = larder_info(fs, path, &info);
     if (rc == 0) {
         char *name = base_name(path, url);
-        if (name)
-            out_stat(cli, name, &info);
-        else
+        json_t *object = name && cli->json ? json_entry(name, &info) : NULL;
+        if (!name)
             code = FAILED;
+        else if (!cli->json)
+            out_stat(cli, name, &info);
+        if (code == DONE && cli->all)
+            code = out_properties(cli, url, fs, path, object);
+        if (object)
+            out_json(object);
         free(name);
         larder_info_free(&info);
     } else {
