@@ -113,13 +113,21 @@ static void a_handle_outlives_its_loop(void **state)
 
 struct blocked {
     struct larder_loop *loop;
+    atomic_bool begun; /* its task has */
     int rc;
 };
+
+static CO_EDGE int begin_and_sleep(void *arg)
+{
+    struct blocked *blocked = arg;
+    blocked->begun = true;
+    return task_sleep(60000);
+}
 
 static void *block(void *arg)
 {
     struct blocked *blocked = arg;
-    blocked->rc = larder_sync(blocked->loop, sleeps, NULL, 0);
+    blocked->rc = larder_sync(blocked->loop, begin_and_sleep, blocked, 0);
     return NULL;
 }
 
@@ -282,9 +290,11 @@ static void loop_cancel_from_a_signal_handler_ends_the_call_that_it_interrupts(v
     struct sigaction action = {.sa_handler = on_signal}, before;
     sigaction(SIGALRM, &action, &before);
     for (int i = 0; i < 20; i++) {
-        ualarm(1000, 0);
+        ualarm(1000,
+               1000); /* the first may come before the call has begun, and is none of its business then */
         assert_int_equal(larder_sync(NULL, sleeps, NULL, 0), -ECANCELED);
     }
+    ualarm(0, 0);
     sigaction(SIGALRM, &before, NULL);
 }
 
@@ -293,9 +303,8 @@ static void loop_cancel_ends_a_call_of_another_thread(void **state)
     struct blocked blocked = {.rc = 1};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, block, &blocked), 0);
-    usleep(2000);
-    larder_loop_cancel(larder_loop_default());
-    usleep(1000);
+    while (!blocked.begun)
+        usleep(100);
     larder_loop_cancel(larder_loop_default());
     pthread_join(thread, NULL);
     assert_int_equal(blocked.rc, -ECANCELED);
