@@ -43,8 +43,8 @@ class Server:
         self.process = None
 
     def start(self):
-        self.process = subprocess.Popen([self.script, self.dir, *map(str, self.ports)], stdin=subprocess.PIPE,
-                                        start_new_session=True)
+        self.process = subprocess.Popen(['setpriv', '--pdeathsig', 'KILL', self.script, self.dir, *map(str, self.ports)],
+                                        stdin=subprocess.PIPE, start_new_session=True)
         while not (self.dir / 'up').exists():
             if self.process.poll() is not None:
                 raise RuntimeError(f'{self.script} ended with {self.process.returncode}')

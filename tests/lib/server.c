@@ -59,7 +59,8 @@ static bool free_ports(unsigned ports[2])
     return found;
 }
 
-/* In a session of its own, so that what ends the test's group of processes leaves it the time to stop the server. */
+/* In a session of its own, so that a signal to the test's group leaves it the time to stop the server; when this process
+ * is gone the kernel ends it, although a child may still hold the pipe. */
 static void spawn_script(struct server *server, const unsigned ports[2])
 {
     const char *source = getenv("LARDER_SOURCE_ROOT");
@@ -76,9 +77,9 @@ static void spawn_script(struct server *server, const unsigned ports[2])
     posix_spawn_file_actions_adddup2(&actions, fds[0], STDIN_FILENO);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-    char *const argv[] = {path, server->dir, port, tls_port, NULL};
-    if (posix_spawn(&server->script, path, &actions, &attributes, argv, environ) != 0)
-        give_up(server, "there is no script to start it");
+    const char *const argv[] = {"setpriv", "--pdeathsig", "KILL", path, server->dir, port, tls_port, NULL};
+    if (posix_spawnp(&server->script, argv[0], &actions, &attributes, (char **)argv, environ) != 0)
+        give_up(server, "there is no setpriv to start it with");
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[0]);
@@ -190,6 +191,11 @@ const char *server_root(const struct server *server)
 const char *server_dav_root(const struct server *server)
 {
     return server->dav_root;
+}
+
+pid_t server_pid(const struct server *server)
+{
+    return server->script;
 }
 
 const char *server_certificate(const struct server *server)

@@ -12,6 +12,7 @@
  *         skip();                                       in each test
  */
 #include <stddef.h>
+#include <sys/types.h>
 
 struct server;
 
@@ -27,6 +28,7 @@ const char *server_tls_url(const struct server *server);  /* "https://127.0.0.1:
 const char *server_dir(const struct server *server);      /* its directory, with all of this: */
 const char *server_root(const struct server *server);     /* what is at "/" */
 const char *server_dav_root(const struct server *server); /* what is at "/dav/" */
+pid_t server_pid(const struct server *server);            /* of its script */
 const char *server_certificate(const struct server *server); /* the PEM file to trust */
 
 /*

@@ -6,8 +6,11 @@
 #
 # runs the server NAME on http://127.0.0.1:PORT, and where it does that on https://127.0.0.1:TLS_PORT (HTTP/2, a
 # certificate of its own in DIR/cert.pem), for as long as the script's standard input is open: who starts it holds the
-# other end of a pipe, and stops it by closing that. So a test that crashes or is killed leaves no server behind,
-# provided that the script has a session of its own. DIR/up is there while the server answers.
+# other end of a pipe, and stops it by closing that. DIR/up is there while the server answers.
+#
+# Nothing is left behind by whoever is killed. When a test is, the pipe ends; and since a fork of it may still hold the
+# pipe, who starts the script does that by "setpriv --pdeathsig KILL". When the script is, the kernel tells the keeper, the
+# first of the server's group, which kills all of it.
 #
 # It serves DIR/www at /, and DIR/dav by WebDAV at /dav/, where it knows that; both are made when they are missing.
 #
@@ -49,14 +52,23 @@ stop() {
 	wait "$server" 2>/dev/null || :
 }
 
+# The keeper of PID, and of COMMAND..., whose group is its own: it ends with the one and the other.
+# shellcheck disable=SC2016 # it is another shell's
+keeper='pid=$1
+shift
+trap "kill -s KILL 0" TERM
+"$@" &
+[ "$PPID" = "$pid" ] || kill -s KILL 0 # it was killed before anybody was to be told
+wait $!'
+
 # serve COMMAND...: until standard input ends.
 serve() {
-	need curl setsid
+	need curl setsid setpriv
 	trap : HUP INT TERM # these end the reading below, not this script
 	mark=up-$$-$port
 	tries=0
 	: >"$www/$mark"
-	setsid "$@" </dev/null >"$dir/server.log" 2>&1 &
+	setsid setpriv --pdeathsig TERM sh -c "$keeper" keeper $$ "$@" </dev/null >"$dir/server.log" 2>&1 &
 	server=$!
 	until answers; do
 		tries=$((tries + 1))
@@ -70,7 +82,8 @@ serve() {
 	done
 	rm "$www/$mark"
 	: >"$dir/up"
-	cat >/dev/null || :
+	# shellcheck disable=SC2016 # it is another shell's
+	setpriv --pdeathsig KILL sh -c '[ "$PPID" != "$1" ] || exec cat >/dev/null' reader $$ || :
 	rm "$dir/up"
 	stop
 }
