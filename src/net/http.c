@@ -23,7 +23,6 @@
 #define RECEIVE_SIZE     (256 << 10) /* of curl's buffer; 64 KiB: large bodies 13 to 17 % slower */
 #define DISCARD_SIZE_MAX (64 << 10)  /* cheaper to read than a new connection */
 #define HEADER_TEXT_MAX  (64 << 10)
-#define EXPECT_SIZE_MIN  (1 << 20) /* a round trip is small against what may travel in vain */
 
 /* ---- one attempt ---- */
 
@@ -115,7 +114,7 @@ static int make_headers(struct http_transfer *transfer, const struct http_reques
     if (rc == 0)
         rc = copy_headers(list, transfer->own);
     /* curl would ask before every PUT. */
-    if (rc == 0 && request->body && request->body->size >= 0 && request->body->size <= EXPECT_SIZE_MIN)
+    if (rc == 0 && request->body && !transfer->expects)
         rc = header_list_add(list, "Expect:");
     if (rc == 0 && *list && !transfer->foreign)
         rc = copy_headers(list, transfer->site->headers);
@@ -143,6 +142,7 @@ static int CO_FN attempt(struct http_transfer *transfer, const struct http_reque
     struct exchange *exchange = &transfer->exchange;
     CURL *easy = exchange->easy;
     curl_slist_free_all(take(transfer->headers));
+    transfer->expects = send_expects(transfer, request->body);
     int rc = make_headers(transfer, request);
     if (rc < 0)
         return rc;
@@ -236,13 +236,25 @@ static int CO_FN attempt_on(struct http_transfer *transfer, const struct http_re
     return rc;
 }
 
+/* Is it only the question that was refused? (RFC 9110 §10.1.1: then nothing was done.) */
+static bool refused_expectation(const struct http_transfer *transfer)
+{
+    return transfer->response.status == 417 && transfer->expects &&
+           (!transfer->body_begun || transfer->body->rewind);
+}
+
 static int CO_FN attempt_cleanly(struct http_transfer *transfer, const struct http_request *request)
 {
     int rc = attempt_on(transfer, request, transfer->tries->fresh);
-    if (rc == 0 || !connection_was_stale(transfer))
+    if (rc < 0 && connection_was_stale(transfer)) {
+        client_stop(&transfer->exchange);
+        rc = attempt_on(transfer, request, true);
+    }
+    if (rc < 0 || !refused_expectation(transfer))
         return rc;
+    transfer->site->no_expect = true;
     client_stop(&transfer->exchange);
-    return attempt_on(transfer, request, true);
+    return attempt_on(transfer, request, false);
 }
 
 /* ---- redirects ---- */

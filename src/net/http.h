@@ -20,7 +20,8 @@
  *
  * A body is lent to curl, or read for it piece by piece in the task that asked, while http_open runs. One of more than
  * 1 MiB, or of unknown size, asks first (Expect: 100-continue; over HTTP/1.1; a server that does not know it costs a
- * second), so that what refuses it does so before it travels. A final answer that comes earlier ends the sending.
+ * second), so that what refuses it does so before it travels. A site that refuses the question itself (417) is not asked it
+ * again. A final answer that comes earlier ends the sending.
  */
 #include "task/task.h"
 

@@ -10,6 +10,7 @@
  *                -ELOOP         too many redirects
  *   4xx          -ENOENT 404 410      -EACCES 401 403 407 451   -ESTALE 412    -ETIMEDOUT 408
  *                -EBUSY 409 423 425 429   -ENOTSUP 405          -EINVAL 400    -ENAMETOOLONG 414
+ *                -EFBIG 413
  *   5xx          -EBUSY 503           -ETIMEDOUT 504            -ENOTSUP 501   -ENOSPC 507
  *   any other    -EIO of 4xx and 5xx, else -EPROTO
  */
@@ -216,6 +217,8 @@ static int status_of(int answer)
         return -EINVAL;
     case 414:
         return -ENAMETOOLONG;
+    case 413:
+        return -EFBIG;
     case 507:
         return -ENOSPC;
     default:
@@ -239,7 +242,9 @@ static const char *phrase_of(int answer)
         {409, "Conflict"},
         {410, "Gone"},
         {412, "Precondition Failed"},
+        {413, "Content Too Large"},
         {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
         {423, "Locked"},
         {429, "Too Many Requests"},
         {500, "Internal Server Error"},

@@ -11,6 +11,7 @@
 #include "net/transfer.h"
 
 #define SEND_PIECE_SIZE ((size_t)256 << 10)
+#define EXPECT_SIZE_MIN (1 << 20) /* a round trip is small against what may travel in vain */
 
 static const struct {
     const char *name;
@@ -25,6 +26,11 @@ static const struct {
 const char *http_method_name(enum http_method method)
 {
     return methods[method].name;
+}
+
+bool send_expects(const struct http_transfer *transfer, const struct http_body *body)
+{
+    return body && (body->size < 0 || body->size > EXPECT_SIZE_MIN) && !transfer->site->no_expect;
 }
 
 bool send_only_asks(enum http_method method)

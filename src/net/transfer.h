@@ -20,6 +20,7 @@ struct http_site {
     uint32_t generation; /* of the process that `live` and `turn` are about */
     unsigned live, parts;
     bool multiplexed; /* it has answered by HTTP/2 */
+    bool no_expect;   /* it has refused an Expect */
     bool down;        /* there was nobody to connect to, again and again, and no answer since */
     struct waiters turn;
 };
@@ -45,6 +46,7 @@ struct http_transfer {
     bool given_all;  /* nothing comes behind `given` */
     bool wanted;     /* curl waits for more */
     bool body_begun; /* some of it was read */
+    bool expects;    /* asked whether it is wanted (Expect: 100-continue) */
     bool error_stands;
     bool once;     /* not repeatable: curl must not send it a second time by itself */
     unsigned sent; /* times that curl began to send it, in this attempt */
@@ -99,6 +101,8 @@ void send_set_up(struct http_transfer *transfer);
 int CO_FN send_begin(struct http_transfer *transfer, const struct http_request *request);
 /* Until the headers of the final answer are there, or the exchange is over: read and give what curl asks for. */
 int CO_FN send_until_answered(struct http_transfer *transfer);
+/* Is it asked whether the body is wanted? */
+bool send_expects(const struct http_transfer *transfer, const struct http_body *body);
 bool send_only_asks(enum http_method method);
 
 /* Forget the answer so far; then curl's callbacks, whose `arg` is the transfer. */

@@ -238,6 +238,61 @@ static void a_failure_on_what_has_no_name_is_one(void **state)
     assert_status(-EIO, larder_pipe_file(fs, "b", "bytes", 5, LARDER_CREATE));
 }
 
+static void a_large_put_that_is_refused_unread_says_why(void **state)
+{
+    static const struct {
+        int status, rc;
+    } refusals[] = {{401, -EACCES}, {403, -EACCES}, {413, -EFBIG}};
+    char *data = content_make(STREAM_SIZE, 1);
+    for (size_t i = 0; i < 2 * sizeof refusals / sizeof *refusals; i++) {
+        begin();
+        fault_on(server, (struct fault_match){.method = "PUT"},
+                 (struct fault){.status = refusals[i / 2].status, .flags = FAULT_UNREAD});
+        assert_status(refusals[i / 2].rc,
+                      larder_pipe_file(i % 2 ? fs : plain, "large", data, STREAM_SIZE, 0));
+        assert_int_equal(fault_count(server, "PUT", NULL), 1);
+    }
+    free(data);
+}
+
+/* ---- what the server may check ---- */
+
+static void assert_md5(const char *sum)
+{
+    size_t count = fault_count(server, NULL, NULL);
+    const struct fault_request *request = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(fault_request(server, i)->method, "PUT") == 0)
+            request = fault_request(server, i);
+    assert_non_null(request);
+    const char *sent = fault_request_header(request, "Content-MD5");
+    assert_string_equal(sent ? sent : "none", sum);
+}
+
+static void a_put_carries_the_digest_of_its_bytes(void **state)
+{
+    static const char sum_of_hello[] = "XUFAKrxLKna5cZ2REBfFkg==",
+                      sum_of_nothing[] = "1B2M2Y8AsgTpgAmY7PhCfg==";
+    char *dir = tmpdir_make(), *local = tmpdir_path(dir, "local");
+    struct larder_fs *silent;
+    begin();
+    tree_write(dir, "local", "hello", 5);
+    assert_ok(larder_pipe_file(plain, "sum", "hello", 5, 0));
+    assert_md5(sum_of_hello);
+    assert_ok(larder_pipe_file(fs, "sum", "", 0, 0));
+    assert_md5(sum_of_nothing);
+    assert_ok(larder_put_file(local, plain, "sum", 0, NULL, NULL));
+    assert_md5(sum_of_hello);
+    assert_ok(larder_open(NULL, fault_server_url(server),
+                          (const char *[]){"http.write=true", "http.content_md5=false", NULL}, &silent,
+                          NULL));
+    assert_ok(larder_pipe_file(silent, "sum", "hello", 5, 0));
+    assert_md5("none");
+    larder_fs_free(silent);
+    free(local);
+    tmpdir_remove(dir);
+}
+
 /* ---- trees ---- */
 
 static void assert_found(const char *const names[])
@@ -348,6 +403,8 @@ int main(void)
         cmocka_unit_test(what_is_not_told_to_be_a_directory_is_no_file),
         cmocka_unit_test(a_directory_that_is_forbidden_is_still_one),
         cmocka_unit_test(a_failure_on_what_has_no_name_is_one),
+        cmocka_unit_test(a_large_put_that_is_refused_unread_says_why),
+        cmocka_unit_test(a_put_carries_the_digest_of_its_bytes),
         cmocka_unit_test(a_directory_without_content_was_perhaps_not_looked_into),
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
         cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "larder.h"
 #include "net/http.h"
@@ -206,6 +207,73 @@ static void an_early_refusal_ends_the_sending(void **state)
     free(data);
 }
 
+/* The server has read nothing, and the body is on its way: it waits for longer than curl does for "100 Continue". */
+static void dawdle(void *arg, const struct fault_request *request)
+{
+    usleep(1200000);
+}
+
+static void a_refusal_of_a_body_that_nobody_reads_is_the_answer(void **state)
+{
+    static const int refusals[] = {401, 403, 413};
+    char *data = content_make(BIG, 8);
+    for (size_t i = 0; i < 3 * sizeof refusals / sizeof *refusals; i++) {
+        struct slow_body slow = {.body = {.size = i % 2 ? -1 : (int64_t)BIG, .read = slow_read},
+                                 .data = data,
+                                 .size = BIG};
+        struct http_body body = {.size = BIG, .data = data};
+        struct ask ask = {0};
+        fault_clear(server);
+        fault_on(server, (struct fault_match){.method = "PUT"},
+                 (struct fault){.status = refusals[i / 3],
+                                .flags = FAULT_UNREAD,
+                                .hook = i % 3 == 2 ? dawdle : NULL});
+        size_t before = fault_count(server, "PUT", NULL);
+        assert_ok(put("/f", i % 3 == 0 ? &body : &slow.body, &ask));
+        assert_int_equal(ask.status, refusals[i / 3]);
+        assert_int_equal(fault_count(server, "PUT", NULL), before + 1);
+    }
+    free(data);
+}
+
+/* RFC 9110 §10.1.1 lets a server refuse the question. It is no word about the body. Each on a loop, and so with curl's
+ * handles, of its own: those that met a 417 ask no more. */
+static void a_site_that_refuses_an_expectation_is_asked_without(void **state)
+{
+    char *data = content_make(BIG, 9);
+    struct http_body body = {.size = BIG, .data = data};
+    struct slow_body slow = {.body = {.size = BIG, .read = slow_read}, .data = data, .size = BIG};
+    const struct {
+        struct http_body *body;
+        const char *if_none_match;
+        unsigned flags; /* 0: the body is read before, so that it must be had again */
+    } cases[] = {{&body, NULL, FAULT_UNREAD},
+                 {&slow.body, NULL, FAULT_UNREAD},
+                 {&body, "*", FAULT_UNREAD},
+                 {&body, NULL, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ask ask = {.request.if_none_match = cases[i].if_none_match};
+        struct larder_loop *loop;
+        teardown(state);
+        assert_ok(setup(state));
+        assert_ok(larder_loop_new(&loop));
+        larder_loop_use(loop);
+        fault_on(server, (struct fault_match){.method = "PUT", .header = "Expect"},
+                 (struct fault){.status = 417, .flags = cases[i].flags});
+        assert_ok(put("/f", cases[i].body, &ask));
+        assert_int_equal(ask.status, 201);
+        assert_body(data, BIG);
+        assert_int_equal(fault_count(server, "PUT", NULL), 2);
+        ask.request.if_none_match = NULL;
+        assert_ok(put("/f", &body, &ask)); /* the site is known */
+        assert_int_equal(ask.status, 204);
+        assert_int_equal(fault_count(server, "PUT", NULL), 3);
+        larder_loop_use(NULL);
+        assert_ok(larder_loop_close(loop, NULL, NULL));
+    }
+    free(data);
+}
+
 /* ---- once, or more often ---- */
 
 static void what_may_be_sent_twice(void **state)
@@ -327,6 +395,8 @@ int main(void)
         T(a_body_that_is_read_goes_piece_by_piece),
         T(a_source_that_fails_leaves_nothing),
         T(an_early_refusal_ends_the_sending),
+        T(a_refusal_of_a_body_that_nobody_reads_is_the_answer),
+        T(a_site_that_refuses_an_expectation_is_asked_without),
         T(what_may_be_sent_twice),
         T(what_must_not_be_done_twice_is_sent_once),
         T(a_put_whose_kept_connection_died_is_sent_again_from_its_start),
