@@ -120,8 +120,9 @@ bool http_was_refused(int rc);
 int http_fail_change(const struct asked *asked);
 /* -ENOTSUP, -EROFS: changes were not asked for, or are forbidden by an option. */
 int http_check_write(const struct http_instance *http);
-/* DELETE of a file. */
-int CO_FN http_delete(struct http_instance *http, const char *path);
+/* DELETE of a file, or over WebDAV of an empty directory: looked at right before each time that it is sent, since by then
+ * the name may be of a tree. */
+int CO_FN http_remove_path(struct http_instance *http, const char *path, bool directory);
 
 /* Operations of the table for plain HTTP. */
 int CO_FN http_list(struct instance *instance, const char *path, const struct terms *terms,

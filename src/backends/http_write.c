@@ -113,31 +113,66 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
 
 /* ---- removing ---- */
 
-int CO_FN http_delete(struct http_instance *http, const char *path)
-{
-    static const char *const depth[] = {"Depth: 0", NULL};
-    bool maybe_done = false;
-    struct http_request request = {.method = HTTP_DELETE, .headers = depth, .maybe_done = &maybe_done};
-    struct asked asked;
-    int rc = http_ask(http, path, false, &TERMS_NONE, &request, &asked);
-    if (rc < 0)
-        return rc;
-    rc = dav_judge(&asked);
-    if (rc == -ENOENT && maybe_done)
-        rc = 0; /* by the try whose answer was lost */
-    http_close(asked.transfer);
-    return rc;
-}
-
-/* It goes if it is a file: some servers take away whole trees by the name of a directory. */
-static int CO_FN remove_one(struct http_instance *http, const char *path)
+/* May it go? Some servers take away whole trees by the name of a directory. */
+static int CO_FN look_at_file(struct http_instance *http, const char *path)
 {
     struct answer answer = {0};
     int rc = *path ? http_look(http, path, &answer) : fail(-EISDIR, "%s/: a directory", http->origin);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
     answer_free(&answer);
-    return rc < 0 ? rc : http_delete(http, path);
+    return rc;
+}
+
+static int CO_FN look_at_directory(struct http_instance *http, const char *path)
+{
+    int empty = dav_is_empty(http, path);
+    return empty == 0  ? fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path)
+           : empty < 0 ? empty
+                       : 0;
+}
+
+/* `ever_done`: perhaps, by this try or an earlier one. */
+static int CO_FN remove_once(struct http_instance *http, const char *path, bool directory,
+                             struct http_tries *tries, bool *ever_done)
+{
+    static const char *const depth[] = {"Depth: 0", NULL};
+    bool maybe_done = false;
+    struct http_request request = {.method = HTTP_DELETE,
+                                   .headers = directory ? NULL : depth,
+                                   .once = true,
+                                   .one_try = true,
+                                   .maybe_done = &maybe_done,
+                                   .tries = tries};
+    struct asked asked;
+    int rc = directory ? look_at_directory(http, path) : look_at_file(http, path);
+    tries->again = false;
+    if (rc == -ENOENT && *ever_done)
+        return 0;
+    if (rc < 0)
+        return *ever_done ? fail_more(rc, "it is not known whether it was removed") : rc;
+    rc = http_ask(http, path, directory, &TERMS_NONE, &request, &asked);
+    bool lost = rc < 0 || asked.response->status >= 500;
+    *ever_done |= maybe_done;
+    if (rc == 0) {
+        rc = dav_judge(&asked);
+        http_close(asked.transfer);
+    }
+    if (rc == -ENOENT && *ever_done)
+        return 0;
+    tries->again |= lost && maybe_done;
+    return rc;
+}
+
+int CO_FN http_remove_path(struct http_instance *http, const char *path, bool directory)
+{
+    struct http_tries tries = {.site = http->site};
+    bool ever_done = false;
+    int rc;
+    do
+        rc = remove_once(http, path, directory, &tries, &ever_done);
+    while (http_try_again(&tries, &rc));
+    return rc;
 }
 
 int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
@@ -145,7 +180,7 @@ int CO_FN http_remove(struct instance *instance, const char *const paths[], size
     struct http_instance *http = http_of(instance);
     int rc = http_check_write(http);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        status[i] = remove_one(http, paths[i]);
+        status[i] = http_remove_path(http, paths[i], false);
     return rc == 0 && count == 1 ? status[0] : rc; /* with its words */
 }
 

@@ -68,10 +68,8 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     autofree char *destination = url ? mem_format("Destination: %s", url) : NULL;
     const char *const headers[] = {destination, t->overwrite ? "Overwrite: T" : "Overwrite: F",
                                    t->method == HTTP_COPY ? "Depth: 0" : NULL, NULL};
-    struct http_request request = {.method = t->method,
-                                   .headers = headers,
-                                   .maybe_done = maybe_done,
-                                   .tries = tries};
+    struct http_request request = {
+        .method = t->method, .headers = headers, .one_try = true, .maybe_done = maybe_done, .tries = tries};
     struct asked asked;
     if (!destination)
         return fail_memory();
@@ -89,11 +87,18 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     return rc;
 }
 
-/* It may have been done, by this try (`now`) or an earlier one, whatever was said: 0 when it was, else `rc`. */
+/*
+ * It may have been done, by this try (`now`) or an earlier one, whatever was said: 0 when it was, else `rc`. A COPY over what
+ * is there does the same once more; of another nobody can tell whose the target is.
+ */
 static int CO_FN settle(struct http_instance *http, const struct transport *t, struct http_tries *tries,
                         bool now, int rc)
 {
     autofree char *said = mem_dup(error_text());
+    if (t->method == HTTP_COPY && t->overwrite) {
+        tries->again |= now && (rc == -EIO || rc == -ECONNRESET || rc == -ETIMEDOUT);
+        return rc;
+    }
     int from = t->method == HTTP_MOVE ? type_at(http, t->from) : -ENOTSUP;
     int to = from == 0 ? type_at(http, t->to) : 0;
     if (to > 0)
@@ -188,7 +193,7 @@ static int CO_FN write_aside(struct http_instance *http, const char *path, struc
     answer_free(&answer);
     if (rc < 0) {
         autofree char *failed = mem_dup(error_text());
-        http_delete(http, temporary);
+        http_remove_path(http, temporary, false);
         error_set_text(failed);
     }
     return rc;
@@ -209,12 +214,22 @@ int CO_FN webdav_write(struct instance *instance, const char *path, struct sourc
 
 /* ---- directories ---- */
 
+/* It is looked at first, since some servers answer 201 to a MKCOL of what exists. */
 static int CO_FN make_once(struct http_instance *http, const char *path, struct http_tries *tries,
                            bool *ever_done)
 {
     bool maybe_done = false;
-    struct http_request request = {.method = HTTP_MKCOL, .maybe_done = &maybe_done, .tries = tries};
+    struct http_request request = {.method = HTTP_MKCOL,
+                                   .one_try = true,
+                                   .maybe_done = &maybe_done,
+                                   .tries = tries};
     struct asked asked;
+    int type = type_at(http, path);
+    tries->again = false;
+    if (type == LARDER_DIRECTORY && *ever_done)
+        return 0; /* it was not there before: it counts as ours */
+    if (type != 0)
+        return type < 0 ? type : fail(-EEXIST, "%s/%s: it exists", http->origin, path);
     int rc = http_ask(http, path, true, &TERMS_NONE, &request, &asked);
     if (rc == 0) {
         rc = dav_judge(&asked);
@@ -224,13 +239,12 @@ static int CO_FN make_once(struct http_instance *http, const char *path, struct 
     if (rc == 0 || !*ever_done)
         return rc;
     autofree char *lost = mem_dup(error_text());
-    int type = type_at(http, path); /* it was not there before: then it counts as ours */
+    type = type_at(http, path); /* the same */
     error_set_text(lost);
     tries->again = type == 0 && maybe_done;
     return type == LARDER_DIRECTORY ? 0 : rc;
 }
 
-/* It is looked at first, since some servers answer 201 to a MKCOL of what exists. */
 int CO_FN webdav_mkdir(struct instance *instance, const char *path)
 {
     struct http_instance *http = http_of(instance);
@@ -239,9 +253,6 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
     int rc = http_check_write(http);
     if (rc < 0)
         return rc;
-    int type = type_at(http, path);
-    if (type != 0)
-        return type < 0 ? type : fail(-EEXIST, "%s/%s: it exists", http->origin, path);
     do
         rc = make_once(http, path, &tries, &ever_done);
     while (http_try_again(&tries, &rc));
@@ -252,49 +263,11 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
     return rc == -EISDIR ? fail(-EEXIST, "%s/%s: it exists", http->origin, path) : rc;
 }
 
-/* It is never sent again without a look between: by then the name may be of a directory that is not empty. */
-static int CO_FN remove_once(struct http_instance *http, const char *path, struct http_tries *tries,
-                             bool *ever_done)
-{
-    bool maybe_done = false;
-    struct http_request request = {.method = HTTP_DELETE,
-                                   .once = true,
-                                   .maybe_done = &maybe_done,
-                                   .tries = tries};
-    struct asked asked;
-    int empty = dav_is_empty(http, path);
-    tries->again = false;
-    if (empty == -ENOENT && *ever_done)
-        return 0;
-    if (empty < 0)
-        return *ever_done ? fail_more(empty, "it is not known whether it was removed") : empty;
-    if (empty == 0)
-        return fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path);
-    int rc = http_ask(http, path, true, &TERMS_NONE, &request, &asked);
-    bool lost = rc < 0 || asked.response->status >= 500;
-    *ever_done |= maybe_done;
-    if (rc == 0) {
-        rc = dav_judge(&asked);
-        http_close(asked.transfer);
-    }
-    if (rc == -ENOENT && *ever_done)
-        return 0;
-    tries->again |= lost && maybe_done;
-    return rc;
-}
-
 int CO_FN webdav_rmdir(struct instance *instance, const char *path)
 {
     struct http_instance *http = http_of(instance);
-    struct http_tries tries = {.site = http->site};
-    bool ever_done = false;
     int rc = http_check_write(http);
     if (rc == 0 && !*path)
         rc = fail(-EBUSY, "%s/: the root", http->origin);
-    if (rc < 0)
-        return rc;
-    do
-        rc = remove_once(http, path, &tries, &ever_done);
-    while (http_try_again(&tries, &rc));
-    return rc;
+    return rc < 0 ? rc : http_remove_path(http, path, true);
 }

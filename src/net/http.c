@@ -379,7 +379,7 @@ static int CO_FN ask(struct http_transfer *transfer, const struct http_request *
         int rc = transfer_follow(transfer, request);
         if (rc == 0)
             tries_note_answer(transfer);
-        int64_t wait = tries_next_wait_ms(transfer->tries);
+        int64_t wait = request->one_try ? -1 : tries_next_wait_ms(transfer->tries);
         if (wait < 0)
             return rc;
         if (rc == 0) { /* its words, should there be no time to wait */

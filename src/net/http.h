@@ -63,8 +63,8 @@ void http_site_give_parts(struct http_site *site, unsigned count);
  * The tries of one operation, of all its requests together; it lives as long as their transfers. What may pass is tried
  * again: a failure to connect, a lost connection, a stall, 408, 423, 425, 429, most of 5xx, and answers that cannot be
  * right; of what must not be done twice, only what was not done once.
- * http_open does that by itself until it has the headers of another answer. For what shows later the user of an
- * answer begins anew:
+ * http_open does that by itself until it has the headers of another answer, unless it is told to make one try. For what
+ * shows later the user of an answer begins anew:
  *
  *     struct http_tries tries = {.site = site};
  *     do
@@ -116,6 +116,7 @@ struct http_request { /* borrowed while http_open runs */
     bool stay;                  /* no redirect is followed: the answer is that one */
     bool again;                 /* a second time does no harm, whatever the method says … */
     bool once;                  /* … or may do harm */
+    bool one_try;               /* what may pass is left to who asks, who has to look in between */
     struct http_body *body;     /* NULL: none */
     /* Set, also on success: a try whose answer was lost, or was a 5xx, may have been carried out. NULL: not asked. */
     bool *maybe_done;

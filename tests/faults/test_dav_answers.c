@@ -164,7 +164,7 @@ static void a_move_that_arrived_late_is_no_conflict_with_itself(void **state)
 static void a_mkcol_that_arrived_late_is_no_conflict_with_itself(void **state)
 {
     begin();
-    answer("PROPFIND", "/d", 2, 404);
+    answer("PROPFIND", "/d", 3, 404); /* at first, after the answer was lost, and before the next */
     say("PROPFIND", "/d", 0, SELF);
     lose("MKCOL", "/d/");
     answer("MKCOL", "/d/", 0, 405);
@@ -203,6 +203,78 @@ static void a_target_is_looked_at_before_every_move(void **state)
     assert_status(-EISDIR, larder_pipe_file(moving, "b", "bytes", 5, 0));
     assert_int_equal(fault_count(server, "MOVE", NULL), 1);
     larder_fs_free(moving);
+}
+
+/* "Not now" may be the answer to a request that was passed on and carried out, and says nothing of what is there when it is
+ * sent again. */
+static const int not_now[] = {423, 425, 429, 503};
+#define each_not_now(i) for (size_t i = 0; i < sizeof not_now / sizeof *not_now; i++)
+
+static void what_was_put_off_is_looked_at_again(void **state)
+{
+    each_not_now(i)
+    {
+        begin(); /* a file, in whose place a directory comes */
+        say("PROPFIND", "/f", 1, SAID("/f", FILE_HERE));
+        say("PROPFIND", "/f", 0, SAID("/f/", PROPS(DIRECTORY, "200 OK")));
+        answer("DELETE", NULL, 1, not_now[i]);
+        assert_status(-EISDIR, larder_rm_file(fs, "f"));
+        assert_int_equal(fault_count(server, "DELETE", NULL), 1);
+        begin(); /* a directory that is filled */
+        say("PROPFIND", "/d/", 1, SELF);
+        say("PROPFIND", "/d/", 0, SELF SAID("/d/new", FILE_HERE));
+        answer("DELETE", NULL, 1, not_now[i]);
+        assert_status(-ENOTEMPTY, larder_rmdir(fs, "d"));
+        assert_int_equal(fault_count(server, "DELETE", NULL), 1);
+        begin(); /* one that another makes */
+        answer("PROPFIND", "/d", 1, 404);
+        say("PROPFIND", "/d", 0, SELF);
+        answer("MKCOL", NULL, 1, not_now[i]);
+        assert_status(not_now[i] == 503 ? 0 : -EEXIST, larder_mkdir(fs, "d", false));
+        assert_int_equal(fault_count(server, "MKCOL", NULL), 1);
+        begin(); /* a tree at the target of a copy */
+        say("PROPFIND", "/a", 0, SAID("/a", FILE_HERE));
+        answer("PROPFIND", "/b", 1, 404);
+        say("PROPFIND", "/b", 0, SAID("/b/", PROPS(DIRECTORY, "200 OK")));
+        answer("COPY", NULL, 1, not_now[i]);
+        assert_status(-EISDIR, larder_cp_file(fs, "a", fs, "b", 0, NULL, NULL));
+        assert_int_equal(fault_count(server, "COPY", NULL), 1);
+    }
+}
+
+static void what_was_put_off_is_done_later(void **state)
+{
+    each_not_now(i)
+    {
+        begin();
+        say("PROPFIND", "/f", 0, SAID("/f", FILE_HERE));
+        answer("DELETE", NULL, 2, not_now[i]);
+        answer("DELETE", NULL, 0, 204);
+        assert_ok(larder_rm_file(fs, "f"));
+        assert_int_equal(fault_count(server, "DELETE", NULL), 3);
+        begin();
+        say("PROPFIND", "/a", 0, SAID("/a", FILE_HERE));
+        answer("PROPFIND", "/b", 0, 404);
+        answer("COPY", NULL, 2, not_now[i]);
+        answer("COPY", NULL, 0, 201);
+        assert_ok(larder_cp_file(fs, "a", fs, "b", 0, NULL, NULL));
+        assert_int_equal(fault_count(server, "COPY", NULL), 3);
+    }
+}
+
+/* Over plain HTTP the same: HEAD tells what it is. */
+static void a_file_is_looked_at_before_every_delete(void **state)
+{
+    begin();
+    fault_file_text(server, "/f", "x");
+    fault_file_text(server, "/f/x", "x");
+    fault_on(server, (struct fault_match){.method = "HEAD", .path = "/f", .skip = 1},
+             (struct fault){.status = 301, .headers = "Location: /f/\r\n"});
+    lose("DELETE", "/f");
+    assert_status(-EISDIR, larder_rm_file(plain, "f"));
+    assert_int_equal(fault_count(server, "DELETE", NULL), 1);
+    fault_file_remove(server, "/f");
+    fault_file_remove(server, "/f/x");
 }
 
 /* ---- half a multistatus ---- */
@@ -400,6 +472,9 @@ int main(void)
         cmocka_unit_test(a_mkcol_that_arrived_late_is_no_conflict_with_itself),
         cmocka_unit_test(a_removal_without_an_answer_is_not_sent_again_unseen),
         cmocka_unit_test(a_target_is_looked_at_before_every_move),
+        cmocka_unit_test(what_was_put_off_is_looked_at_again),
+        cmocka_unit_test(what_was_put_off_is_done_later),
+        cmocka_unit_test(a_file_is_looked_at_before_every_delete),
         cmocka_unit_test(what_is_not_told_to_be_a_directory_is_no_file),
         cmocka_unit_test(a_directory_that_is_forbidden_is_still_one),
         cmocka_unit_test(a_failure_on_what_has_no_name_is_one),

@@ -115,6 +115,11 @@ static void a_removal_without_an_answer_is_done(void **state)
     tree_write(server_dav_root(nginx), "gone", "x", 1);
     assert_ok(larder_rm_file(dav, "gone"));
     assert_false(tree_has(server_dav_root(nginx), "gone"));
+    assert_int_equal(drop_proxy_count(proxy, "DELETE"), 1);
+    drop_proxy_lose(proxy, "DELETE", DROP_REQUEST, 1, NULL);
+    tree_write(server_dav_root(nginx), "gone", "x", 1);
+    assert_ok(larder_rm_file(dav, "gone"));
+    assert_false(tree_has(server_dav_root(nginx), "gone"));
     assert_int_equal(drop_proxy_count(proxy, "DELETE"), 2);
 }
 
