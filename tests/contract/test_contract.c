@@ -324,14 +324,37 @@ static void add_apache(void)
         add_places(dav_place("webdav, Apache", server, true, GAP_YOUNG), NULL);
 }
 
-static void add_webdav(void)
+static void add_lighttpd(void)
 {
     struct server *server = start("lighttpd");
     if (server)
-        add_place(dav_place("webdav, lighttpd", server, true, GAP_CONTROLS), NULL, NULL);
-    server = start("rclone-webdav"); /* which does not show at once what is put on its disk */
+        add_places(dav_place("webdav, lighttpd", server, true, GAP_CONTROLS), NULL);
+}
+
+static void add_rclone(void)
+{
+    struct server *server = start("rclone-webdav"); /* which does not show at once what is put on its disk */
     if (server)
-        add_place(dav_place("webdav, rclone", server, false, GAP_CONTROLS), NULL, NULL);
+        add_places(dav_place("webdav, rclone", server, false, GAP_CONTROLS), NULL);
+}
+
+static void add_reader(const char *name, const char *title, unsigned gaps, const char *const options[])
+{
+    struct server *server = start(name);
+    if (server)
+        add_places((struct place){.name = title,
+                                  .url = url_of("http", server, "contract"),
+                                  .disk = make_served(server_root(server), "contract"),
+                                  .gaps = gaps,
+                                  .expect = LIST_ONLY},
+                   options);
+}
+
+/* Servers that are only read. Python's knows no ranges, ends each connection, and lets five wait. */
+static void add_readers(void)
+{
+    add_reader("caddy", "http, Caddy", 0, NULL);
+    add_reader("python", "http, Python", GAP_FACTS, (const char *const[]){"http.max_connections=4", NULL});
 }
 
 static void add_s3(void)
@@ -355,8 +378,10 @@ static void add_s3(void)
 static const struct {
     const char *name;
     void (*add)(void);
-} families[] = {
-    {"here", add_here}, {"nginx", add_nginx}, {"apache", add_apache}, {"webdav", add_webdav}, {"s3", add_s3}};
+} families[] = {{"here", add_here},     {"nginx", add_nginx},
+                {"apache", add_apache}, {"lighttpd", add_lighttpd},
+                {"rclone", add_rclone}, {"readers", add_readers},
+                {"s3", add_s3}};
 
 /* ---- the table ---- */
 
