@@ -164,7 +164,15 @@ int CO_FN webdav_list_tree(struct instance *instance, const char *path, const st
 /* Does the server speak of nothing in it but temporary names? What no listing shows counts: names that no path can say,
  * or that it tells nothing of. -ENOTDIR, -ENOENT. */
 int CO_FN dav_is_empty(struct http_instance *http, const char *path);
-/* webdav_write.c */
+/* The type of what is there; 0: nothing is. */
+int CO_FN dav_type_at(struct http_instance *http, const char *path);
+/* May a file be put there? -EISDIR; -EEXIST, for LARDER_CREATE. */
+int CO_FN dav_check_target(struct http_instance *http, const char *path, unsigned flags);
+/* MOVE of a file that is there. */
+int CO_FN dav_move_file(struct http_instance *http, const char *from, const char *to, unsigned flags);
+/* The temporary name with this id in the first `dir_size` bytes of `path`; mem. */
+char *dav_temporary(const char *path, size_t dir_size, uint64_t id);
+/* webdav_write.c, webdav_stage.c */
 int CO_FN webdav_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                        const char *if_match, struct answer *out);
 int CO_FN webdav_mkdir(struct instance *instance, const char *path);
@@ -172,5 +180,15 @@ int CO_FN webdav_rmdir(struct instance *instance, const char *path);
 int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                       const struct labels *labels);
 int CO_FN webdav_move(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN webdav_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
+                       struct token *out);
+int CO_FN webdav_stage_whole(struct instance *instance, const char *path, const struct token *token,
+                             struct source *source);
+int CO_FN webdav_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                         unsigned flags, const char *if_match, struct answer *out);
+int CO_FN webdav_discard(struct instance *instance, const char *path, const struct token *token);
+int CO_FN webdav_sweep(struct instance *instance, const char *path, uint64_t id, int64_t since_ns);
+int CO_FN webdav_read_staged(struct instance *instance, const char *path, const struct token *token,
+                             const struct larder_range *range, struct sink *sink, struct answer *out);
 
 #endif

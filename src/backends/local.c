@@ -131,20 +131,24 @@ static int read_open(int fd, const char *name, const struct larder_range *range,
     return rc < 0 ? rc : told;
 }
 
+int local_read_file(const char *name, const struct larder_range *range, const struct terms *terms,
+                    struct sink *sink, struct answer *out)
+{
+    /* O_NONBLOCK: a fifo that nobody writes must not hold the call for ever. */
+    int fd = file_seam.open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fail_errno(errno, "%s", name);
+    int rc = read_open(fd, name, range, terms, sink, out);
+    file_seam.close(fd);
+    return rc;
+}
+
 static int local_read(struct instance *instance, const char *path, const struct larder_range *range,
                       const struct terms *terms, struct sink *sink, struct answer *out)
 {
     autofree char *name = NULL;
     int rc = local_name(path, &name);
-    if (rc < 0)
-        return rc;
-    /* O_NONBLOCK: a fifo that nobody writes must not hold the call for ever. */
-    int fd = file_seam.open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-    if (fd < 0)
-        return fail_errno(errno, "%s", name);
-    rc = read_open(fd, name, range, terms, sink, out);
-    file_seam.close(fd);
-    return rc;
+    return rc < 0 ? rc : local_read_file(name, range, terms, sink, out);
 }
 
 /* ---- listing ---- */
@@ -380,4 +384,7 @@ const struct backend local_backend = {
     .stage_part = local_stage_part,
     .publish = local_publish,
     .discard = local_discard,
+    .sweep = local_sweep,
+    .read_staged = local_read_staged,
+    .sync = local_sync,
 };

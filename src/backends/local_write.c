@@ -5,9 +5,6 @@
  *
  *   settle   rename over what is there, or, for LARDER_CREATE, link beside nothing. A link is written through; the
  *            mode of the file that is replaced is kept, and its owner where that may be
- *
- * A staged write's token is the temporary file's inode and name. By the inode a publish that is repeated knows that
- * the target is already what it was to become.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,19 +22,11 @@
 
 /* ---- the target ---- */
 
-struct target {
-    char *name; /* mem; where a link leads to */
-    char *dir;  /* mem; "" is the root */
-    struct stat st;
-    bool exists;
-};
-
-static void target_fini(struct target *target)
+void target_fini(struct target *target)
 {
     mem_free(target->name);
     mem_free(target->dir);
 }
-#define autotarget __attribute__((cleanup(target_fini)))
 
 /* A link that leads nowhere stands for itself. */
 static int follow_link(struct target *target)
@@ -53,7 +42,7 @@ static int follow_link(struct target *target)
     return 0;
 }
 
-static int target_find(const char *path, unsigned flags, struct target *out)
+int target_find(const char *path, unsigned flags, struct target *out)
 {
     if (!*path)
         return fail(-EISDIR, "/: a directory");
@@ -77,14 +66,14 @@ static int target_find(const char *path, unsigned flags, struct target *out)
 
 /* ---- the temporary file ---- */
 
-static char *temporary_in(const char *dir)
+char *temporary_in(const char *dir, uint64_t id)
 {
-    return mem_format("%s/" TEMPORARY_PREFIX "%016llx", dir, (unsigned long long)random_u64());
+    return mem_format("%s/" TEMPORARY_PREFIX "%016llx", dir, (unsigned long long)id);
 }
 
 static int temporary_open(const char *dir, mode_t mode, char **name)
 {
-    *name = temporary_in(dir);
+    *name = temporary_in(dir, random_u64());
     if (!*name)
         return fail_memory();
     int fd = file_seam.open(*name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode);
@@ -158,7 +147,7 @@ static bool wants_sync(const struct instance *instance, unsigned flags)
 }
 
 /* The file is whole: its name, and what is there then. */
-static int finish(struct instance *instance, int fd, const char *temporary, const struct target *target,
+int target_finish(struct instance *instance, int fd, const char *temporary, const struct target *target,
                   unsigned flags, const char *if_match, struct answer *out)
 {
     char version[LOCAL_VERSION_SIZE];
@@ -190,116 +179,11 @@ int local_write(struct instance *instance, const char *path, struct source *sour
         return fd;
     rc = file_write(fd, source->data, (size_t)source->size, 0);
     rc = rc < 0 ? fail_errno(-rc, "%s", target.name)
-                : finish(instance, fd, temporary, &target, flags, if_match, out);
+                : target_finish(instance, fd, temporary, &target, flags, if_match, out);
     if (rc < 0)
         file_seam.unlink(temporary);
     file_seam.close(fd);
     return rc;
-}
-
-/* ---- in parts ---- */
-
-static bool is_directory(const char *name)
-{
-    struct stat st;
-    return file_seam.stat(*name ? name : "/", &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-int local_stage(struct instance *instance, const char *path, const struct labels *labels, struct token *out)
-{
-    autotarget struct target target = {0};
-    autofree char *temporary = NULL;
-    struct stat st;
-    int rc = target_find(path, 0, &target);
-    if (rc < 0)
-        return rc;
-    while (*target.dir && !is_directory(target.dir))
-        target.dir[path_parent_size(target.dir)] = 0;
-    int fd = temporary_open(target.dir, 0666, &temporary);
-    if (fd < 0)
-        return fd;
-    rc = file_seam.fstat(fd, &st) < 0 ? fail_errno(errno, "%s", target.name) : 0;
-    out->text = rc == 0 ? mem_format("%llx %s", (unsigned long long)st.st_ino, temporary) : NULL;
-    if (rc == 0 && !out->text)
-        rc = fail_memory();
-    if (rc < 0)
-        file_seam.unlink(temporary);
-    file_seam.close(fd);
-    return rc;
-}
-
-static int read_token(const struct token *token, ino_t *inode, const char **temporary)
-{
-    char *end;
-    unsigned long long number = strtoull(token->text, &end, 16);
-    if (end == token->text || *end != ' ' || !path_is_temporary(path_name(end + 1)))
-        return fail(-EINVAL, "\"%s\" is no token of a local write", token->text);
-    *inode = (ino_t)number;
-    *temporary = end + 1;
-    return 0;
-}
-
-int local_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
-                     int64_t offset, const void *data, size_t size)
-{
-    const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
-    if (rc < 0)
-        return rc;
-    int fd = file_seam.open(temporary, O_WRONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return fail_errno(errno, "%s", temporary);
-    rc = file_write(fd, data, size, offset);
-    file_seam.close(fd);
-    return rc < 0 ? fail_errno(-rc, "/%s", path) : 0;
-}
-
-/* The temporary file is gone: published before, if its inode is the target's. */
-static int published_before(const struct target *target, ino_t inode, struct answer *out)
-{
-    char version[LOCAL_VERSION_SIZE];
-    struct answer answer;
-    if (!target->exists || target->st.st_ino != inode)
-        return fail(-ENOENT, "%s: what was staged for it is gone", target->name);
-    local_describe(&target->st, version, &answer);
-    return out ? answer_copy(out, &answer) : 0;
-}
-
-int local_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
-                  unsigned flags, const char *if_match, struct answer *out)
-{
-    autotarget struct target target = {0};
-    const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
-    if (rc == 0)
-        rc = target_find(path, flags & ~(unsigned)LARDER_CREATE, &target);
-    if (rc < 0)
-        return rc;
-    if (target.exists && target.st.st_ino == inode) { /* linked already, by a publish that was killed */
-        file_seam.unlink(temporary);
-        return published_before(&target, inode, out);
-    }
-    if (target.exists && (flags & LARDER_CREATE))
-        return fail(-EEXIST, "%s: it exists", target.name);
-    int fd = file_seam.open(temporary, O_RDWR | O_CLOEXEC, 0);
-    if (fd < 0)
-        return errno == ENOENT ? published_before(&target, inode, out) : fail_errno(errno, "%s", temporary);
-    rc = ftruncate(fd, size) < 0 ? fail_errno(errno, "%s", target.name)
-                                 : finish(instance, fd, temporary, &target, flags, if_match, out);
-    file_seam.close(fd);
-    return rc;
-}
-
-int local_discard(struct instance *instance, const char *path, const struct token *token)
-{
-    const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
-    if (rc < 0)
-        return rc;
-    return file_seam.unlink(temporary) == 0 || errno == ENOENT ? 0 : fail_errno(errno, "%s", temporary);
 }
 
 /* ---- copy and move ---- */
@@ -348,7 +232,7 @@ static int copy_open(struct instance *instance, int from, const struct stat *st,
         return fd;
     int rc = copy_bytes(from, fd, target->name);
     if (rc == 0)
-        rc = finish(instance, fd, temporary, target, flags, NULL, NULL);
+        rc = target_finish(instance, fd, temporary, target, flags, NULL, NULL);
     if (rc < 0)
         file_seam.unlink(temporary);
     file_seam.close(fd);

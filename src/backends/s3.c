@@ -267,4 +267,5 @@ const struct backend s3_backend = {
     .stage_part = s3_stage_part,
     .publish = s3_publish,
     .discard = s3_discard,
+    .sweep = s3_sweep,
 };

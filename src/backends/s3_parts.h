@@ -92,7 +92,7 @@ int CO_FN s3_rmdir(struct instance *instance, const char *path);
 int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                   const struct labels *labels);
 
-int CO_FN s3_stage(struct instance *instance, const char *path, const struct labels *labels,
+int CO_FN s3_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                    struct token *out);
 int CO_FN s3_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                         int64_t offset, const void *data, size_t size);
@@ -107,6 +107,12 @@ int CO_FN s3_write_in_parts(struct s3_instance *s3, const char *path, struct sou
                             const char *if_match, struct answer *out);
 /* Drop an upload's parts; of one that is gone: 0. */
 int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload);
+/* The uploads of `path`, in full, and of what is below it: larder_s3_uploads. */
+struct larder_s3_uploads;
+int CO_FN s3_find_uploads(struct s3_instance *s3, const char *path, struct larder_s3_uploads *out);
+/* Has a part of this upload arrived? 1, 0 (also when it is gone), or a failure. */
+int CO_FN s3_upload_has_part(struct s3_instance *s3, const char *path, const char *upload);
+int CO_FN s3_sweep(struct instance *instance, const char *path, uint64_t id, int64_t since_ns);
 /* What the headers of an answer to a write say of the file that is there now. */
 int s3_answer_of_write(const char *etag, int64_t size, struct answer *out);
 

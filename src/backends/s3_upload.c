@@ -79,7 +79,7 @@ int CO_FN s3_stage_with(struct s3_instance *s3, const char *path, const char *as
     return rc;
 }
 
-int CO_FN s3_stage(struct instance *instance, const char *path, const struct labels *labels,
+int CO_FN s3_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                    struct token *out)
 {
     return s3_stage_with(s3_of(instance), path, NULL, labels, out);
@@ -202,6 +202,17 @@ static int CO_FN list_parts(struct s3_instance *s3, const char *path, const char
     if (rc < 0)
         parts_free(parts);
     return rc;
+}
+
+int CO_FN s3_upload_has_part(struct s3_instance *s3, const char *path, const char *upload)
+{
+    struct parts parts;
+    int rc = list_parts(s3, path, upload, &parts);
+    if (rc < 0)
+        return rc == -ENOENT ? 0 : rc;
+    bool some = parts.count > 0;
+    parts_free(&parts);
+    return some;
 }
 
 /* ---- publish ---- */

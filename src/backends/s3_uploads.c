@@ -184,6 +184,19 @@ static int CO_FN search_path(const struct search *search)
     return bucket ? search_bucket(search, bucket, name.key) : fail_memory();
 }
 
+int CO_FN s3_find_uploads(struct s3_instance *s3, const char *path, struct larder_s3_uploads *out)
+{
+    struct search search = {.s3 = s3, .root = "", .path = path, .found = mem_zero(sizeof *search.found)};
+    if (!search.found)
+        return fail_memory();
+    int rc = search_path(&search);
+    if (rc < 0)
+        found_free(search.found);
+    else
+        *out = (struct larder_s3_uploads){search.found->upload, search.found->count, search.found};
+    return rc;
+}
+
 static int CO_EDGE search_task(void *arg)
 {
     return search_path(arg);

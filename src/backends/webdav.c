@@ -335,4 +335,10 @@ const struct backend webdav_backend = {
     .rmdir = webdav_rmdir,
     .copy = webdav_copy,
     .move = webdav_move,
+    .stage = webdav_stage,
+    .stage_whole = webdav_stage_whole,
+    .publish = webdav_publish,
+    .discard = webdav_discard,
+    .sweep = webdav_sweep,
+    .read_staged = webdav_read_staged,
 };

@@ -27,8 +27,7 @@
 
 /* ---- looking ---- */
 
-/* The type of what is there; 0: nothing is. */
-static int CO_FN type_at(struct http_instance *http, const char *path)
+int CO_FN dav_type_at(struct http_instance *http, const char *path)
 {
     struct answer answer = {0};
     int rc = dav_look(http, path, &answer);
@@ -40,12 +39,11 @@ static int CO_FN type_at(struct http_instance *http, const char *path)
     return rc;
 }
 
-/* May a file be put there? */
-static int CO_FN check_target(struct http_instance *http, const char *path, unsigned flags)
+int CO_FN dav_check_target(struct http_instance *http, const char *path, unsigned flags)
 {
     if (!*path)
         return fail(flags & LARDER_CREATE ? -EEXIST : -EISDIR, "%s/: a directory", http->origin);
-    int type = type_at(http, path);
+    int type = dav_type_at(http, path);
     if (type > 0 && (flags & LARDER_CREATE))
         return fail(-EEXIST, "%s/%s: it exists", http->origin, path);
     if (type == LARDER_DIRECTORY)
@@ -73,7 +71,7 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     struct asked asked;
     if (!destination)
         return fail_memory();
-    int rc = t->overwrite ? check_target(http, t->to, 0) : 0;
+    int rc = t->overwrite ? dav_check_target(http, t->to, 0) : 0;
     tries->again = false;
     if (rc < 0)
         return rc;
@@ -99,8 +97,8 @@ static int CO_FN settle(struct http_instance *http, const struct transport *t, s
         tries->again |= now && (rc == -EIO || rc == -ECONNRESET || rc == -ETIMEDOUT);
         return rc;
     }
-    int from = t->method == HTTP_MOVE ? type_at(http, t->from) : -ENOTSUP;
-    int to = from == 0 ? type_at(http, t->to) : 0;
+    int from = t->method == HTTP_MOVE ? dav_type_at(http, t->from) : -ENOTSUP;
+    int to = from == 0 ? dav_type_at(http, t->to) : 0;
     if (to > 0)
         return 0;
     error_set_text(said);
@@ -125,6 +123,12 @@ static int CO_FN transport(struct http_instance *http, const struct transport *t
     return http_was_refused(rc) ? http_explain(http, t->to, rc) : rc;
 }
 
+int CO_FN dav_move_file(struct http_instance *http, const char *from, const char *to, unsigned flags)
+{
+    const struct transport t = {HTTP_MOVE, from, to, .overwrite = !(flags & LARDER_CREATE)};
+    return transport(http, &t);
+}
+
 int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                       const struct labels *labels)
 {
@@ -133,14 +137,14 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
     int rc = http_check_write(http);
     if (rc < 0)
         return rc;
-    int type = type_at(http, from);
+    int type = dav_type_at(http, from);
     if (type <= 0)
         return type < 0 ? type : fail(-ENOENT, "%s/%s: no such file", http->origin, from);
     if (type == LARDER_DIRECTORY)
         return fail(-EISDIR, "%s/%s: a directory", http->origin, from);
     if (strcmp(from, to) == 0 && t.overwrite)
         return 0;
-    rc = t.overwrite ? 0 : check_target(http, to, LARDER_CREATE);
+    rc = t.overwrite ? 0 : dav_check_target(http, to, LARDER_CREATE);
     return rc < 0 ? rc : transport(http, &t);
 }
 
@@ -153,7 +157,7 @@ int CO_FN webdav_move(struct instance *instance, const char *from, const char *t
         rc = fail(-EBUSY, "%s/: the root", http->origin);
     if (rc < 0)
         return rc;
-    int type = type_at(http, from);
+    int type = dav_type_at(http, from);
     if (type <= 0)
         return type < 0 ? type : fail(-ENOENT, "%s/%s: no such file", http->origin, from);
     if (strcmp(from, to) == 0)
@@ -162,32 +166,35 @@ int CO_FN webdav_move(struct instance *instance, const char *from, const char *t
         return fail(-EINVAL, "%s/%s: it cannot move into itself", http->origin, from);
     t.directory = type == LARDER_DIRECTORY;
     t.overwrite = t.overwrite && !t.directory;
-    rc = t.overwrite ? 0 : check_target(http, to, LARDER_CREATE);
+    rc = t.overwrite ? 0 : dav_check_target(http, to, LARDER_CREATE);
     return rc < 0 ? rc : transport(http, &t);
 }
 
 /* ---- writing ---- */
 
+char *dav_temporary(const char *path, size_t dir_size, uint64_t id)
+{
+    return mem_format("%.*s%s" TEMPORARY_PREFIX "%016llx", (int)dir_size, path, dir_size ? "/" : "",
+                      (unsigned long long)id);
+}
+
 /* By way of a temporary name in the same directory. */
 static int CO_FN write_aside(struct http_instance *http, const char *path, struct source *source,
                              unsigned flags, struct answer *out)
 {
-    int parent = (int)path_parent_size(path);
-    autofree char *temporary = mem_format("%.*s%s" TEMPORARY_PREFIX "%016llx", parent, path,
-                                          parent ? "/" : "", (unsigned long long)random_u64());
+    autofree char *temporary = dav_temporary(path, path_parent_size(path), random_u64());
     struct http_put put = {.path = temporary,
                            .content_type = labels_content_type(source->labels, path),
                            .source = source};
-    struct transport move = {HTTP_MOVE, temporary, path, .overwrite = !(flags & LARDER_CREATE)};
     struct answer answer = {0};
     if (!temporary)
         return fail_memory();
-    int rc = check_target(http, path, flags);
+    int rc = dav_check_target(http, path, flags);
     if (rc < 0)
         return rc;
     rc = http_put(http, &put, &answer);
     if (rc == 0)
-        rc = transport(http, &move);
+        rc = dav_move_file(http, temporary, path, flags);
     if (rc == 0 && out)
         rc = answer_copy(out, &answer);
     answer_free(&answer);
@@ -224,7 +231,7 @@ static int CO_FN make_once(struct http_instance *http, const char *path, struct 
                                    .maybe_done = &maybe_done,
                                    .tries = tries};
     struct asked asked;
-    int type = type_at(http, path);
+    int type = dav_type_at(http, path);
     tries->again = false;
     if (type == LARDER_DIRECTORY && *ever_done)
         return 0; /* it was not there before: it counts as ours */
@@ -239,7 +246,7 @@ static int CO_FN make_once(struct http_instance *http, const char *path, struct 
     if (rc == 0 || !*ever_done)
         return rc;
     autofree char *lost = mem_dup(error_text());
-    type = type_at(http, path); /* the same */
+    type = dav_type_at(http, path); /* the same */
     error_set_text(lost);
     tries->again = type == 0 && maybe_done;
     return type == LARDER_DIRECTORY ? 0 : rc;

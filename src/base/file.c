@@ -17,6 +17,7 @@ struct file_seam file_seam = {
     .pread = pread,
     .pwrite = pwrite,
     .fsync = fsync,
+    .syncfs = syncfs,
     .stat = stat,
     .fstat = fstat,
     .lstat = lstat,

@@ -70,6 +70,7 @@ struct file_seam { /* as the system calls of the same names; -1 and errno */
     ssize_t (*pread)(int fd, void *buffer, size_t size, off_t offset);
     ssize_t (*pwrite)(int fd, const void *data, size_t size, off_t offset);
     int (*fsync)(int fd);
+    int (*syncfs)(int fd);
     int (*stat)(const char *path, struct stat *out);
     int (*fstat)(int fd, struct stat *out);
     int (*lstat)(const char *path, struct stat *out);

@@ -190,6 +190,18 @@ void entries_sort_by_path(struct larder_entries *entries); /* as path_compare */
 int properties_add(struct larder_properties *out, const char *name, size_t name_size, const char *value,
                    size_t value_size);
 
+/* ---- many changes at one moment ---- */
+enum change_kind { CHANGE_WRITE = 1, CHANGE_REMOVE, CHANGE_MKDIR, CHANGE_RMDIR };
+struct apply_item {
+    enum change_kind kind;
+    const char *path;
+    const void *data; /* of a write */
+    size_t size;
+    unsigned flags;       /* of a write: LARDER_CREATE */
+    const char *if_match; /* of a write or a removal; NULL: whatever is there */
+    struct answer answer; /* of a write, when all is done: to be freed */
+};
+
 /* ---- the table ---- */
 enum kind { INSTANT, BLOCKING, ASYNC };
 
@@ -287,13 +299,35 @@ struct backend {
      * Parts are numbered from 0 and may come in any order, several at once. Each but the last has one size, from the
      * capabilities part_size_min to part_size_max, and `offset` is the number times that. `labels` may be NULL. `publish` may be asked again
      * after an answer that was lost, and after -ENOENT (no parent); flags and if_match as for write. `size`: of all.
+     * `id` names what is staged where the caller may choose; a stage that is repeated with it begins again. 0: any.
      */
-    int (*stage)(struct instance *instance, const char *path, const struct labels *labels, struct token *out);
+    int (*stage)(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
+                 struct token *out);
     int (*stage_part)(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                       int64_t offset, const void *data, size_t size);
     int (*publish)(struct instance *instance, const char *path, const struct token *token, int64_t size,
                    unsigned flags, const char *if_match, struct answer *out);
     int (*discard)(struct instance *instance, const char *path, const struct token *token);
+    /* All of it at once, in place of parts: of a place that takes none. */
+    int (*stage_whole)(struct instance *instance, const char *path, const struct token *token,
+                       struct source *source);
+    /*
+     * Discard what a stage of `path` left whose caller died before he could note its token; `id` is what he gave it, not
+     * 0. Nothing there: 0. Where the place chooses the name (s3) it is what was begun for this path since `since_ns`
+     * and has no part yet.
+     */
+    int (*sweep)(struct instance *instance, const char *path, uint64_t id, int64_t since_ns);
+    /* Some of what is staged. `range` counts from the front and is not empty; the caller knows the size. */
+    int (*read_staged)(struct instance *instance, const char *path, const struct token *token,
+                       const struct larder_range *range, struct sink *sink, struct answer *out);
+
+    /* What was changed at these paths is on the disk when it returns. NULL: it is as soon as a change is answered. */
+    int (*sync)(struct instance *instance, const char *const paths[], size_t count);
+    /*
+     * All of them in their order, at one moment for every reader, or none: then *failed is the item that could not be.
+     * Missing parents are made. What is removed may be gone already, what is made may be there.
+     */
+    int (*apply)(struct instance *instance, struct apply_item items[], size_t count, size_t *failed);
 
     /* Views: called after every change that went through this view to `next`, also one that may have failed half-way.
      * `tree`: everything below too. `now` (may be NULL): what is there now. */

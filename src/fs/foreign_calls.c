@@ -448,7 +448,7 @@ static int foreign_sign(struct instance *instance, const char *path, uint32_t ex
 /* ---- in parts ---- */
 
 static int foreign_stage(struct instance *instance, const char *path, const struct labels *labels,
-                         struct token *out)
+                         uint64_t id, struct token *out)
 {
     struct larder_text text = {NULL};
     int rc = ASK(instance, stage, path, &text);

@@ -77,7 +77,7 @@ static int op_properties(struct layer_call *c)
 
 static int op_stage(struct layer_call *c)
 {
-    return c->instance->backend->stage(c->instance, c->path, c->labels, c->new_token);
+    return c->instance->backend->stage(c->instance, c->path, c->labels, c->id, c->new_token);
 }
 
 static int op_stage_part(struct layer_call *c)
@@ -95,6 +95,31 @@ static int op_publish(struct layer_call *c)
 static int op_discard(struct layer_call *c)
 {
     return c->instance->backend->discard(c->instance, c->path, c->token);
+}
+
+static int op_stage_whole(struct layer_call *c)
+{
+    return c->instance->backend->stage_whole(c->instance, c->path, c->token, c->source);
+}
+
+static int op_sweep(struct layer_call *c)
+{
+    return c->instance->backend->sweep(c->instance, c->path, c->id, c->mtime_ns);
+}
+
+static int op_read_staged(struct layer_call *c)
+{
+    return c->instance->backend->read_staged(c->instance, c->path, c->token, c->range, c->sink, c->out);
+}
+
+static int op_sync(struct layer_call *c)
+{
+    return c->instance->backend->sync(c->instance, c->paths, c->count);
+}
+
+static int op_apply(struct layer_call *c)
+{
+    return c->instance->backend->apply(c->instance, c->items, c->count, c->failed);
 }
 
 static const struct {
@@ -121,6 +146,11 @@ static const struct {
     [LAYER_STAGE_PART] = OPERATION(stage_part, false),
     [LAYER_PUBLISH] = OPERATION(publish, true),
     [LAYER_DISCARD] = OPERATION(discard, false),
+    [LAYER_STAGE_WHOLE] = OPERATION(stage_whole, false),
+    [LAYER_SWEEP] = OPERATION(sweep, false),
+    [LAYER_READ_STAGED] = OPERATION(read_staged, false),
+    [LAYER_SYNC] = OPERATION(sync, false),
+    [LAYER_APPLY] = OPERATION(apply, true),
 #undef OPERATION
 };
 
@@ -282,6 +312,10 @@ static void tell_changed(struct layer_call *call, int rc)
         for (size_t i = 0; i < call->count; i++)
             changed(view, call->paths[i], false, NULL);
         break;
+    case LAYER_APPLY:
+        for (size_t i = 0; i < call->count; i++)
+            changed(view, call->items[i].path, call->items[i].kind == CHANGE_RMDIR, NULL);
+        break;
     case LAYER_MOVE:
         changed(view, call->path, true, NULL);
         changed(view, call->to, true, NULL);
@@ -307,102 +341,12 @@ int CO_FN layer_call(struct layer_call *call)
             tell_changed(call, rc);
         return rc;
     }
-    if (call->operation == LAYER_READ && backend->kind != ASYNC && !call->sink->instant)
+    bool reads = call->operation == LAYER_READ || call->operation == LAYER_READ_STAGED;
+    if (reads && backend->kind != ASYNC && !call->sink->instant)
         return bridge(call);
     if (backend->kind == BLOCKING)
         return on_worker(call);
     return operations[call->operation].call(call);
-}
-
-int CO_FN layer_info(struct instance *instance, const char *path, const struct terms *terms,
-                     struct answer *out)
-{
-    struct layer_call call = {LAYER_INFO, instance, path, .terms = terms, .out = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_list(struct instance *instance, const char *path, const struct terms *terms,
-                     struct cursor *cursor, struct larder_entries *page, struct answer *out)
-{
-    struct layer_call call = {LAYER_LIST,       instance,     path,      .terms = terms,
-                              .cursor = cursor, .page = page, .out = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_list_tree(struct instance *instance, const char *path, const struct terms *terms,
-                          struct cursor *cursor, struct larder_entries *page, struct answer *out)
-{
-    struct layer_call call = {LAYER_LIST_TREE,  instance,     path,      .terms = terms,
-                              .cursor = cursor, .page = page, .out = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_read(struct instance *instance, const char *path, const struct larder_range *range,
-                     const struct terms *terms, struct sink *sink, struct answer *out)
-{
-    struct layer_call call = {LAYER_READ,     instance,     path,      .range = range,
-                              .terms = terms, .sink = sink, .out = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
-                      const char *if_match, struct answer *out)
-{
-    struct layer_call call = {LAYER_WRITE,          instance,  path, .source = source, .flags = flags,
-                              .if_match = if_match, .out = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
-{
-    struct layer_call call = {LAYER_REMOVE, instance, .paths = paths, .count = count, .status = status};
-    return layer_call(&call);
-}
-
-int CO_FN layer_mkdir(struct instance *instance, const char *path)
-{
-    struct layer_call call = {LAYER_MKDIR, instance, path};
-    return layer_call(&call);
-}
-
-int CO_FN layer_rmdir(struct instance *instance, const char *path)
-{
-    struct layer_call call = {LAYER_RMDIR, instance, path};
-    return layer_call(&call);
-}
-
-int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
-                     const struct labels *labels)
-{
-    struct layer_call call = {LAYER_COPY, instance, from, .to = to, .flags = flags, .labels = labels};
-    return layer_call(&call);
-}
-
-int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags)
-{
-    struct layer_call call = {LAYER_MOVE, instance, from, .to = to, .flags = flags};
-    return layer_call(&call);
-}
-
-int CO_FN layer_properties(struct instance *instance, const char *path, struct larder_properties *out)
-{
-    struct layer_call call = {LAYER_PROPERTIES, instance, path, .properties = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
-                        unsigned flags, const char *if_match, struct answer *out)
-{
-    struct layer_call call = {LAYER_PUBLISH,        instance,     path,
-                              .token = token,       .size = size, .flags = flags,
-                              .if_match = if_match, .out = out};
-    return layer_call(&call);
-}
-
-int CO_FN layer_discard(struct instance *instance, const char *path, const struct token *token)
-{
-    struct layer_call call = {LAYER_DISCARD, instance, path, .token = token};
-    return layer_call(&call);
 }
 
 /* The layer that a call comes to: views without the operation hand it on. */

@@ -27,6 +27,11 @@ enum layer_operation {
     LAYER_STAGE_PART,
     LAYER_PUBLISH,
     LAYER_DISCARD,
+    LAYER_STAGE_WHOLE,
+    LAYER_SWEEP,
+    LAYER_READ_STAGED,
+    LAYER_SYNC,
+    LAYER_APPLY,
     LAYER_OPERATIONS
 };
 struct layer_call {
@@ -40,7 +45,8 @@ struct layer_call {
     unsigned flags;
     const char *if_match;
     const char *to;   /* copy, move: full */
-    int64_t mtime_ns; /* touch */
+    int64_t mtime_ns; /* touch; sweep: since when */
+    uint64_t id;      /* stage, sweep */
     const struct token *token;
     struct token *new_token; /* stage */
     uint32_t part;
@@ -56,6 +62,8 @@ struct layer_call {
     const char *const *paths;
     size_t count;
     int *status;
+    struct apply_item *items;
+    size_t *failed;
 };
 int CO_FN layer_call(struct layer_call *call);
 /* On this very thread: INSTANT and BLOCKING tables, instant sinks. */
@@ -79,9 +87,21 @@ int CO_FN layer_copy(struct instance *instance, const char *from, const char *to
                      const struct labels *labels);
 int CO_FN layer_properties(struct instance *instance, const char *path, struct larder_properties *out);
 int CO_FN layer_move(struct instance *instance, const char *from, const char *to, unsigned flags);
+int CO_FN layer_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
+                      struct token *out);
+int CO_FN layer_stage_part(struct instance *instance, const char *path, const struct token *token,
+                           uint32_t part, int64_t offset, const void *data, size_t size);
+int CO_FN layer_stage_whole(struct instance *instance, const char *path, const struct token *token,
+                            struct source *source);
 int CO_FN layer_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
                         unsigned flags, const char *if_match, struct answer *out);
 int CO_FN layer_discard(struct instance *instance, const char *path, const struct token *token);
+int CO_FN layer_sweep(struct instance *instance, const char *path, uint64_t id, int64_t since_ns);
+int CO_FN layer_read_staged(struct instance *instance, const char *path, const struct token *token,
+                            const struct larder_range *range, struct sink *sink, struct answer *out);
+/* At a place without it: 0. */
+int CO_FN layer_sync(struct instance *instance, const char *const paths[], size_t count);
+int CO_FN layer_apply(struct instance *instance, struct apply_item items[], size_t count, size_t *failed);
 
 /* Does the place behind `instance`, through all views, have this operation? */
 bool layer_has(struct instance *instance, enum layer_operation operation);

@@ -86,7 +86,7 @@ static int CO_FN check_target(const struct transfer *transfer)
 /* Small files are one write with all their bytes at hand, and so are those of nobody knows what size, if they can. */
 static struct sink *choose_way(struct transfer *transfer, int64_t size)
 {
-    bool staged = layer_has(transfer->to, LAYER_STAGE) || transfer->to->backend->kind != ASYNC;
+    bool staged = layer_has(transfer->to, LAYER_STAGE_PART) || transfer->to->backend->kind != ASYNC;
     return staged || transfer->spooled || size <= (int64_t)PIPE_PIECE_SIZE ? &transfer->stager.sink
                                                                            : &transfer->pipe.sink;
 }
@@ -185,6 +185,6 @@ int CO_FN transfer_file(struct transfer *transfer)
     }
     if (same && strcmp(transfer->path, transfer->target) == 0)
         return onto_itself(transfer);
-    transfer->spooled = same && !layer_has(transfer->to, LAYER_STAGE);
+    transfer->spooled = same && !layer_has(transfer->to, LAYER_STAGE_PART);
     return stream(transfer);
 }

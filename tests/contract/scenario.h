@@ -49,7 +49,7 @@ struct scenario {
     const void *arg;
 };
 /* Each ended by a NULL name. */
-extern const struct scenario scenarios[], copy_scenarios[], open_file_scenarios[];
+extern const struct scenario scenarios[], copy_scenarios[], open_file_scenarios[], staging_scenarios[];
 const struct scenario *copy_row_scenarios(void); /* one for each of lib/copy_rows.h */
 
 /* Put a file, or a directory, below run->fs. */

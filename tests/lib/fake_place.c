@@ -379,7 +379,7 @@ static struct fake_staged {
     size_t size;
 } all_staged[8];
 
-static int fake_stage(struct instance *instance, const char *path, const struct labels *labels,
+static int fake_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                       struct token *out)
 {
     unsigned slot = 0;

@@ -165,14 +165,16 @@ void odd_register(void)
         place->copy = NULL;
         place->move = NULL;
         place->discard = odd_discard;
-        if (i < 2)
+        if (i < 2) {
             place->stage = NULL;
+            place->stage_part = NULL;
+        }
         if (i == 1)
             continue;
         place->kind = ASYNC;
         place->read = odd_read;
         place->write = odd_write;
-        place->stage_part = odd_stage_part;
+        place->stage_part = i == 2 ? odd_stage_part : NULL;
     }
     for (int i = 0; i < 3; i++)
         backend_register(&places[i]);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Local files that are written in parts, into a temporary file in the target's directory or, while that is missing, in
+ * the nearest one above it.
+ *
+ * A token is the temporary file's inode and name. By the inode a publish that is repeated knows that the target is
+ * already what it was to become. By the name, which is the caller's id, a sweep finds what a killed process left.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/local_parts.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "base/seams.h"
+
+static bool is_directory(const char *name)
+{
+    struct stat st;
+    return file_seam.stat(*name ? name : "/", &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A stage that is repeated finds its own file, and begins again. */
+static int staged_open(const char *dir, uint64_t id, char **name)
+{
+    *name = temporary_in(dir, id ? id : random_u64());
+    if (!*name)
+        return fail_memory();
+    int flags = O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | (id ? O_TRUNC : O_EXCL);
+    int fd = file_seam.open(*name, flags, 0666);
+    return fd < 0 ? fail_errno(errno, "%s", *dir ? dir : "/") : fd;
+}
+
+/* The nearest directory that exists, of where a file of this name goes. What is in the file's way may be cleared before
+ * the publish, which sees to it. */
+static int find_dir(const char *path, char **out)
+{
+    autotarget struct target target = {0};
+    if (target_find(path, 0, &target) < 0) {
+        error_clear();
+        mem_free(target.dir);
+        size_t size = path_parent_size(path);
+        target.dir = size ? mem_format("/%.*s", (int)size, path) : mem_dup("");
+    }
+    if (!target.dir)
+        return fail_memory();
+    while (*target.dir && !is_directory(target.dir))
+        target.dir[path_parent_size(target.dir)] = 0;
+    *out = take(target.dir);
+    return 0;
+}
+
+int local_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
+                struct token *out)
+{
+    autofree char *dir = NULL, *temporary = NULL;
+    struct stat st;
+    int rc = find_dir(path, &dir);
+    int fd = rc < 0 ? rc : staged_open(dir, id, &temporary);
+    if (fd < 0)
+        return fd;
+    rc = file_seam.fstat(fd, &st) < 0 ? fail_errno(errno, "%s", temporary) : 0;
+    out->text = rc == 0 ? mem_format("%llx %s", (unsigned long long)st.st_ino, temporary) : NULL;
+    if (rc == 0 && !out->text)
+        rc = fail_memory();
+    if (rc < 0)
+        file_seam.unlink(temporary);
+    file_seam.close(fd);
+    CRASH_POINT("local.staged");
+    return rc;
+}
+
+static int read_token(const struct token *token, ino_t *inode, const char **temporary)
+{
+    char *end;
+    unsigned long long number = strtoull(token->text, &end, 16);
+    if (end == token->text || *end != ' ' || !path_is_temporary(path_name(end + 1)))
+        return fail(-EINVAL, "\"%s\" is no token of a local write", token->text);
+    *inode = (ino_t)number;
+    *temporary = end + 1;
+    return 0;
+}
+
+int local_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
+                     int64_t offset, const void *data, size_t size)
+{
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    if (rc < 0)
+        return rc;
+    int fd = file_seam.open(temporary, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_errno(errno, "%s", temporary);
+    rc = file_write(fd, data, size, offset);
+    file_seam.close(fd);
+    return rc < 0 ? fail_errno(-rc, "/%s", path) : 0;
+}
+
+/* The temporary file is gone: published before, if its inode is the target's. */
+static int published_before(const struct target *target, ino_t inode, struct answer *out)
+{
+    char version[LOCAL_VERSION_SIZE];
+    struct answer answer;
+    if (!target->exists || target->st.st_ino != inode)
+        return fail(-ENOENT, "%s: what was staged for it is gone", target->name);
+    local_describe(&target->st, version, &answer);
+    return out ? answer_copy(out, &answer) : 0;
+}
+
+int local_publish(struct instance *instance, const char *path, const struct token *token, int64_t size,
+                  unsigned flags, const char *if_match, struct answer *out)
+{
+    autotarget struct target target = {0};
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    if (rc == 0)
+        rc = target_find(path, flags & ~(unsigned)LARDER_CREATE, &target);
+    if (rc < 0)
+        return rc;
+    if (target.exists && target.st.st_ino == inode) { /* linked already, by a publish that was killed */
+        file_seam.unlink(temporary);
+        return published_before(&target, inode, out);
+    }
+    if (target.exists && (flags & LARDER_CREATE))
+        return fail(-EEXIST, "%s: it exists", target.name);
+    int fd = file_seam.open(temporary, O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == ENOENT ? published_before(&target, inode, out) : fail_errno(errno, "%s", temporary);
+    rc = ftruncate(fd, size) < 0 ? fail_errno(errno, "%s", target.name)
+                                 : target_finish(instance, fd, temporary, &target, flags, if_match, out);
+    file_seam.close(fd);
+    return rc;
+}
+
+int local_discard(struct instance *instance, const char *path, const struct token *token)
+{
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    if (rc < 0)
+        return rc;
+    return file_seam.unlink(temporary) == 0 || errno == ENOENT ? 0 : fail_errno(errno, "%s", temporary);
+}
+
+int local_read_staged(struct instance *instance, const char *path, const struct token *token,
+                      const struct larder_range *range, struct sink *sink, struct answer *out)
+{
+    const char *temporary;
+    ino_t inode;
+    int rc = read_token(token, &inode, &temporary);
+    return rc < 0 ? rc : local_read_file(temporary, range, &TERMS_NONE, sink, out);
+}
+
+/* ---- sweeping ---- */
+
+/* The file of this id in `dir` and in every directory above. */
+static int sweep_above(char *dir, uint64_t id)
+{
+    for (;;) {
+        autofree char *name = temporary_in(dir, id);
+        if (!name)
+            return fail_memory();
+        if (file_seam.unlink(name) < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES &&
+            errno != EROFS)
+            return fail_errno(errno, "%s", name);
+        if (!*dir)
+            return 0;
+        dir[path_parent_size(dir)] = 0;
+    }
+}
+
+/* In the directory of the name itself as well: where a link leads may have changed since. */
+int local_sweep(struct instance *instance, const char *path, uint64_t id, int64_t since_ns)
+{
+    size_t size = path_parent_size(path);
+    autofree char *named = size ? mem_format("/%.*s", (int)size, path) : mem_dup("");
+    autofree char *dir = NULL;
+    if (!named)
+        return fail_memory();
+    int rc = find_dir(path, &dir);
+    if (rc == 0)
+        rc = sweep_above(named, id);
+    return rc < 0 ? rc : sweep_above(dir, id);
+}
+
+/* ---- on the disk ---- */
+
+struct devices {
+    dev_t *device; /* mem */
+    size_t count;
+};
+
+static bool is_known(const struct devices *known, dev_t device)
+{
+    for (size_t i = 0; i < known->count; i++)
+        if (known->device[i] == device)
+            return true;
+    return false;
+}
+
+static int sync_device(const char *dir, dev_t device, struct devices *synced)
+{
+    dev_t *longer = mem_resize(synced->device, (synced->count + 1) * sizeof *longer);
+    if (!longer)
+        return fail_memory();
+    synced->device = longer;
+    longer[synced->count++] = device;
+    int fd = file_seam.open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_errno(errno, "%s", dir);
+    int rc = file_seam.syncfs(fd) < 0 ? fail_errno(errno, "%s: syncing its file system", dir) : 0;
+    file_seam.close(fd);
+    return rc;
+}
+
+static int sync_path(const char *path, struct devices *synced)
+{
+    autofree char *dir = NULL;
+    struct stat st;
+    int rc = find_dir(path, &dir);
+    if (rc < 0)
+        return rc;
+    if (file_seam.stat(*dir ? dir : "/", &st) < 0)
+        return fail_errno(errno, "%s", dir);
+    return is_known(synced, st.st_dev) ? 0 : sync_device(dir, st.st_dev, synced);
+}
+
+int local_sync(struct instance *instance, const char *const paths[], size_t count)
+{
+    struct devices synced = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = sync_path(paths[i], &synced);
+    mem_free(synced.device);
+    return rc;
+}
