@@ -172,7 +172,7 @@ static int open_format(struct index *index, const struct format *format)
         return fail_memory();
     format->init(index->reader, index);
     index->format = format;
-    return format->markup ? markup_new(format->markup, index->reader, &index->markup) : 0;
+    return format->markup ? markup_new(format->language, format->markup, index->reader, &index->markup) : 0;
 }
 
 int index_new(const char *url, const char *content_type, index_entry_fn *fn, void *arg, struct index **out)
@@ -223,7 +223,8 @@ int index_finish(struct index *index)
 {
     if (!index->fed)
         return fail(-ENOTSUP, "the answer is empty, and no index of a directory");
-    return index->format->finish(index->reader);
+    int rc = index->markup ? markup_finish(index->markup) : 0;
+    return rc == 0 ? index->format->finish(index->reader) : rc;
 }
 
 void index_free(struct index *index)

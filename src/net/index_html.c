@@ -282,6 +282,7 @@ const struct format index_html = {
     .reader_size = sizeof(struct reader),
     .init = html_init,
     .markup = &handler,
+    .language = MARKUP_HTML,
     .finish = html_finish,
     .fini = html_fini,
 };

@@ -5,46 +5,39 @@
  *     [{"name":"sub", "type":"directory", "mtime":"Sun, 22 Nov 2026 22:20:30 GMT"}, …]
  *     [{"name":"sub/", "url":"./sub/", "is_dir":true, "size":4096, "mod_time":"2026-11-22T22:20:30.5Z"}, …]
  *
- * Read as it comes, since such an array is as long as its directory. Bytes of names are taken as they are: nginx writes
- * those that are no UTF-8 too, where a parser of JSON would refuse the whole page. Caddy writes U+FFFD for them, and the
- * truth into the URL. What lies deeper than a value of an entry is skipped.
+ * Such an array is as long as its directory, and jansson reads whole values only (a million entries: 987 MB). So the
+ * array is taken apart here, and each object read by jansson. Caddy writes U+FFFD for what is no UTF-8, and the truth into
+ * the URL.
  *
- *   BEGIN ──[──▶ ITEM ──{──▶ KEY ──string──▶ COLON ──:──▶ VALUE ──value──▶ AFTER_VALUE ──}──▶ AFTER_ITEM ──]──▶ END
- *                  ▲           ▲                                                │                 │
- *                  │           └────────────────────────── , ───────────────────┘                 │
- *                  └───────────────────────────────────────────────────────────── , ──────────────┘
+ *   BEGIN ──[──▶ ITEM ──{──▶ OBJECT ──}──▶ AFTER_ITEM ──]──▶ END
+ *                  ▲                            │
+ *                  └─────────────,──────────────┘
  */
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/seams.h"
 #include "base/text.h"
+#include "net/hidden.h"
 #include "net/index_parts.h"
 
-#define TOKEN_SIZE_MAX ((size_t)64 << 10)
-#define DEPTH_MAX      1000
+#define ITEM_SIZE_MAX ((size_t)256 << 10)
+#define DEPTH_MAX     32 /* jansson reads by recursion, and a task's stack is small */
 
-enum state { BEGIN, ITEM, KEY, COLON, VALUE, AFTER_VALUE, AFTER_ITEM, END };
-enum token { NONE, STRING, WORD }; /* a word: a number, true, false, null */
-enum field { NAME, URL, TYPE, IS_DIR, SIZE, MTIME, MOD_TIME, FIELDS, OTHER_FIELD = FIELDS };
+enum state { BEGIN, ITEM, OBJECT, AFTER_ITEM, END };
 
 struct reader {
     struct index *index;
     enum state state;
-    bool more;             /* behind a comma: the array or object does not end here */
-    unsigned depth;        /* of what is skipped */
-    int64_t offset;        /* bytes read so far, for texts */
-    enum token token;      /* that is being read, into … */
-    struct buffer text;    /* … this */
-    bool escaped;          /* a backslash came; */
-    unsigned hex_left;     /* digits of \uXXXX that are still to come */
-    uint32_t point, first; /* what they are so far; the first of a surrogate pair */
-    enum field field;
-    bool is_string[FIELDS];
-    char *value[FIELDS]; /* mem; NULL: missing */
+    bool more;      /* behind a comma: the array does not end here */
+    unsigned depth; /* of what is open in the object, and it */
+    bool in_string, escaped;
+    int64_t offset;     /* bytes read so far, for texts */
+    struct buffer item; /* hidden */
 };
 
 static int broken(const struct reader *reader, const char *why)
@@ -59,196 +52,116 @@ static int no_index(void)
 
 /* ---- entries ---- */
 
-static void forget_item(struct reader *reader)
+/* With its bytes, "" if there is NUL among them: mem; NULL: there is none, or, `*failed`, no memory. */
+static char *string_of(json_t *object, const char *key, bool *failed)
 {
-    for (size_t i = 0; i < FIELDS; i++)
-        mem_free(take(reader->value[i]));
+    json_t *value = json_object_get(object, key);
+    if (!json_is_string(value))
+        return NULL;
+    size_t size = json_string_length(value);
+    autofree char *text = mem_dup_n(json_string_value(value), size);
+    *failed |= !text;
+    if (!text)
+        return NULL;
+    size = hidden_restore(text, size);
+    text[memchr(text, 0, size) ? 0 : size] = 0;
+    return take(text);
 }
 
-static const char *string_of(const struct reader *reader, enum field field)
+/* As the URL has it where there is one: mem. A slash behind it makes a directory. */
+static int name_of(struct reader *reader, json_t *object, char **out)
 {
-    return reader->value[field] && reader->is_string[field] ? reader->value[field] : NULL;
-}
-
-static const char *word_of(const struct reader *reader, enum field field)
-{
-    return reader->value[field] && !reader->is_string[field] ? reader->value[field] : "";
-}
-
-/* The name, as the URL has it where there is one: mem. NULL: out of memory. */
-static char *name_of(struct reader *reader)
-{
-    const char *name = string_of(reader, NAME), *url = string_of(reader, URL);
-    char *decoded = NULL;
-    bool directory;
-    if (url && index_link(reader->index, url, strlen(url), &decoded, &directory) != 0)
-        return decoded;
-    size_t size = strlen(name);
-    return mem_dup_n(name, size > 0 && name[size - 1] == '/' ? size - 1 : size);
-}
-
-static int end_item(struct reader *reader)
-{
-    const char *type = string_of(reader, TYPE), *mtime = string_of(reader, MTIME),
-               *mod_time = string_of(reader, MOD_TIME);
-    if (!string_of(reader, NAME))
-        return no_index();
-    bool directory = strcmp(word_of(reader, IS_DIR), "true") == 0 || (type && strcmp(type, "directory") == 0);
-    bool other = type && strcmp(type, "other") == 0;
-    autofree char *name = name_of(reader);
-    if (!name)
+    bool failed = false, directory;
+    autofree char *name = string_of(object, "name", &failed), *url = string_of(object, "url", &failed);
+    if (failed)
         return fail_memory();
-    struct index_entry entry = {
-        .name = name,
-        .type = directory ? LARDER_DIRECTORY
-                : other   ? LARDER_OTHER
-                          : LARDER_FILE,
-        .size = directory ? 0
-                : other   ? LARDER_SIZE_UNKNOWN
-                          : index_size(word_of(reader, SIZE)),
-    };
-    if (!(mtime && parse_http_date(mtime, &entry.mtime_ns) == 0) && mod_time)
-        (void)parse_rfc3339(mod_time, &entry.mtime_ns);
-    forget_item(reader);
+    if (!name)
+        return no_index();
+    int rc = url ? index_link(reader->index, url, strlen(url), out, &directory) : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    size_t size = strlen(name);
+    if (size > 0 && name[size - 1] == '/')
+        name[size - 1] = 0;
+    *out = take(name);
+    return 0;
+}
+
+static int64_t mtime_of(json_t *object)
+{
+    const char *http = json_string_value(json_object_get(object, "mtime")),
+               *rfc3339 = json_string_value(json_object_get(object, "mod_time"));
+    int64_t mtime_ns = 0;
+    if (!(http && parse_http_date(http, &mtime_ns) == 0) && rfc3339)
+        (void)parse_rfc3339(rfc3339, &mtime_ns);
+    return mtime_ns;
+}
+
+static int add_item(struct reader *reader, json_t *object)
+{
+    autofree char *name = NULL;
+    int rc = name_of(reader, object, &name);
+    if (rc < 0)
+        return rc;
+    json_t *size = json_object_get(object, "size");
+    const char *type = json_string_value(json_object_get(object, "type"));
+    struct index_entry entry = {.name = name, .mtime_ns = mtime_of(object), .size = LARDER_SIZE_UNKNOWN};
+    if (json_is_true(json_object_get(object, "is_dir")) || (type && strcmp(type, "directory") == 0))
+        entry.type = LARDER_DIRECTORY;
+    else
+        entry.type = type && strcmp(type, "other") == 0 ? LARDER_OTHER : LARDER_FILE;
+    if (entry.type == LARDER_DIRECTORY)
+        entry.size = 0;
+    else if (entry.type == LARDER_FILE && json_is_integer(size) && json_integer_value(size) >= 0)
+        entry.size = json_integer_value(size);
     return index_add(reader->index, &entry);
 }
 
-/* ---- tokens that are complete ---- */
-
-static enum field field_of(const char *key)
+/* NUL in a name breaks no object. */
+static int end_item(struct reader *reader)
 {
-    static const char *const keys[FIELDS] = {"name", "url", "type", "is_dir", "size", "mtime", "mod_time"};
-    for (unsigned i = 0; i < FIELDS; i++)
-        if (strcmp(key, keys[i]) == 0)
-            return (enum field)i;
-    return OTHER_FIELD;
-}
-
-/* true, false, null, or what may be a number. */
-static bool is_word(const char *word)
-{
-    return strcmp(word, "true") == 0 || strcmp(word, "false") == 0 || strcmp(word, "null") == 0 ||
-           ((word[0] == '-' || isdigit((unsigned char)word[0])) &&
-            word[strspn(word, "0123456789+-.eE")] == 0);
-}
-
-static int end_token(struct reader *reader)
-{
-    enum token token = reader->token;
-    const char *text = reader->text.data ? reader->text.data : "";
-    reader->token = NONE;
-    if (reader->depth > 0)
-        return 0;
-    if (token == WORD && reader->text.size > 0 && !is_word(text))
-        return broken(reader, "no value");
-    if (reader->state == KEY && token == STRING) {
-        reader->field = field_of(text);
-        reader->state = COLON;
-        return 0;
-    }
-    if (reader->state != VALUE)
-        return reader->state <= ITEM ? no_index() : broken(reader, "a value in the wrong place");
-    reader->state = AFTER_VALUE;
-    /* A name with NUL in it is none: as an empty one it is left out. */
-    bool nul = reader->text.size > 0 && memchr(text, 0, reader->text.size);
-    if (reader->field == OTHER_FIELD || reader->value[reader->field])
-        return 0;
-    reader->is_string[reader->field] = token == STRING;
-    reader->value[reader->field] = mem_dup(nul ? "" : text);
-    return reader->value[reader->field] ? 0 : fail_memory();
-}
-
-/* Of what nobody asks for nothing is kept. */
-static int keep(struct reader *reader, const char *data, size_t size)
-{
-    bool skipped = reader->depth > 0 || (reader->state == VALUE && reader->field == OTHER_FIELD);
-    return skipped ? 0 : buffer_add(&reader->text, data, size);
-}
-
-static int begin_token(struct reader *reader, enum token token)
-{
-    reader->token = token;
-    reader->text.size = 0;
-    reader->escaped = false;
-    reader->hex_left = 0;
-    reader->first = 0;
-    return buffer_add(&reader->text, "", 0);
-}
-
-/* ---- characters of a string ---- */
-
-static int add_point(struct reader *reader, uint32_t point)
-{
-    char utf8[4];
-    return keep(reader, utf8, utf8_put(point, utf8));
-}
-
-/* The first half of a pair that lacks its second stands for no character. */
-static int end_first(struct reader *reader)
-{
-    uint32_t first = reader->first;
-    reader->first = 0;
-    return first ? add_point(reader, first) : 0;
-}
-
-static int end_hex(struct reader *reader)
-{
-    uint32_t point = reader->point, first = reader->first;
-    if (first && point >= 0xdc00 && point <= 0xdfff) {
-        reader->first = 0;
-        return add_point(reader, 0x10000 + ((first - 0xd800) << 10) + (point - 0xdc00));
-    }
-    int rc = end_first(reader);
-    if (point >= 0xd800 && point <= 0xdbff)
-        reader->first = point;
-    else if (rc == 0)
-        rc = add_point(reader, point);
+    json_error_t error;
+    json_t *object =
+        json_loadb(reader->item.data, reader->item.size, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+    reader->item.size = 0;
+    if (!object && json_error_code(&error) == json_error_out_of_memory)
+        return fail_memory();
+    if (!object)
+        return broken(reader, error.text);
+    int rc = add_item(reader, object);
+    json_decref(object);
     return rc;
 }
 
-static int in_string(struct reader *reader, char c)
+/* ---- taking the array apart ---- */
+
+/* The bytes of an object, up to its end. */
+static int in_object(struct reader *reader, const char *data, size_t size, size_t *used)
 {
-    static const char escapes[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    if (reader->hex_left > 0) {
-        if (!isxdigit((unsigned char)c))
-            return broken(reader, "a broken \\u");
-        reader->point =
-            reader->point << 4 | (uint32_t)(isdigit((unsigned char)c) ? c - '0' : (c | 32) - 'a' + 10);
-        return --reader->hex_left == 0 ? end_hex(reader) : 0;
+    size_t i = 0;
+    while (i < size && reader->depth > 0) {
+        char c = data[i++];
+        if (reader->escaped)
+            reader->escaped = false;
+        else if (reader->in_string && c == '\\')
+            reader->escaped = true;
+        else if (c == '"')
+            reader->in_string = !reader->in_string;
+        else if (!reader->in_string && (c == '{' || c == '['))
+            reader->depth++;
+        else if (!reader->in_string && (c == '}' || c == ']'))
+            reader->depth--;
+        if (reader->depth > DEPTH_MAX)
+            return broken(reader, "too deep");
     }
-    if (reader->escaped) {
-        reader->escaped = false;
-        const char *escape = c ? strchr(escapes, c) : NULL;
-        if (c == 'u') {
-            reader->hex_left = 4;
-            reader->point = 0;
-            return 0;
-        }
-        if (!escape)
-            return broken(reader, "an unknown escape");
-        int rc = end_first(reader);
-        return rc == 0 ? keep(reader, &meant[escape - escapes], 1) : rc;
-    }
-    if (c == '\\') {
-        reader->escaped = true;
-        return 0;
-    }
-    int rc = end_first(reader);
-    if (rc < 0)
+    *used = i;
+    int rc = hidden_add(&reader->item, data, i, false);
+    if (rc == -EFBIG)
+        return broken(reader, "an entry without end");
+    if (rc < 0 || reader->depth > 0)
         return rc;
-    return c == '"' ? end_token(reader) : keep(reader, &c, 1);
-}
-
-/* ---- characters between tokens ---- */
-
-/* Skip what is in an array or object that is a value. */
-static int in_depth(struct reader *reader, char c)
-{
-    if (c == '[' || c == '{')
-        return ++reader->depth > DEPTH_MAX ? broken(reader, "too deep") : 0;
-    if ((c == ']' || c == '}') && --reader->depth == 0)
-        reader->state = AFTER_VALUE;
-    return 0;
+    reader->state = AFTER_ITEM;
+    return end_item(reader);
 }
 
 static int move_to(struct reader *reader, enum state state, bool more)
@@ -258,74 +171,30 @@ static int move_to(struct reader *reader, enum state state, bool more)
     return 0;
 }
 
+/* A character between objects. */
 static int between(struct reader *reader, char c)
 {
-    if (reader->depth > 0)
-        return in_depth(reader, c);
+    if (c && strchr(" \t\r\n", c))
+        return 0;
     switch (reader->state) {
     case BEGIN:
         return c == '[' ? move_to(reader, ITEM, false) : no_index();
     case ITEM:
-        if (c == '{')
-            return move_to(reader, KEY, false);
-        return c == ']' && !reader->more ? move_to(reader, END, false) : no_index();
-    case KEY:
-        if (c == '}' && !reader->more) {
-            int rc = end_item(reader);
-            return rc != 0 ? rc : move_to(reader, AFTER_ITEM, false);
-        }
-        break;
-    case COLON:
-        if (c == ':')
-            return move_to(reader, VALUE, false);
-        break;
-    case VALUE:
-        if (c == '[' || c == '{') {
-            reader->depth = 1;
-            return 0;
-        }
-        break;
-    case AFTER_VALUE:
-        if (c == ',')
-            return move_to(reader, KEY, true);
-        if (c == '}') {
-            int rc = end_item(reader);
-            return rc != 0 ? rc : move_to(reader, AFTER_ITEM, false);
-        }
-        break;
+        if (c == ']' && !reader->more)
+            return move_to(reader, END, false);
+        if (c != '{')
+            return no_index();
+        reader->depth = 1;
+        reader->state = OBJECT;
+        return hidden_add(&reader->item, &c, 1, false);
     case AFTER_ITEM:
         if (c == ',' || c == ']')
             return move_to(reader, c == ',' ? ITEM : END, true);
         break;
-    case END:
+    default:
         break;
     }
     return broken(reader, "an unexpected character");
-}
-
-static bool is_word_character(char c)
-{
-    return isalnum((unsigned char)c) || c == '-' || c == '+' || c == '.';
-}
-
-static int step(struct reader *reader, char c)
-{
-    if (reader->token == STRING)
-        return in_string(reader, c);
-    if (reader->token == WORD) {
-        if (is_word_character(c))
-            return keep(reader, &c, 1);
-        int rc = end_token(reader);
-        if (rc != 0)
-            return rc;
-    }
-    if (c == '"')
-        return begin_token(reader, STRING);
-    if (is_word_character(c)) {
-        int rc = begin_token(reader, WORD);
-        return rc == 0 ? keep(reader, &c, 1) : rc;
-    }
-    return c && strchr(" \t\r\n", c) ? 0 : between(reader, c);
 }
 
 /* ---- the format ---- */
@@ -334,16 +203,19 @@ static void json_init(void *arg, struct index *index)
 {
     struct reader *reader = arg;
     reader->index = index;
-    reader->text = BUFFER(TOKEN_SIZE_MAX);
+    reader->item = BUFFER(ITEM_SIZE_MAX);
 }
 
 static int json_feed(void *arg, const char *data, size_t size)
 {
     struct reader *reader = arg;
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < size; i++) {
-        rc = step(reader, data[i]);
-        reader->offset++;
+    for (size_t i = 0, used; rc == 0 && i < size; i += used, reader->offset += (int64_t)used) {
+        used = 1;
+        if (reader->state == OBJECT)
+            rc = in_object(reader, data + i, size - i, &used);
+        else
+            rc = between(reader, data[i]);
     }
     return rc;
 }
@@ -351,14 +223,13 @@ static int json_feed(void *arg, const char *data, size_t size)
 static int json_finish(void *arg)
 {
     const struct reader *reader = arg;
-    return reader->state == END && reader->token == NONE ? 0 : broken(reader, "it ends too soon");
+    return reader->state == END ? 0 : broken(reader, "it ends too soon");
 }
 
 static void json_fini(void *arg)
 {
     struct reader *reader = arg;
-    forget_item(reader);
-    buffer_free(&reader->text);
+    buffer_free(&reader->item);
 }
 
 const struct format index_json = {

@@ -10,8 +10,9 @@
 /* What the page lists, as its format says it. Failures are index_feed's. */
 struct format {
     size_t reader_size;
-    void (*init)(void *reader, struct index *index); /* of zeroed memory */
-    const struct markup_handler *markup;             /* who reads what comes; NULL: it is not markup, */
+    void (*init)(void *reader, struct index *index);          /* of zeroed memory */
+    const struct markup_handler *markup;                      /* who reads what comes, */
+    enum markup_language language;                            /* in this; NULL: it is not markup, */
     int (*feed)(void *reader, const char *data, size_t size); /* and comes here */
     int (*finish)(void *reader);
     void (*fini)(void *reader);

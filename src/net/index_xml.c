@@ -95,6 +95,7 @@ const struct format index_xml = {
     .reader_size = sizeof(struct reader),
     .init = xml_init,
     .markup = &handler,
+    .language = MARKUP_XML,
     .finish = xml_finish,
     .fini = xml_fini,
 };

