@@ -85,26 +85,29 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     return rc;
 }
 
+/* May another try meet better? */
+static bool may_pass(int rc)
+{
+    return rc == -EIO || rc == -EBUSY || rc == -ETIMEDOUT || rc == -ECONNRESET;
+}
+
 /*
  * It may have been done, by this try (`now`) or an earlier one, whatever was said: 0 when it was, else `rc`. A COPY over what
- * is there does the same once more; of another nobody can tell whose the target is.
+ * is there does the same once more; of another nobody can tell whose the target is, once there is one.
  */
 static int CO_FN settle(struct http_instance *http, const struct transport *t, struct http_tries *tries,
                         bool now, int rc)
 {
     autofree char *said = mem_dup(error_text());
-    if (t->method == HTTP_COPY && t->overwrite) {
-        tries->again |= now && (rc == -EIO || rc == -ECONNRESET || rc == -ETIMEDOUT);
-        return rc;
-    }
-    int from = t->method == HTTP_MOVE ? dav_type_at(http, t->from) : -ENOTSUP;
-    int to = from == 0 ? dav_type_at(http, t->to) : 0;
-    if (to > 0)
+    bool copy = t->method == HTTP_COPY;
+    int from = copy ? LARDER_FILE : dav_type_at(http, t->from);
+    int to = from == 0 || (copy && !t->overwrite) ? dav_type_at(http, t->to) : 0;
+    if (to > 0 && !copy)
         return 0;
     error_set_text(said);
-    if (from < 0 || to < 0)
+    if (from < 0 || to != 0)
         return fail_more(rc, "it is not known whether it was done");
-    tries->again = from > 0 && now && rc != -EEXIST && rc != -ENOENT;
+    tries->again = from > 0 && now && may_pass(rc);
     return rc;
 }
 
@@ -119,8 +122,11 @@ static int CO_FN transport(struct http_instance *http, const struct transport *t
         ever_done |= maybe_done;
         if (rc < 0 && ever_done)
             rc = settle(http, t, &tries, maybe_done, rc);
+        int why = http_was_refused(rc) ? http_explain(http, t->to, rc) : rc;
+        tries.again &= why == rc; /* else it will be so again, whatever the answer was: 500 of nginx */
+        rc = why;
     } while (http_try_again(&tries, &rc));
-    return http_was_refused(rc) ? http_explain(http, t->to, rc) : rc;
+    return rc;
 }
 
 int CO_FN dav_move_file(struct http_instance *http, const char *from, const char *to, unsigned flags)

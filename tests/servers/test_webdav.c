@@ -88,6 +88,29 @@ static void of_many_creators_one_wins(void **state)
 }
 
 /* lighttpd and rclone take the tree at a DELETE of its name. */
+/* nginx answers 500 to a COPY into a directory that is missing, and 409 to a MKCOL below one. */
+static void copies_that_make_one_directory_do_not_meet(void **state)
+{
+    enum { PAIRS = 16, ROUNDS = 5 };
+    static char paths[2][PAIRS][32];
+    each_place(i)
+    {
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            struct larder_copy_options options = {.size = sizeof options, .create = round % 2};
+            struct larder_copy_pair pairs[PAIRS];
+            for (unsigned p = 0; p < PAIRS; p++) {
+                snprintf(paths[0][p], sizeof paths[0][p], "met/%u", p);
+                snprintf(paths[1][p], sizeof paths[1][p], "new%u/deep/er/%u", round, p);
+                assert_ok(larder_pipe_file(places[i], paths[0][p], "x", 1, LARDER_PARENTS));
+                pairs[p] = (struct larder_copy_pair){.from = paths[0][p], .to = paths[1][p]};
+            }
+            assert_ok(larder_copy_pairs(places[i], places[i], pairs, PAIRS, &options));
+            for (unsigned p = 0; p < PAIRS; p++)
+                assert_file(places[i], paths[1][p], "x");
+        }
+    }
+}
+
 static void rm_file_of_a_directory_leaves_the_tree(void **state)
 {
     each_place(i)
@@ -334,6 +357,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_many_creators_one_wins),
+        cmocka_unit_test(copies_that_make_one_directory_do_not_meet),
         cmocka_unit_test(rm_file_of_a_directory_leaves_the_tree),
         cmocka_unit_test(nothing_takes_the_place_of_a_directory),
         cmocka_unit_test(what_is_being_written_is_hidden_and_goes_with_its_directory),
