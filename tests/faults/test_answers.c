@@ -432,6 +432,48 @@ static void a_type_goes_with_what_is_written_and_is_read_back(void **state)
     larder_fs_free(writer);
 }
 
+/* ---- what one answer says nothing of ---- */
+
+/* A validator is of one URL: two files may well share one (size and time, of many servers). */
+static void equal_etags_of_two_files_are_no_equal_content(void **state)
+{
+    static const char *const paths[] = {"twin/a", "twin/b"};
+    fault_file_content(server, "/twin/a", SIZE, 21, "\"same\"");
+    fault_file_content(server, "/twin/b", SIZE, 22, "\"same\"");
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < 2; i++) {
+            struct larder_range range = {round * 1000, SIZE - 1000};
+            struct larder_bytes bytes;
+            assert_ok(larder_cat_file(cached, paths[i], round ? &range : NULL, &bytes));
+            assert_true(content_matches(bytes.data, bytes.size, 21 + i, round * 1000));
+            larder_bytes_free(&bytes);
+        }
+}
+
+/* Else a data set would read fill values where the network failed. */
+static void a_key_that_cannot_be_read_is_not_missing(void **state)
+{
+    static const int failures[] = {400, 401, 403, 405, 408, 416, 418, 429, 500, 502, 503, 504};
+    struct larder_fs *once;
+    struct larder_map *map;
+    struct larder_bytes bytes;
+    assert_ok(
+        larder_open(NULL, fault_server_url(server), (const char *[]){"http.max_tries=1", NULL}, &once, NULL));
+    assert_ok(larder_map_new(once, "d", 0, &map));
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        fault_next(0, NULL, (struct fault){.status = failures[i]});
+        int rc = larder_map_get(map, "x", NULL, &bytes);
+        assert_true(rc < 0 && rc != -ENOENT);
+        rc = larder_map_has(map, "x");
+        assert_true(rc < 0 && rc != -ENOENT);
+    }
+    fault_next(0, NULL, (struct fault){.status = 404});
+    assert_status(-ENOENT, larder_map_get(map, "x", NULL, &bytes));
+    assert_int_equal(larder_map_has(map, "x"), 0);
+    larder_map_free(map);
+    larder_fs_free(once);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +491,8 @@ int main(void)
         TEST(a_server_that_resets_what_connects_is_asked_again),
         TEST(redirects_without_an_end_are_told),
         TEST(secrets_go_to_the_origin_that_they_are_for),
+        TEST(equal_etags_of_two_files_are_no_equal_content),
+        TEST(a_key_that_cannot_be_read_is_not_missing),
         TEST(a_type_goes_with_what_is_written_and_is_read_back),
         TEST(a_redirect_to_a_slash_is_a_directory_and_no_value),
     };

@@ -365,6 +365,27 @@ static void a_put_carries_the_digest_of_its_bytes(void **state)
     tmpdir_remove(dir);
 }
 
+/* A server that is asked for all properties may work out each, and take ten times as long. */
+static void a_propfind_names_the_properties_that_it_wants(void **state)
+{
+    struct larder_entries entries;
+    struct larder_info info;
+    begin();
+    say("PROPFIND", NULL, 0, SELF SAID("/d/f", FILE_HERE));
+    assert_ok(larder_info(fs, "d", &info));
+    larder_info_free(&info);
+    assert_ok(larder_ls(fs, "d", &entries));
+    larder_entries_free(&entries);
+    assert_ok(larder_find(fs, "d", NULL, &entries));
+    larder_entries_free(&entries);
+    assert_int_equal(fault_count(server, NULL, NULL), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct fault_request *request = fault_request(server, i);
+        assert_non_null(memmem(request->body, request->body_size, ":getcontentlength/>", 19));
+        assert_null(memmem(request->body, request->body_size, "allprop", 7));
+    }
+}
+
 /* ---- trees ---- */
 
 static void assert_found(const char *const names[])
@@ -480,6 +501,7 @@ int main(void)
         cmocka_unit_test(a_failure_on_what_has_no_name_is_one),
         cmocka_unit_test(a_large_put_that_is_refused_unread_says_why),
         cmocka_unit_test(a_put_carries_the_digest_of_its_bytes),
+        cmocka_unit_test(a_propfind_names_the_properties_that_it_wants),
         cmocka_unit_test(a_directory_without_content_was_perhaps_not_looked_into),
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
         cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),
