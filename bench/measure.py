@@ -42,7 +42,7 @@ class Sizes:
         self.middle_hits = 200 if quick else 20000
         self.big_files = 2 if quick else 64
         self.big_hits = 20 if quick else 2000
-        self.python_hits = 100 if quick else 5000
+        self.python_hits = 100 if quick else 1000
         self.fill_files = 1 if quick else 8
         self.entries = 2000 if quick else 1000000
         self.hops = 500 if quick else 20000

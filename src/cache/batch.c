@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "cache/damage.h"
 #include "cache/lock.h"
 #include "cache/shared.h"
 #include "cache/unit.h"
@@ -20,29 +21,40 @@
 int batch_get(struct batch *batch, const struct key *key, MDB_val *value)
 {
     MDB_val name = {key->size, (void *)key->data};
-    return mdb_get(batch->txn, batch->store->dbi, &name, value);
+    return damage_get(batch->txn, batch->store->dbi, &name, value);
+}
+
+/* What is changed at `key` has to be sound before (pages.h). */
+static int look_before(struct batch *batch, const struct key *key)
+{
+    return pages_are_sound(&batch->store->pages, key) ? 0 : -EBADMSG;
 }
 
 int batch_put(struct batch *batch, const struct key *key, const void *data, size_t size)
 {
+    int rc = look_before(batch, key);
     MDB_val name = {key->size, (void *)key->data}, value = {size, (void *)data};
-    return lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, 0));
+    return rc < 0 ? rc : lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, 0));
 }
 
 /* Room for a value, to be filled before anything else is done with the transaction. */
 int batch_room(struct batch *batch, const struct key *key, size_t size, void **out)
 {
     MDB_val name = {key->size, (void *)key->data}, value = {.mv_size = size};
-    int rc = mdb_put(batch->txn, batch->store->dbi, &name, &value, MDB_RESERVE);
+    int rc = look_before(batch, key);
+    if (rc == 0)
+        rc = lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, MDB_RESERVE));
     *out = value.mv_data;
-    return lmdb_status(rc);
+    return rc;
 }
 
 int batch_remove(struct batch *batch, const struct key *key)
 {
     MDB_val name = {key->size, (void *)key->data};
-    int rc = mdb_del(batch->txn, batch->store->dbi, &name, NULL);
-    return rc == MDB_NOTFOUND ? 0 : lmdb_status(rc);
+    int rc = look_before(batch, key);
+    if (rc == 0)
+        rc = lmdb_status(mdb_del(batch->txn, batch->store->dbi, &name, NULL));
+    return rc == -ENOENT ? 0 : rc;
 }
 
 int batch_put_number(struct batch *batch, const struct key *key, uint64_t number)
@@ -223,7 +235,7 @@ static int give_unit(struct batch *batch, const struct key *key, uint64_t bytes,
 {
     struct unit unit;
     int rc = *number ? unit_read(batch, *number, &unit) : -ENOENT;
-    if (rc == -ENOENT || (rc == 0 && !key_equals(&unit.of, key)))
+    if (rc == -ENOENT || rc == -EBADMSG || (rc == 0 && !key_equals(&unit.of, key)))
         return unit_add(batch, key, bytes, pinned, number);
     if (rc == 0)
         rc = unit_move(batch, &unit, pinned ? TICK_PINNED : batch->clock.tick);
@@ -380,9 +392,13 @@ static int begin(struct batch *batch)
 {
     batch->removed = 0;
     batch->evicted = batch->evicted_bytes = 0;
-    int rc = mdb_txn_begin(batch->store->env, NULL, 0, &batch->txn);
+    struct store *store = batch->store;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &batch->txn);
     if (rc != 0)
         return lmdb_status(rc);
+    atomic_store(&store->shared->writing, store->owner);
+    damage_lengthen(store);
+    pages_begin(&store->pages);
     batch->clock = (struct clock){.number = 1, .tick = 1};
     batch_get_struct(batch, "clock", &batch->clock, sizeof batch->clock);
     return batch_read_limits(batch);
@@ -403,8 +419,10 @@ static int commit(struct batch *batch)
     if (rc == 0)
         rc = save_clock(batch);
     CRASH_POINT("cache.before_commit");
-    if (rc == 0)
-        rc = lmdb_status(mdb_txn_commit(take(batch->txn)));
+    if (rc == 0) { /* what jumps out of it leaves the transaction to be aborted */
+        rc = lmdb_status(mdb_txn_commit(batch->txn));
+        batch->txn = NULL;
+    }
     if (rc < 0) {
         count_evicted(batch, true);
         return rc;
@@ -435,24 +453,43 @@ static void look_for_the_dead(struct batch *batch)
     mdb_reader_check(store->env, &dead);
 }
 
+static int run(struct batch *batch, struct op *ops)
+{
+    int rc = damage_may_write(batch->store) ? begin(batch) : -EBADMSG;
+    for (struct op *op = ops; rc == 0 && op; op = op->next)
+        while ((rc = op->apply(op, batch)) == EDIT_AGAIN && (rc = again(batch)) == 0)
+            ;
+    if (rc == 0 && batch->sweep)
+        rc = sweep_one(batch);
+    batch->sweep = rc == EDIT_AGAIN;
+    while (rc >= 0 && (rc = batch_make_room(batch, 0)) == EDIT_AGAIN)
+        rc = again(batch);
+    return rc < 0 ? rc : commit(batch); /* EDIT_FULL: all that is left is pinned */
+}
+
+struct batch_work {
+    struct batch *batch;
+    struct op *ops;
+};
+
+static int run_guarded(void *arg)
+{
+    struct batch_work *work = arg;
+    return run(work->batch, work->ops);
+}
+
 int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *sweep)
 {
     struct batch batch = {.store = store, .packer = packer, .sweep = *sweep};
+    struct batch_work work = {&batch, ops};
+    uint64_t owner = store->owner;
     if (!store_is_in_place(store))
         return -ESTALE;
     look_for_the_dead(&batch);
-    int rc = begin(&batch);
-    for (struct op *op = ops; rc == 0 && op; op = op->next)
-        while ((rc = op->apply(op, &batch)) == EDIT_AGAIN && (rc = again(&batch)) == 0)
-            ;
-    if (rc == 0 && batch.sweep)
-        rc = sweep_one(&batch);
-    *sweep = rc == EDIT_AGAIN;
-    while (rc >= 0 && (rc = batch_make_room(&batch, 0)) == EDIT_AGAIN)
-        rc = again(&batch);
-    if (rc >= 0) /* EDIT_FULL: all that is left is pinned */
-        rc = commit(&batch);
+    int rc = damage_guard(run_guarded, &work);
     if (batch.txn)
         mdb_txn_abort(batch.txn);
+    atomic_compare_exchange_strong(&store->shared->writing, &owner, 0);
+    *sweep = rc >= 0 && batch.sweep;
     return rc;
 }

@@ -391,36 +391,16 @@ static void check_structure(struct check *check)
     mdb_txn_reset(check->txn);
 }
 
-/* ---- the free pages ---- */
+/* ---- the pages ---- */
 
-/* LMDB's own list: each page once, and none that is not there. What it names wrongly would be written over. */
-static void check_free(struct check *check)
+static void check_pages(struct check *check)
 {
-    MDB_cursor *cursor;
-    MDB_envinfo info;
-    MDB_val name, value;
-    int rc;
+    static struct pages pages; /* too large for the stack */
     must(check, mdb_txn_renew(check->txn));
-    must(check, mdb_env_info(check->env, &info));
-    unsigned char *seen = mem_zero(info.me_last_pgno / 8 + 1);
-    if (!seen)
-        _exit(1);
-    must(check, mdb_cursor_open(check->txn, 0, &cursor));
-    while ((rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) == 0) {
-        const size_t *pages = value.mv_data; /* their count, then they */
-        if (value.mv_size < sizeof *pages || pages[0] > value.mv_size / sizeof *pages - 1)
-            say(check, WORD_BROKEN);
-        for (size_t i = 1; i <= pages[0]; i++) {
-            if (pages[i] < 2 || pages[i] > info.me_last_pgno || seen[pages[i] / 8] & 1U << pages[i] % 8)
-                say(check, WORD_BROKEN);
-            seen[pages[i] / 8] |= (unsigned char)(1U << pages[i] % 8);
-        }
-        alive(check);
-    }
-    must(check, rc == MDB_NOTFOUND ? 0 : rc);
-    mdb_cursor_close(cursor);
+    pages_open(&pages, check->env);
+    if (!pages_tree_is_sound(&pages) || !pages_free_list_is_sound(&pages))
+        say(check, WORD_BROKEN);
     mdb_txn_reset(check->txn);
-    mem_free(seen);
 }
 
 /* ---- the whole ---- */
@@ -469,10 +449,10 @@ void check_and_exit(const char *file, size_t map_size, int fd)
     if (rc != 0)
         _exit(1); /* no slot, or no memory: that says nothing of the store */
     mdb_txn_reset(check.txn);
+    check_pages(&check);
     while (check_some(&check, &at))
         ;
     check_structure(&check);
-    check_free(&check);
     say(&check, WORD_DONE);
     abort();
 }

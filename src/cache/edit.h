@@ -111,5 +111,7 @@ void changes_fini(struct writer *writer);
 void edit_repair(struct store *store, const struct key *key);
 /* The same for the sums of `clock`. */
 void edit_recount(struct store *store);
+/* A page is damaged, as a reader has found: the writer sets the store aside (damage.h). */
+void edit_condemn(struct store *store);
 
 #endif

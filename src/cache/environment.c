@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/cap.h"
+#include "cache/damage.h"
 #include "cache/lock.h"
 #include "cache/shared.h"
 
@@ -42,25 +43,44 @@ static int check_format(struct store *store)
     return lmdb_check_mark(store->env, &name, &expected, store->read_only ? NULL : store->dir, &store->dbi);
 }
 
+static int check_pages(struct store *store)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return lmdb_status(rc);
+    bool sound = pages_tree_is_sound(&store->pages) && pages_free_list_is_sound(&store->pages);
+    mdb_txn_abort(txn);
+    return sound ? 0 : -EBADMSG;
+}
+
+static int look_at_it(void *arg)
+{
+    struct store *store = arg;
+    int rc = lmdb_check_length(store->env, &store->device, &store->inode);
+    if (rc == 0 && damage_is_likely(store))
+        rc = check_pages(store);
+    return rc < 0 ? rc : check_format(store);
+}
+
 /* -EBADMSG: this is no store of ours, or a damaged one. */
 static int open_file(struct store *store, const char *file)
 {
-    int dead, rc = lmdb_open(file, READERS_MAX, 0, &store->env);
+    int rc = lmdb_open(file, READERS_MAX, 0, &store->env);
     if (rc == EACCES || rc == EROFS) {
         rc = lmdb_open(file, READERS_MAX, MDB_RDONLY, &store->env);
         store->read_only = true;
     }
     if (rc != 0)
         return lmdb_status(rc);
-    rc = lmdb_check_length(store->env, &store->device, &store->inode);
+    damage_arm(store->env);
+    pages_open(&store->pages, store->env);
+    rc = damage_guard(look_at_it, store);
     if (rc == 0)
-        rc = check_format(store);
-    if (rc < 0) {
-        mdb_env_close(take(store->env));
-        return rc;
-    }
-    mdb_reader_check(store->env, &dead);
-    return 0;
+        return 0;
+    pages_close(&store->pages);
+    mdb_env_close(take(store->env));
+    return rc;
 }
 
 void store_note(struct store *store, uint64_t size_max, const struct clock *clock)
@@ -88,21 +108,27 @@ static void note_at_open(struct store *store)
     store_note(store, cap_effective(store, &limits), &clock);
 }
 
-static int open_locked(struct store *store)
+static int open_once(struct store *store)
 {
     int rc = lmdb_fill_lock_file(store->file, READERS_MAX);
+    if (rc == 0 && !(store->shared = shared_open(store->dir)))
+        rc = -ENOMEM;
     if (rc == 0)
         rc = open_file(store, store->file);
+    if (rc < 0)
+        shared_close(take(store->shared));
+    return rc;
+}
+
+static int open_locked(struct store *store)
+{
+    int rc = open_once(store);
     if (rc == -EBADMSG && !store->read_only) {
         rc = set_aside(store->dir, "the store is damaged, or of another program");
         if (rc < 0)
             return rc;
-        rc = lmdb_fill_lock_file(store->file, READERS_MAX);
-        if (rc == 0)
-            rc = open_file(store, store->file);
+        rc = open_once(store);
     }
-    if (rc == 0 && !(store->shared = shared_open(store->dir)))
-        rc = -ENOMEM;
     if (rc < 0)
         return fail_errno(-rc, "%s", store->file);
     note_at_open(store);

@@ -84,7 +84,10 @@ int lmdb_fill_lock_file(const char *file, unsigned readers_max)
     if (fd < 0)
         return errno == EACCES || errno == EROFS ? 0 : -errno;
     off_t size = ((off_t)readers_max + 16) * 64; /* a slot is a cache line, and the head some of them */
-    int rc = -posix_fallocate(fd, 0, size);
+    int rc;
+    do
+        rc = -posix_fallocate(fd, 0, size);
+    while (rc == -EINTR); /* by a signal of the program's */
     file_seam.close(fd);
     return rc;
 }
@@ -186,6 +189,8 @@ int lmdb_status(int rc)
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_PANIC:
+    case MDB_CURSOR_FULL:
+    case MDB_BAD_TXN:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "cache/damage.h"
 #include "cache/edit.h"
 #include "cache/shared.h"
 
@@ -105,10 +106,10 @@ int reader_get(struct store *store, struct reader *reader, const struct key *key
                size_t *size)
 {
     MDB_val name = {key->size, (void *)key->data}, value;
-    int rc = mdb_get(reader->txn, store->dbi, &name, &value);
+    int rc = damage_get(reader->txn, store->dbi, &name, &value);
     if (rc != 0) {
         if (rc != MDB_NOTFOUND)
-            store_say(store, SAID_DAMAGE, "%s: what cannot be read is fetched again", mdb_strerror(rc));
+            edit_condemn(store);
         return -ENOENT;
     }
     *data = value.mv_data;

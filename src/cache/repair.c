@@ -199,3 +199,16 @@ void edit_recount(struct store *store)
     add(store, &none, count_pins);
     add(store, &none, count_pinned);
 }
+
+static int refuse(struct op *op, struct batch *batch)
+{
+    return -EBADMSG;
+}
+
+void edit_condemn(struct store *store)
+{
+    static const struct key none;
+    if (!(atomic_load_explicit(&store->said, memory_order_relaxed) & SAID_PAGES))
+        add(store, &none, refuse);
+    store_say(store, SAID_PAGES, "a page is damaged: what cannot be read is fetched again");
+}

@@ -8,6 +8,7 @@
  *   used   when something was last read, in the store's ticks (unit.h): a slot by its id. A hit looks at one
  *          word, and writes it once a tick. Two ids in one slot are both taken for as young as the younger one
  *   alive  when the loop of whoever has a lock (lock.h) last ran: who waits for a stopped one sees that
+ *   writing  who is in the middle of a transaction: if he dies there, its pages are looked at (damage.h)
  *   alone  when somebody asked for what will not be in the store: whoever waited for it asks, too
  *
  * Where the file cannot be had, the memory is this process's alone: then the order in which things go is as good
@@ -22,7 +23,9 @@
 struct shared {
     uint64_t mark;
     atomic_uint_least32_t tick;
-    uint32_t unused[13];
+    uint32_t unused;
+    atomic_uint_least64_t writing; /* the owner (lock.h) that is in the middle of a transaction; 0: none is */
+    uint64_t unused_too[5];
     atomic_uint_least64_t alive[LOCK_SLOTS], alone[LOCK_SLOTS]; /* ns of the monotonic clock, the machine's */
     atomic_uint_least32_t used[USED_SLOTS];
 };

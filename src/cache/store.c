@@ -48,6 +48,7 @@ static void store_free(struct store *store)
         reader_free(atomic_exchange(&store->pool[i], NULL));
     if (store->env)
         mdb_env_close(store->env);
+    pages_close(&store->pages);
     lock_disown(store);
     shared_close(store->shared);
     writer_fini(&store->writer);

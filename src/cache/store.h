@@ -41,6 +41,7 @@
 #include "base/table.h"
 #include "cache/format.h"
 #include "cache/lmdb_file.h"
+#include "cache/pages.h"
 #include "task/loop.h"
 
 struct ZSTD_DCtx_s;
@@ -147,6 +148,7 @@ struct writer {
     bool blind;           /* a change was lost for want of memory: all may be changed */
     /* the thread's */
     bool dropping;       /* closing: what fails now is lost */
+    bool looked;         /* at the list of free pages (damage.h) */
     uint64_t checked_ns; /* monotonic: when readers were last looked for that died */
 };
 
@@ -191,6 +193,7 @@ struct store {
         _Alignas(64) atomic_uint_least64_t count[COUNTERS];
     } counters[8];                         /* by thread, so that they do not fight for a cache line */
     atomic_uint_least64_t saved[COUNTERS]; /* of them, in the store already; the writer's */
+    struct pages pages;                    /* the writer's, once it is open */
     struct writer writer;
     /* under the context's lock */
     struct list node;
@@ -224,7 +227,14 @@ static inline int64_t store_piece_max(const struct store *store)
 }
 #define BATCH_PIECES 4
 uint64_t store_number(void); /* random, never 0: for ids and versions */
-enum said { SAID_WRITING = 1, SAID_READERS = 2, SAID_DAMAGE = 4, SAID_LOST = 8, SAID_DISK = 16 };
+enum said {
+    SAID_WRITING = 1,
+    SAID_READERS = 2,
+    SAID_DAMAGE = 4,
+    SAID_LOST = 8,
+    SAID_DISK = 16,
+    SAID_PAGES = 32
+};
 /* Log a warning once a store. */
 void store_say(struct store *store, enum said what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -8,9 +8,10 @@
  *
  *     this process                      the child
  *     fork              ──────▶         opens the store for itself, reading only
- *     reads findings    ◀──pipe──       1. every value, some thousand a snapshot: checksums, keys (S5)
- *     queues repairs                    2. how they hang together, in one snapshot without the values (S3, U1 to U4)
- *     sets it aside     ◀─ no end ──    a signal, no word for too long
+ *     reads findings    ◀──pipe──       1. the pages (pages.h)
+ *     queues repairs                    2. every value, some thousand a snapshot: checksums, keys (S5)
+ *     sets it aside     ◀─ no end ──    3. how they hang together, in one snapshot without the values (S3, U1 to U4)
+ *                                       a signal, no word for too long
  */
 #include "cache/store.h"
 

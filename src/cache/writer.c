@@ -261,6 +261,8 @@ static void *run(void *arg)
         if (!work)
             continue;
         int rc = batch_run(store, &packer, batch, &sweep);
+        if (rc == -EBADMSG && store_set_aside(store, "its pages are damaged") < 0)
+            error_clear();
         pthread_mutex_lock(&writer->lock);
         writer->sweep |= sweep && rc == 0 && !writer->closing;
         pthread_mutex_unlock(&writer->lock);

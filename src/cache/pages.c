@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/pages.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/seams.h"
+#include "cache/damage.h"
+#include "cache/format.h"
+
+#define HEAD_SIZE  16
+#define NODE_HEAD  8
+#define META_MAGIC 0xbeefc0deU
+#define NO_PAGE    UINT64_MAX /* the root of an empty tree */
+#define DEPTH_MAX  32         /* LMDB's own */
+
+enum { FLAG_BRANCH = 1, FLAG_LEAF = 2, FLAG_OVERFLOW = 4 };
+enum { FREE, OURS };         /* trees */
+enum { NODE_ELSEWHERE = 1 }; /* the value has pages of its own */
+
+struct page_head {
+    uint64_t number;
+    uint16_t unused, flags;
+    union {
+        struct {
+            uint16_t lower, upper;
+        };
+        uint32_t count;
+    };
+};
+struct meta { /* behind the head of the first two pages */
+    uint32_t magic, version;
+    uint64_t address, map_size;
+    struct {
+        uint32_t unused;
+        uint16_t flags, depth;
+        uint64_t branches, leaves, overflows, entries, root;
+    } trees[2];
+    uint64_t last_page, transaction;
+};
+struct node_head {
+    uint16_t low, high, flags, key_size;
+};
+_Static_assert(sizeof(struct page_head) == HEAD_SIZE && sizeof(struct node_head) == NODE_HEAD,
+               "LMDB's format");
+
+static struct meta read_meta(const struct pages *pages, unsigned which)
+{
+    struct meta meta;
+    memcpy(&meta, pages->map + which * pages->page_size + HEAD_SIZE, sizeof meta);
+    return meta;
+}
+
+/* Somebody may be writing one of them: what was read twice is whole. */
+static struct meta latest_meta(const struct pages *pages)
+{
+    struct meta metas[2], again[2];
+    do {
+        for (unsigned i = 0; i < 2; i++)
+            metas[i] = read_meta(pages, i);
+        atomic_thread_fence(memory_order_seq_cst);
+        for (unsigned i = 0; i < 2; i++)
+            again[i] = read_meta(pages, i);
+    } while (memcmp(metas, again, sizeof metas) != 0);
+    return metas[metas[1].transaction > metas[0].transaction];
+}
+
+/* A map as large as LMDB's, since the file grows. */
+void pages_open(struct pages *pages, MDB_env *env)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int fd;
+    *pages = (struct pages){0};
+    if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0 || mdb_env_get_fd(env, &fd) != 0)
+        return;
+    void *map = mmap(NULL, info.me_mapsize, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (map == MAP_FAILED)
+        return;
+    *pages = (struct pages){.map = map, .map_size = info.me_mapsize, .page_size = stat.ms_psize};
+    if (sizeof(size_t) != sizeof(uint64_t) || read_meta(pages, 0).magic != META_MAGIC)
+        pages_close(pages); /* another format */
+}
+
+void pages_close(struct pages *pages)
+{
+    if (pages->map)
+        munmap((void *)pages->map, pages->map_size);
+    *pages = (struct pages){0};
+}
+
+void pages_begin(struct pages *pages)
+{
+    memset(pages->seen, 0, sizeof pages->seen);
+}
+
+/* ---- one page ---- */
+
+struct page {
+    struct page_head head;
+    const char *data;
+    unsigned count;
+};
+
+static struct node_head node_at(const struct page *page, unsigned index, const char **key)
+{
+    struct node_head head;
+    uint16_t offset;
+    memcpy(&offset, page->data + HEAD_SIZE + 2 * (size_t)index, sizeof offset);
+    memcpy(&head, page->data + offset, sizeof head);
+    *key = page->data + offset + NODE_HEAD;
+    return head;
+}
+
+static uint64_t value_size(const struct node_head *node)
+{
+    return node->low | (uint64_t)node->high << 16;
+}
+
+static bool nodes_are_sound(const struct page *page, size_t page_size)
+{
+    size_t sum = 0;
+    bool leaf = page->head.flags == FLAG_LEAF;
+    for (unsigned i = 0; i < page->count; i++) {
+        struct node_head node;
+        uint16_t offset;
+        memcpy(&offset, page->data + HEAD_SIZE + 2 * (size_t)i, sizeof offset);
+        if (offset < page->head.upper || offset + (size_t)NODE_HEAD > page_size)
+            return false;
+        memcpy(&node, page->data + offset, sizeof node);
+        size_t value = !leaf ? 0 : node.flags & NODE_ELSEWHERE ? sizeof(uint64_t) : value_size(&node);
+        size_t size = NODE_HEAD + node.key_size + value;
+        if (offset + size > page_size || node.key_size > KEY_SIZE_MAX ||
+            (leaf && node.flags > NODE_ELSEWHERE))
+            return false;
+        sum += (size + 1) & ~(size_t)1;
+    }
+    return sum == page_size - page->head.upper;
+}
+
+static bool was_seen(struct pages *pages, uint64_t number)
+{
+    return pages->seen[number % PAGES_SEEN] == number;
+}
+
+/* Of the tree. */
+static bool read_page(struct pages *pages, uint64_t number, uint64_t last_page, struct page *out)
+{
+    size_t page_size = pages->page_size;
+    if (number < 2 || number > last_page)
+        return false;
+    out->data = pages->map + number * page_size;
+    memcpy(&out->head, out->data, sizeof out->head);
+    const struct page_head *head = &out->head;
+    out->count = (unsigned)(head->lower - HEAD_SIZE) / 2;
+    if (was_seen(pages, number))
+        return true;
+    bool kind = head->flags == FLAG_BRANCH || head->flags == FLAG_LEAF;
+    bool shape = head->lower >= HEAD_SIZE && head->lower % 2 == 0 && head->lower <= head->upper &&
+                 head->upper <= page_size;
+    if (head->number != number || !kind || !shape || !nodes_are_sound(out, page_size) ||
+        (head->flags == FLAG_BRANCH && out->count < 2))
+        return false;
+    pages->seen[number % PAGES_SEEN] = number;
+    return true;
+}
+
+static bool overflow_is_sound(struct pages *pages, const struct node_head *node, const char *at,
+                              uint64_t last_page)
+{
+    uint64_t number, count = (HEAD_SIZE + value_size(node) + pages->page_size - 1) / pages->page_size;
+    struct page_head head;
+    memcpy(&number, at, sizeof number);
+    if (number < 2 || number > last_page)
+        return false;
+    memcpy(&head, pages->map + number * pages->page_size, sizeof head);
+    /* More than it needs, when a larger value was there in the transaction that wrote it. */
+    return head.number == number && head.flags == FLAG_OVERFLOW && head.count >= count &&
+           head.count <= last_page - number + 1 && head.count <= VALUE_SIZE_MAX / pages->page_size + 1;
+}
+
+/* ---- the way to a key ---- */
+
+static int compare(const struct key *key, const char *data, size_t size)
+{
+    int order = memcmp(key->data, data, key->size < size ? key->size : size);
+    return order ? order : key->size < size ? -1 : key->size > size;
+}
+
+/* The last node from `first` on whose key is not behind `key`; first - 1: there is none. */
+static unsigned find_node(const struct page *page, const struct key *key, unsigned first)
+{
+    unsigned low = first, high = page->count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const char *data;
+        struct node_head node = node_at(page, middle, &data);
+        if (compare(key, data, node.key_size) >= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low - 1;
+}
+
+static uint64_t page_below(const struct page *page, unsigned index)
+{
+    const char *key;
+    struct node_head node = node_at(page, index, &key);
+    return node.low | (uint64_t)node.high << 16 | (uint64_t)node.flags << 32;
+}
+
+bool pages_are_sound(struct pages *pages, const struct key *key)
+{
+    if (!pages->map)
+        return true;
+    struct meta meta = latest_meta(pages);
+    uint64_t number = meta.trees[OURS].root;
+    struct page page;
+    if (number == NO_PAGE)
+        return true;
+    for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
+        if (!read_page(pages, number, meta.last_page, &page))
+            return false;
+        if (page.head.flags == FLAG_LEAF) {
+            const char *data;
+            unsigned index = find_node(&page, key, 0);
+            if (index >= page.count)
+                return true;
+            struct node_head node = node_at(&page, index, &data);
+            return !(node.flags & NODE_ELSEWHERE) || compare(key, data, node.key_size) != 0 ||
+                   overflow_is_sound(pages, &node, data + node.key_size, meta.last_page);
+        }
+        number = page_below(&page, find_node(&page, key, 1)); /* the first node's key stands for all before */
+    }
+    return false;
+}
+
+/* ---- all of them ---- */
+
+struct walk {
+    struct pages *pages;
+    uint64_t last_page, left; /* of the pages that there can be; so a ring of them ends */
+    unsigned char *named;     /* a bit a page; NULL: this is no list of free pages */
+};
+
+/* One of the list's values: a count, then so many pages. */
+static bool note_free(struct walk *walk, const char *value, uint64_t size)
+{
+    uint64_t count, number;
+    if (size < sizeof count)
+        return false;
+    memcpy(&count, value, sizeof count);
+    if (count > size / sizeof count - 1)
+        return false;
+    for (uint64_t i = 1; i <= count; i++) {
+        memcpy(&number, value + i * sizeof number, sizeof number);
+        if (number < 2 || number > walk->last_page || walk->named[number / 8] & 1U << number % 8)
+            return false;
+        walk->named[number / 8] |= (unsigned char)(1U << number % 8);
+    }
+    return true;
+}
+
+static bool leaf_is_sound(struct walk *walk, const struct page *page)
+{
+    for (unsigned i = 0; i < page->count; i++) {
+        const char *key;
+        struct node_head node = node_at(page, i, &key);
+        const char *value = key + node.key_size;
+        uint64_t number;
+        if (node.flags & NODE_ELSEWHERE) {
+            if (!overflow_is_sound(walk->pages, &node, value, walk->last_page))
+                return false;
+            memcpy(&number, value, sizeof number);
+            value = walk->pages->map + number * walk->pages->page_size + HEAD_SIZE;
+        }
+        if (walk->named && !note_free(walk, value, value_size(&node)))
+            return false;
+    }
+    return true;
+}
+
+/* The first of a branch has none that counts. The list's are numbers. */
+static bool is_in_order(const struct walk *walk, const struct page *page)
+{
+    struct key before = {0};
+    for (unsigned i = page->head.flags == FLAG_BRANCH; !walk->named && i < page->count; i++) {
+        const char *data;
+        struct node_head node = node_at(page, i, &data);
+        if (node.key_size == 0 || compare(&before, data, node.key_size) >= 0)
+            return false;
+        before.size = node.key_size;
+        memcpy(before.data, data, node.key_size);
+    }
+    return true;
+}
+
+static __attribute__((noinline)) bool walk_from(struct walk *walk, uint64_t number, unsigned depth)
+{
+    struct page page;
+    if (walk->left-- == 0 || depth == DEPTH_MAX || !read_page(walk->pages, number, walk->last_page, &page) ||
+        !is_in_order(walk, &page))
+        return false;
+    if (page.head.flags == FLAG_LEAF)
+        return leaf_is_sound(walk, &page);
+    for (unsigned i = 0; i < page.count; i++)
+        if (!walk_from(walk, page_below(&page, i), depth + 1))
+            return false;
+    return true;
+}
+
+static bool walk_tree(struct pages *pages, const struct meta *meta, unsigned tree, unsigned char *named)
+{
+    struct walk walk = {.pages = pages,
+                        .last_page = meta->last_page,
+                        .left = meta->last_page,
+                        .named = named};
+    pages_begin(pages);
+    return meta->trees[tree].root == NO_PAGE || walk_from(&walk, meta->trees[tree].root, 0);
+}
+
+bool pages_tree_is_sound(struct pages *pages)
+{
+    if (!pages->map)
+        return true;
+    struct meta meta = latest_meta(pages);
+    return walk_tree(pages, &meta, OURS, NULL);
+}
+
+bool pages_free_list_is_sound(struct pages *pages)
+{
+    if (!pages->map)
+        return true;
+    struct meta meta = latest_meta(pages);
+    if (meta.last_page > pages->map_size / pages->page_size)
+        return false;
+    unsigned char *named = mem_zero(meta.last_page / 8 + 1);
+    bool sound = !named || walk_tree(pages, &meta, FREE, named);
+    mem_free(named);
+    return sound;
+}
