@@ -201,8 +201,27 @@ static int rmdir_item(const struct apply_item *item, struct steps *steps)
     return rc < 0 ? rc : take_out(item->path, steps);
 }
 
+/* What is of the other kind. */
+static int clear(const struct apply_item *item, struct steps *steps)
+{
+    struct node *node;
+    int rc = item->clears ? tree_find(item->path, &node) : -ENOENT;
+    if (rc == -ENOENT || rc == -ENOTDIR) {
+        error_clear();
+        return 0;
+    }
+    if (rc == 0 && item->kind == CHANGE_WRITE && node->type == LARDER_DIRECTORY)
+        return rmdir_item(item, steps);
+    if (rc == 0 && item->kind == CHANGE_MKDIR && node->type != LARDER_DIRECTORY)
+        return take_out(item->path, steps);
+    return rc;
+}
+
 static int apply_item(struct apply_item *item, char **data, struct steps *steps)
 {
+    int rc = clear(item, steps);
+    if (rc < 0)
+        return rc;
     switch (item->kind) {
     case CHANGE_WRITE:
         return write_item(item, data, steps);

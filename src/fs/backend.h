@@ -12,7 +12,7 @@
  * In an ASYNC table the two looks are the exception: any thread, never suspend, and are not CO_FN, so that clang proves
  * that they cannot reach the loop. -EAGAIN from a look means "not without waiting", and nothing was done.
  *
- * A view's table has NULL for what it only hands to `next`; a leaf's NULL is -ENOTSUP. Paths are clean (base/path.h) and
+ * A view's table has NULL for what it only hands to `next`; a leaf's NULL, or an opaque view's, is -ENOTSUP. Paths are clean (base/path.h) and
  * full: the handle's root is in front already. An operation sets an error text when it fails.
  */
 #include <stdatomic.h>
@@ -194,6 +194,7 @@ int properties_add(struct larder_properties *out, const char *name, size_t name_
 enum change_kind { CHANGE_WRITE = 1, CHANGE_REMOVE, CHANGE_MKDIR, CHANGE_RMDIR };
 struct apply_item {
     enum change_kind kind;
+    bool clears; /* what is there is of the other kind, and goes first: an empty directory, or a file */
     const char *path;
     const void *data; /* of a write */
     size_t size;
@@ -209,6 +210,7 @@ struct backend {
     const char *name;             /* the layer's name in options: "http" */
     const char *const *protocols; /* of URLs, NULL-ended: "http", "https". A view's: "cache" for cache:: */
     bool view;
+    bool opaque; /* a view that shows other bytes than the place behind it: what it lacks is not handed on */
     enum kind kind;
     size_t size;                  /* of its own struct, whose first field is a struct instance */
     const struct option *options; /* ended by a NULL name */

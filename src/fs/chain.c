@@ -173,6 +173,8 @@ int chain_url(const struct instance *outermost, const char *path, char **url)
     const struct instance *layer = outermost;
     autofree char *chain = mem_dup("");
     for (; chain && layer->next; layer = layer->next->instance) {
+        if (layer->backend->opaque) /* no URL opens it: what is behind it has one */
+            continue;
         char *longer = mem_format("%s%s::", chain, layer->backend->name);
         mem_free(chain);
         chain = longer;

@@ -161,6 +161,12 @@ static bool has_operation(const struct backend *backend, enum layer_operation op
     return pointer;
 }
 
+/* Does this layer leave what it lacks to the next one? */
+static bool hands_on(const struct backend *backend)
+{
+    return backend->view && !backend->opaque;
+}
+
 static int lacks(const struct instance *instance, enum layer_operation operation)
 {
     return fail(-ENOTSUP, "%s: this place cannot %s", instance->backend->name, operations[operation].name);
@@ -332,7 +338,7 @@ int CO_FN layer_call(struct layer_call *call)
 {
     const struct backend *backend = call->instance->backend;
     if (!has_operation(backend, call->operation)) {
-        if (!backend->view)
+        if (!hands_on(backend))
             return lacks(call->instance, call->operation);
         struct layer_call below = *call;
         below.instance = call->instance->next->instance;
@@ -352,7 +358,7 @@ int CO_FN layer_call(struct layer_call *call)
 /* The layer that a call comes to: views without the operation hand it on. */
 static struct instance *layer_at(struct instance *instance, enum layer_operation operation)
 {
-    while (instance->backend->view && !has_operation(instance->backend, operation))
+    while (hands_on(instance->backend) && !has_operation(instance->backend, operation))
         instance = instance->next->instance;
     return instance;
 }

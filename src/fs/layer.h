@@ -107,8 +107,8 @@ int CO_FN layer_apply(struct instance *instance, struct apply_item items[], size
 bool layer_has(struct instance *instance, enum layer_operation operation);
 /* list_tree, where no view on the way lists by itself. */
 bool layer_has_trees(struct instance *instance);
-/* Are paths of both the same files, so that `b` can copy and move what is in `a`? A view that copies by itself, since it
- * shows other bytes than the place behind it, is a place of its own. */
+/* Are paths of both the same files, so that `b` can copy and move what is in `a`? An opaque view
+ * is a place of its own. */
 bool layer_same_place(struct instance *a, struct instance *b);
 
 /* Tell the views in front of a place of a change that went another way. */

@@ -137,7 +137,9 @@ int larder_fs_to_json(const struct larder_fs *fs, bool secrets, char **text)
     struct buffer buffer = BUFFER(RECORD_SIZE_MAX);
     autofree char *url = NULL;
     error_clear();
-    int rc = chain_url(fs->instance, "", &url);
+    int rc = fs->instance->backend->opaque
+                 ? fail(-ENOTSUP, "%s: it shows what no URL opens", fs->instance->backend->name)
+                 : chain_url(fs->instance, "", &url);
     if (rc < 0)
         return rc;
     json_t *record = json_object();

@@ -293,7 +293,7 @@ static int check_found(struct scenario_run *run, const struct copy_row *row, con
 
 /* What a row is copied by. */
 struct ways {
-    struct larder_fs *from;         /* the tree, in this place */
+    struct larder_fs *from, *put;   /* the tree, in this place; what it is put by */
     struct larder_fs *disk, *other; /* the local side, and a place that is not this one */
     bool writes;                    /* this one */
 };
@@ -358,13 +358,11 @@ static int make_trees(struct scenario_run *run, struct ways *ways)
     const struct copy_row *row = run->scenario->arg;
     const char *const *tree = copy_row_tree(row);
     struct scenario_run shared = {.place = run->place, .dir = row->two ? "tree-two" : "tree-one"};
-    struct larder_fs *top;
     for (size_t i = 0; tree[i]; i++)
         tree_write(run->scratch, tree[i], tree[i], strlen(tree[i]));
-    REQUIRE_IS(0, larder_open(NULL, run->place->url, run->place->options, &top, NULL));
-    int rc = larder_fs_at(top, shared.dir, NULL, &shared.fs);
-    larder_fs_free(top);
-    REQUIRE_IS(0, rc);
+    REQUIRE_IS(0, larder_fs_at(run->put_top, shared.dir, NULL, &shared.put));
+    ways->put = shared.put;
+    REQUIRE_IS(0, larder_fs_at(run->top, shared.dir, NULL, &shared.fs));
     ways->from = shared.fs;
     int there = larder_exists(shared.fs, tree[0]);
     for (size_t i = 0; there == 0 && tree[i]; i++)
@@ -388,6 +386,7 @@ static int row_goes_where_it_should(struct scenario_run *run)
     if (rc == 0)
         rc = copy_row_each_way(run, &ways);
     larder_fs_free(ways.from);
+    larder_fs_free(ways.put);
     larder_fs_free(ways.disk);
     larder_fs_free(ways.other);
     return rc;

@@ -192,7 +192,7 @@ static int file_x_refuses_what_exists(struct scenario_run *run)
         REQUIRE_IS(0, larder_rm_file(run->fs, "new"));
         REQUIRE_IS(0, larder_file_open(run->fs, "new", "x", OPTIONS("part_size=1M"), &file));
         REQUIRE_IS(0, write_pieces(run, file, size));
-        REQUIRE_IS(0, put_text(run, "new", "meanwhile"));
+        REQUIRE_IS(0, put_meanwhile(run, "new", "meanwhile"));
         REQUIRE_IS(-EEXIST, larder_file_close(file));
         REQUIRE_IS(0, larder_rm_file(run->fs, "new"));
     }
@@ -216,7 +216,7 @@ static int file_a_appends(struct scenario_run *run)
     REQUIRE_IS(0, grow_old(run, "log"));
     REQUIRE_IS(0, larder_file_open(run->fs, "log", "a", NULL, &file));
     REQUIRE_IS(0, larder_file_write(file, piece, 1000));
-    REQUIRE_IS(0, put_text(run, "log", "of another"));
+    REQUIRE_IS(0, put_meanwhile(run, "log", "of another"));
     REQUIRE_IS(-ESTALE, larder_file_close(file));
     return 0;
 }

@@ -26,6 +26,9 @@ struct place {
     const char *const *options;
     const char *disk; /* the directory behind a server; NULL: through Larder */
     unsigned gaps;
+    /* Seen through a transaction, which is never committed; `beneath`: what a scenario needs is put into the place itself,
+     * not by the transaction. */
+    bool txn, beneath;
     struct larder_capabilities expect; /* what it must be able to do: a false one is never an excuse */
 };
 
@@ -35,9 +38,11 @@ struct scenario_run {
     const struct scenario *scenario;
     const struct place *place;
     bool task;
-    struct larder_fs *fs; /* rooted in an empty directory of its own */
-    const char *dir;      /* its path below the place's root */
-    const char *scratch;  /* a local directory, empty */
+    struct larder_fs *fs;            /* rooted in an empty directory of its own */
+    struct larder_fs *put;           /* what is put there goes through this one */
+    struct larder_fs *top, *put_top; /* both, at the place's root */
+    const char *dir;                 /* its path below the place's root */
+    const char *scratch;             /* a local directory, empty */
     char failure[1024];
 };
 
@@ -56,6 +61,8 @@ const struct scenario *copy_row_scenarios(void); /* one for each of lib/copy_row
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);
 int put_text(struct scenario_run *run, const char *path, const char *text);
 int put_dir(struct scenario_run *run, const char *path);
+/* As put_text, by somebody else who sees what run->fs shows. */
+int put_meanwhile(struct scenario_run *run, const char *path, const char *text);
 /* Wait for GAP_YOUNG to be over. */
 int grow_old(struct scenario_run *run, const char *path);
 

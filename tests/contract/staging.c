@@ -179,14 +179,14 @@ static int changes_apply_together(struct scenario_run *run)
     REQUIRE_IS(0, put_text(run, "old", "old"));
     REQUIRE_IS(0, put_text(run, "gone", "gone"));
     REQUIRE_IS(0, put_text(run, "dir/x", "x"));
-    struct apply_item wrong[] = {{CHANGE_WRITE, "old", "NEW", 3},
-                                 {CHANGE_REMOVE, "dir/x"},
-                                 {CHANGE_RMDIR, "dir"},
-                                 {CHANGE_WRITE, "dir", "file", 4},
-                                 {CHANGE_WRITE, "a/b/c", "made", 4},
-                                 {CHANGE_MKDIR, "a/b/d"},
-                                 {CHANGE_REMOVE, "gone"},
-                                 {CHANGE_WRITE, "old", "twice", 5, LARDER_CREATE}};
+    struct apply_item wrong[] = {{CHANGE_WRITE, false, "old", "NEW", 3},
+                                 {CHANGE_REMOVE, false, "dir/x"},
+                                 {CHANGE_RMDIR, false, "dir"},
+                                 {CHANGE_WRITE, false, "dir", "file", 4},
+                                 {CHANGE_WRITE, false, "a/b/c", "made", 4},
+                                 {CHANGE_MKDIR, false, "a/b/d"},
+                                 {CHANGE_REMOVE, false, "gone"},
+                                 {CHANGE_WRITE, false, "old", "twice", 5, LARDER_CREATE}};
     struct apply_item right[8];
     memcpy(right, wrong, sizeof right);
     right[7].flags = 0;
@@ -202,7 +202,18 @@ static int changes_apply_together(struct scenario_run *run)
     REQUIRE_IS(1, larder_isdir(run->fs, "a/b/d"));
     REQUIRE_IS(0, larder_cat_file(run->fs, "old", NULL, &bytes));
     REQUIRE(bytes_are(&bytes, "twice"));
-    struct apply_item stale[] = {{CHANGE_REMOVE, "old"}, {CHANGE_REMOVE, "dir", .if_match = "another"}};
+    struct apply_item turned[] = {{CHANGE_WRITE, true, "a", "file", 4}, {CHANGE_MKDIR, true, "dir"}};
+    REQUIRE_IS(-ENOTEMPTY, apply(&staging, turned, 1, &failed)); /* a directory goes when it is empty */
+    struct apply_item emptied[] = {{CHANGE_REMOVE, false, "a/b/c"}, {CHANGE_RMDIR, false, "a/b/d"},
+                                   {CHANGE_RMDIR, false, "a/b"},    {CHANGE_WRITE, true, "a", "file", 4},
+                                   {CHANGE_MKDIR, true, "dir"},     {CHANGE_WRITE, false, "dir/y", "y", 1}};
+    REQUIRE_IS(0, apply(&staging, emptied, 6, &failed));
+    REQUIRE_IS(0, larder_find(run->fs, "", NULL, &entries));
+    REQUIRE(names_are(&entries, "a dir/y old"));
+    REQUIRE_IS(0, larder_rm(run->fs, "dir", true));
+    REQUIRE_IS(0, put_text(run, "dir", "file"));
+    struct apply_item stale[] = {{CHANGE_REMOVE, false, "old"},
+                                 {CHANGE_REMOVE, false, "dir", .if_match = "another"}};
     REQUIRE_IS(-ESTALE, apply(&staging, stale, 2, &failed));
     REQUIRE_IS(1, larder_exists(run->fs, "old"));
     return 0;

@@ -21,6 +21,8 @@
 #include "server.h"
 #include "tmpdir.h"
 #include "tree.h"
+#include "txn/member.h"
+#include "txn/view.h"
 
 #define LIST_ONLY  {.list = true, .real_directories = true}
 #define WRITE_ONLY {.list = true, .write = true}
@@ -57,7 +59,7 @@ int put_file(struct scenario_run *run, const char *path, const void *data, size_
 {
     char below[512];
     if (!run->place->disk)
-        return larder_pipe_file(run->fs, path, data, size, LARDER_PARENTS);
+        return larder_pipe_file(run->put, path, data, size, LARDER_PARENTS);
     snprintf(below, sizeof below, "%s/%s", run->dir, path);
     tree_write(run->place->disk, below, data, size);
     if (run->place->gaps & GAP_YOUNG)
@@ -82,11 +84,19 @@ int put_text(struct scenario_run *run, const char *path, const char *text)
     return put_file(run, path, text, strlen(text));
 }
 
+int put_meanwhile(struct scenario_run *run, const char *path, const char *text)
+{
+    struct scenario_run seen = *run;
+    if (run->place->beneath)
+        seen.put = run->fs;
+    return put_text(&seen, path, text);
+}
+
 int put_dir(struct scenario_run *run, const char *path)
 {
     char below[512];
     if (!run->place->disk)
-        return larder_makedirs(run->fs, path, true);
+        return larder_makedirs(run->put, path, true);
     snprintf(below, sizeof below, "%s/%s", run->dir, path);
     make_dir(run->place->disk, below);
     return 0;
@@ -149,19 +159,22 @@ static bool excused(const struct larder_capabilities *can, unsigned needs)
            ((needs & NEED_REAL_DIRECTORIES) && !can->real_directories);
 }
 
-static int run_once(struct larder_fs *top, const struct place *place, const struct scenario *scenario,
-                    bool task)
+static int run_once(struct larder_fs *top, struct larder_fs *put, const struct place *place,
+                    const struct scenario *scenario, bool task)
 {
     static unsigned runs;
-    struct call call = {scenario, {.scenario = scenario, .place = place, .task = task}};
+    struct call call = {scenario,
+                        {.scenario = scenario, .place = place, .task = task, .top = top, .put_top = put}};
     char dir[64];
     snprintf(dir, sizeof dir, "%d-%03u-%s", (int)(place - places), ++runs, task ? "task" : "thread");
     call.run.dir = dir;
     call.run.scratch = tmpdir_make();
     assert_ok(larder_fs_at(top, dir, NULL, &call.run.fs));
+    assert_ok(larder_fs_at(put, dir, NULL, &call.run.put));
     assert_ok(put_dir(&call.run, ""));
     int rc = task ? larder_sync(NULL, run_scenario, &call, 0) : run_scenario(&call);
     larder_fs_free(call.run.fs);
+    larder_fs_free(call.run.put);
     tmpdir_remove((char *)call.run.scratch);
     if (rc < 0)
         print_error("%s, %s, from a %s: %s\n", place->name, scenario->name, task ? "task" : "thread",
@@ -170,7 +183,7 @@ static int run_once(struct larder_fs *top, const struct place *place, const stru
 }
 
 /* How many failed. */
-static int run_scenario_twice(struct larder_fs *top, const struct place *place,
+static int run_scenario_twice(struct larder_fs *top, struct larder_fs *put, const struct place *place,
                               const struct scenario *scenario, char verdict[2][8])
 {
     int failures = 0;
@@ -179,10 +192,47 @@ static int run_scenario_twice(struct larder_fs *top, const struct place *place,
             strcpy(verdict[task], "-");
             continue;
         }
-        int rc = run_once(top, place, scenario, task);
+        int rc = run_once(top, put, place, scenario, task);
         strcpy(verdict[task], rc == 0 ? "ok" : rc == SCENARIO_OTHER ? "." : "NO");
         failures += rc < 0;
     }
+    return failures;
+}
+
+/* What the place itself shows: before and after a transaction that is not committed, the same. */
+static size_t count_below(struct larder_fs *fs)
+{
+    struct larder_entries entries;
+    assert_ok(larder_find(fs, "", NULL, &entries));
+    size_t count = entries.count;
+    larder_entries_free(&entries);
+    return count;
+}
+
+static int run_all(struct larder_fs *top, struct larder_fs *put, const struct place *place)
+{
+    int failures = 0;
+    for (size_t t = 0; t < TABLES; t++)
+        for (const struct scenario *s = tables[t]; s->name; s++)
+            failures += run_scenario_twice(top, put, place, s, verdicts[place - places][t][s - tables[t]]);
+    return failures;
+}
+
+static int run_in_transaction(struct larder_fs *origin, const struct place *place)
+{
+    struct larder_txn *txn;
+    struct member *member;
+    struct larder_fs *view;
+    size_t before = count_below(origin);
+    assert_ok(txn_new(&txn));
+    assert_ok(txn_member(txn, origin, &member));
+    assert_ok(txn_view_handle(member, origin, &view));
+    int failures = run_all(view, place->beneath ? origin : view, place);
+    if (!place->beneath)
+        assert_int_equal(count_below(origin), before);
+    txn_end(txn);
+    larder_fs_free(view);
+    txn_unref(txn);
     return failures;
 }
 
@@ -191,16 +241,13 @@ static void contract(void **state)
     const struct place *place = *state;
     const struct larder_capabilities *can;
     struct larder_fs *top;
-    int failures = 0;
     assert_ok(larder_open(NULL, place->url, place->options, &top, NULL));
     can = larder_fs_capabilities(top);
     /* A place that says it cannot what it must is not excused. */
     assert_true(can->list >= place->expect.list && can->write >= place->expect.write);
     assert_true(can->create_only >= place->expect.create_only);
     assert_true(can->real_directories >= place->expect.real_directories);
-    for (size_t t = 0; t < TABLES; t++)
-        for (const struct scenario *s = tables[t]; s->name; s++)
-            failures += run_scenario_twice(top, place, s, verdicts[place - places][t][s - tables[t]]);
+    int failures = place->txn ? run_in_transaction(top, place) : run_all(top, top, place);
     larder_fs_free(top);
     assert_int_equal(failures, 0);
 }
@@ -230,6 +277,18 @@ static void add_place(struct place place, const char *const options[], const cha
     places[place_count++] = place;
 }
 
+/* The same in a transaction. */
+static void add_view(struct place place, const char *const options[], const char *cached)
+{
+    char *name = NULL;
+    assert_true(asprintf(&name, "txn of %s", place.name) > 0);
+    place.name = name;
+    place.disk = NULL;
+    place.txn = true;
+    place.beneath = !cached;
+    add_place(place, options, cached ? name : NULL);
+}
+
 /* The place, and the same behind a cache. */
 static void add_places(struct place place, const char *const options[])
 {
@@ -239,6 +298,15 @@ static void add_places(struct place place, const char *const options[])
     place.name = name;
     place.url = url;
     add_place(place, options, name);
+}
+
+/* These, and both in a transaction. */
+static void add_places_and_views(struct place place, const char *const options[])
+{
+    add_places(place, options);
+    add_view(place, options, NULL);
+    place = places[place_count - 2];
+    add_view(place, options, place.name);
 }
 
 /* A directory of a server, by `scheme` and the URL that is left of its http://. */
@@ -282,9 +350,10 @@ static void add_replica(void)
 
 static void add_here(void)
 {
-    add_places((struct place){.name = "memory", .url = "memory://contract", .expect = ALL_OF_IT}, NULL);
-    add_places((struct place){.name = "local", .url = tmpdir_path(scratch, "local"), .expect = ALL_OF_IT},
-               NULL);
+    add_places_and_views((struct place){.name = "memory", .url = "memory://contract", .expect = ALL_OF_IT},
+                         NULL);
+    add_places_and_views(
+        (struct place){.name = "local", .url = tmpdir_path(scratch, "local"), .expect = ALL_OF_IT}, NULL);
     add_replica();
 }
 
@@ -314,7 +383,7 @@ static void add_nginx(void)
                               .gaps = GAP_DOTS | GAP_DIRECTORIES,
                               .expect = WRITE_ONLY},
                (const char *const[]){"http.write=true", NULL});
-    add_places(dav_place("webdav, nginx", server, true, GAP_DOTS), NULL);
+    add_places_and_views(dav_place("webdav, nginx", server, true, GAP_DOTS), NULL);
 }
 
 static void add_apache(void)
@@ -369,10 +438,10 @@ static void add_s3(void)
     assert_ok(larder_open(NULL, "s3://", NULL, &account, NULL));
     assert_ok(larder_mkdir(account, "contract", false));
     larder_fs_free(account);
-    add_places((struct place){.name = "s3",
-                              .url = "s3://contract",
-                              .expect = {.list = true, .write = true, .create_only = true}},
-               NULL);
+    add_places_and_views((struct place){.name = "s3",
+                                        .url = "s3://contract",
+                                        .expect = {.list = true, .write = true, .create_only = true}},
+                         NULL);
 }
 
 static const struct {
