@@ -201,7 +201,7 @@ static int begin(struct mirror *mirror, struct larder_fs *fs)
     mirror->throttle.rate = mirror->options.rate_max;
     if (!mirror->options.jobs_max)
         mirror->options.jobs_max = JOBS_DEFAULT;
-    int rc = filter_init(&mirror->filter, &mirror->options);
+    int rc = filter_init(&mirror->filter, mirror->options.include, mirror->options.exclude);
     mirror->partial = mirror->options.names || mirror->options.maxdepth || mirror->filter.include_count ||
                       mirror->filter.exclude_count;
     return rc;

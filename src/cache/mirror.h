@@ -20,18 +20,9 @@
  */
 #include "larder/cache.h"
 
+#include "base/filter.h"
 #include "base/table.h"
 #include "cache/fetch.h"
-
-struct glob;
-
-struct filter { /* patterns of paths below the mirror's root */
-    struct glob **include, **exclude;
-    size_t include_count, exclude_count;
-};
-int filter_init(struct filter *filter, const struct larder_mirror_options *options);
-void filter_fini(struct filter *filter);
-bool filter_wants(const struct filter *filter, const char *path, bool directory);
 
 struct tally { /* of files */
     uint64_t files, bytes, bytes_there;
