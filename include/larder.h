@@ -10,5 +10,6 @@
 #include "larder/fs.h"
 #include "larder/loop.h"
 #include "larder/map.h"
+#include "larder/rsync.h"
 #include "larder/status.h"
 #endif

@@ -42,6 +42,8 @@ enum larder_copy_event {
     LARDER_COPY_MOVED, /* bytes of it came */
     LARDER_COPY_DONE,  /* with its status */
     LARDER_COPY_SKIPPED, /* what is no file: a device, a link that leads nowhere or back up; `status` says which */
+    LARDER_COPY_SAME,    /* larder_rsync: it needs no copying */
+    LARDER_COPY_REMOVED, /* larder_rsync: the target had it, and the source had not; `from` is NULL */
 };
 struct larder_copy_news {
     enum larder_copy_event event;
@@ -52,9 +54,10 @@ struct larder_copy_news {
     int status;
     /* of the whole call */
     uint64_t files_planned, files_done,
-        files_failed;                  /* directories count as files do; done: with any status */
-    int64_t bytes_planned, bytes_done; /* as far as listings tell sizes */
-    bool planned;                      /* all of it: the planned ones will not grow */
+        files_failed;                   /* directories count as files do; done: with any status */
+    int64_t bytes_planned, bytes_done;  /* as far as listings tell sizes */
+    bool planned;                       /* all of it: the planned ones will not grow */
+    uint64_t files_same, files_removed; /* of larder_rsync */
 };
 /*
  * Called on the caller's side, as a batch's callback is: it may take its time and call any function of Larder, and

@@ -39,36 +39,54 @@ static struct copy_file *file_new(struct copy *copy, const struct copy_step *ste
     return file;
 }
 
+int copy_tell(struct copy_job *job, const struct larder_copy_news *about)
+{
+    struct larder_copy_news news = job->news;
+    struct crew *crew = job->copy ? &job->copy->crew : NULL;
+    news.event = about->event;
+    news.from = about->from;
+    news.to = about->to;
+    news.type = about->type;
+    news.done = about->done;
+    news.size = about->size;
+    news.status = about->status;
+    if (!job->options.told || (crew && atomic_load(&crew->stopped)))
+        return 0;
+    int rc = job->options.told(job->options.arg, &news);
+    job->stopped = job->stopped || rc != 0;
+    if (crew)
+        crew_stop(crew, rc);
+    return rc;
+}
+
 static void tell(struct copy *copy, const struct copy_file *file, enum larder_copy_event event)
 {
-    struct larder_copy_news news = copy->totals;
-    news.event = event;
+    struct larder_copy_news about = {.event = event};
     if (file) {
-        news.from = file->step.from;
-        news.to = file->step.to;
-        bool ended = event == LARDER_COPY_DONE || event == LARDER_COPY_SKIPPED;
-        news.type = ended ? file->type : file->step.type;
-        news.size = atomic_load(&file->size);
-        news.done = file->told;
-        news.status = ended ? file->status : 0;
+        bool ended = event != LARDER_COPY_BEGUN && event != LARDER_COPY_MOVED;
+        about.from = file->step.from;
+        about.to = file->step.to;
+        about.type = ended ? file->type : file->step.type;
+        about.size = atomic_load(&file->size);
+        about.done = file->told;
+        about.status = ended ? file->status : 0;
     }
-    if (copy->job->options.told && !atomic_load(&copy->crew.stopped))
-        crew_stop(&copy->crew, copy->job->options.told(copy->job->options.arg, &news));
+    copy_tell(copy->job, &about);
 }
 
 static void count_planned(struct copy *copy, const struct copy_step *step)
 {
-    copy->totals.files_planned++;
+    copy->job->news.files_planned++;
     if (step->size > 0)
-        copy->totals.bytes_planned += step->size;
+        copy->job->news.bytes_planned += step->size;
 }
 
-/* One more is found; 0: there are no more; negative: there is no going on. */
+/* One more is found; as the job's `next`, but negative: there is no going on. */
 static int find_one(struct copy *copy)
 {
     struct copy_step step = {.size = LARDER_SIZE_UNKNOWN};
     int rc = copy->job->next(copy->job, &step);
-    if (rc == 0 || rc == -ECANCELED || (rc < 0 && !step.from))
+    if (rc == 0 || rc == COPY_PAUSE || rc == -ECANCELED || (rc < 0 && !step.from))
         return rc;
     struct copy_file *file = file_new(copy, &step);
     if (!file)
@@ -76,7 +94,7 @@ static int find_one(struct copy *copy)
     if (rc < 0) {
         file->status = rc;
         file->text = mem_dup(error_text());
-    } else {
+    } else if (!step.check) {
         count_planned(copy, &step);
     }
     list_push(&copy->found, &file->node);
@@ -103,12 +121,12 @@ static void give_up(struct copy *copy, int status)
 static void find_more(struct copy *copy)
 {
     int rc = 1;
-    while (rc > 0 && copy->found_count < QUEUE_MAX)
+    while (rc == 1 && copy->found_count < QUEUE_MAX && !atomic_load(&copy->crew.stopped))
         rc = find_one(copy);
     if (rc < 0)
         give_up(copy, rc);
     copy->found_all = rc <= 0;
-    copy->totals.planned = copy->found_all;
+    copy->job->news.planned = copy->found_all;
     if (copy->found_count > 0 || copy->found_all)
         tell(copy, NULL, LARDER_COPY_PLANNED);
 }
@@ -119,6 +137,8 @@ static void begun_open(struct letter *letter)
 {
     struct copy_file *file = container_of(letter, struct copy_file, begun);
     error_clear();
+    if (file->step.check)
+        count_planned(file->copy, &file->step);
     tell(file->copy, file, LARDER_COPY_BEGUN);
 }
 
@@ -126,7 +146,7 @@ static void begun_open(struct letter *letter)
 static void take_done(struct copy_file *file)
 {
     int64_t done = atomic_load(&file->done);
-    file->copy->totals.bytes_done += done - file->told;
+    file->copy->job->news.bytes_done += done - file->told;
     file->told = done;
 }
 
@@ -142,16 +162,21 @@ static void ended_open(struct letter *letter)
 {
     struct copy_file *file = container_of(letter, struct copy_file, ended);
     struct copy *copy = file->copy;
+    struct larder_copy_news *news = &copy->job->news;
     take_done(file);
-    if (!file->skipped && !file->deferred) {
-        copy->totals.files_done++;
-        copy->totals.files_failed += file->status < 0;
+    news->files_same += file->same;
+    if (!file->skipped && !file->deferred && !file->same) {
+        news->files_done++;
+        news->files_failed += file->status < 0;
     }
     error_set_text(file->text);
     if (copy->job->ended)
         copy->job->ended(copy->job, &file->step, file->skipped ? 0 : file->status);
     if (!file->deferred)
-        tell(copy, file, file->skipped ? LARDER_COPY_SKIPPED : LARDER_COPY_DONE);
+        tell(copy, file,
+             file->skipped ? LARDER_COPY_SKIPPED
+             : file->same  ? LARDER_COPY_SAME
+                           : LARDER_COPY_DONE);
     file_free(file);
 }
 
@@ -250,9 +275,13 @@ static int CO_FN copy_next(struct copy *copy)
     }
     file->begun.open = begun_open;
     file->moved.open = moved_open;
-    if (copy->job->options.told)
+    rc = file->step.check ? copy_file_differs(file) : 1;
+    file->same = rc == 0;
+    if (!file->same && copy->job->options.told)
         edge_mail_send(&copy->crew.mail, &file->begun);
-    rc = error_finish(copy_file_act(file), file->step.from);
+    if (rc > 0)
+        rc = copy_file_act(file);
+    error_finish(rc, file->step.from);
     bool cancelled = rc == -ECANCELED && task_check() < 0;
     settle(file, rc, cancelled);
     return cancelled ? rc : 1;
@@ -298,13 +327,15 @@ int copy_run(struct copy_job *job, const char *subject)
     error_clear();
     int rc = crew_init(&copy.crew, copy_step, job->options.on_error, job->options.bytes_max);
     if (rc == 0)
-        rc = enter_begin_two(job->from, job->to, subject, &copy.carrier);
+        rc = enter_begin_two(job->from, job->to, subject, &job->carrier);
     if (rc < 0)
         return rc;
+    job->copy = &copy;
     find_more(&copy);
     take_found(&copy);
-    if (copy.todo_count > 0 && !crew_must_stop(&copy.crew))
-        rc = enter_inside(copy.carrier, subject, run_task, &copy);
+    if ((copy.todo_count > 0 || !copy.all_known) && !crew_must_stop(&copy.crew))
+        rc = enter_inside(job->carrier, subject, run_task, &copy);
+    job->copy = NULL;
     enter_end_two(job->from, job->to);
     rc = crew_result(&copy.crew, rc);
     free_files(&copy.todo);

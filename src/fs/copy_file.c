@@ -52,6 +52,19 @@ static int CO_EDGE hold(struct transfer *transfer, uint64_t size)
     return wait_and_hold(file_of(transfer), size);
 }
 
+/* A copy in the place tells no time of what it copied, and has the one that was listed: if the file has changed since,
+ * the next comparison finds out. */
+static int CO_FN keep_time(struct copy_file *file, const char *to, int64_t mtime_ns)
+{
+    const struct copy_job *job = file->copy->job;
+    if (!job->keeps_times || mtime_ns == 0)
+        return 0;
+    int rc = layer_touch(job->to->instance, to, mtime_ns);
+    if (rc < 0 && job->times_count)
+        return fail_more(rc, "it is copied, but its time cannot be kept");
+    return error_finish(0, NULL);
+}
+
 static int CO_FN transfer_bytes(struct copy_file *file, const char *from, const char *to)
 {
     const struct copy_job *job = file->copy->job;
@@ -68,9 +81,10 @@ static int CO_FN transfer_bytes(struct copy_file *file, const char *from, const 
                                      .total = file->step.size};
     int rc = transfer_file(&one.transfer);
     crew_hold(&file->copy->crew, &file->held, 0);
-    if (rc == 0)
-        note_moved(&one.transfer);
-    return rc;
+    if (rc < 0)
+        return rc;
+    note_moved(&one.transfer);
+    return keep_time(file, to, one.transfer.mtime_ns ? one.transfer.mtime_ns : file->step.mtime_ns);
 }
 
 static int CO_FN leave_out(struct copy_file *file, int status)
@@ -168,6 +182,32 @@ static int CO_FN move(struct copy_file *file, const char *from, const char *to)
     return rc;
 }
 
+static int resolve(const struct copy_file *file, char **from, char **to)
+{
+    const struct copy_job *job = file->copy->job;
+    int rc = path_resolve(job->from->root, file->step.from, from, NULL);
+    return rc < 0 ? rc : path_resolve(job->to->root, file->step.to, to, NULL);
+}
+
+static int CO_FN differs(struct copy_job *job, const struct copy_step *step, const char *from, const char *to)
+{
+    return job->differs(job, step, from, to);
+}
+
+int CO_FN copy_file_differs(struct copy_file *file)
+{
+    autofree char *from = NULL, *to = NULL;
+    int rc = resolve(file, &from, &to);
+    return rc < 0 ? rc : differs(file->copy->job, &file->step, from, to);
+}
+
+static int pretend(struct copy_file *file)
+{
+    if (file->step.size > 0)
+        atomic_store(&file->done, file->step.size);
+    return 0;
+}
+
 int CO_FN copy_file_act(struct copy_file *file)
 {
     const struct copy_job *job = file->copy->job;
@@ -175,16 +215,16 @@ int CO_FN copy_file_act(struct copy_file *file)
     autofree char *from = NULL, *to = NULL;
     if (!step->to)
         return leave_out(file, fail(-EISDIR, "%s: a directory", step->from));
-    int rc = path_resolve(job->from->root, step->from, &from, NULL);
-    if (rc == 0)
-        rc = path_resolve(job->to->root, step->to, &to, NULL);
+    int rc = resolve(file, &from, &to);
     if (rc < 0)
         return rc;
     if (job->moves)
         return move(file, from, to);
-    if (step->type == LARDER_DIRECTORY)
-        return make_directory(file, to);
     if (step->type == LARDER_OTHER && step->listed)
         return leave_out_other(file, from);
+    if (job->dry_run)
+        return pretend(file);
+    if (step->type == LARDER_DIRECTORY)
+        return make_directory(file, to);
     return copy_file(file, from, to);
 }

@@ -16,6 +16,7 @@ struct copy_file {
     enum larder_type type; /* as it turned out */
     char *text;            /* of a failure; mem */
     bool skipped;
+    bool same;     /* as the target: nothing was done */
     bool last;     /* its failure is the call's end */
     bool deferred; /* this place cannot move it: the caller sees to that */
     uint64_t held;
@@ -30,11 +31,6 @@ struct copy_file {
 struct copy {
     struct crew crew;
     struct copy_job *job;
-    struct larder_fs *carrier;
-
-    /* the caller's side */
-    struct larder_copy_news totals;
-
     /* the calling thread before the tasks begin, then the loop's */
     struct list todo;
     size_t todo_count;
@@ -50,6 +46,8 @@ struct copy {
     bool found_all;
 };
 
+/* In a task, of a step with `check`: 1: it has to be done; 0: all is the same. */
+int CO_FN copy_file_differs(struct copy_file *file);
 /* In a task: do the step, to its end. Sets what it turned out to be. */
 int CO_FN copy_file_act(struct copy_file *file);
 

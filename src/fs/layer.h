@@ -83,6 +83,7 @@ int CO_FN layer_write(struct instance *instance, const char *path, struct source
 int CO_FN layer_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN layer_mkdir(struct instance *instance, const char *path);
 int CO_FN layer_rmdir(struct instance *instance, const char *path);
+int CO_FN layer_touch(struct instance *instance, const char *path, int64_t mtime_ns);
 int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                      const struct labels *labels);
 int CO_FN layer_properties(struct instance *instance, const char *path, struct larder_properties *out);

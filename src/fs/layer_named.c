@@ -59,6 +59,12 @@ int CO_FN layer_rmdir(struct instance *instance, const char *path)
     return layer_call(&call);
 }
 
+int CO_FN layer_touch(struct instance *instance, const char *path, int64_t mtime_ns)
+{
+    struct layer_call call = {LAYER_TOUCH, instance, path, .mtime_ns = mtime_ns};
+    return layer_call(&call);
+}
+
 int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                      const struct labels *labels)
 {

@@ -29,22 +29,6 @@ struct copying {
     struct entries_builder copied; /* links are LARDER_OTHER */
 };
 
-/* Of a link to a directory only the link goes, not what it leads to. */
-static int is_link(struct larder_fs *fs, const char *path)
-{
-    struct terms terms = fs->terms;
-    struct answer answer = {0};
-    struct layer_call call = {LAYER_INFO, .terms = &terms, .out = &answer};
-    if (!larder_fs_capabilities(fs)->links)
-        return 0;
-    terms.no_follow = true;
-    int rc = enter_call(fs, path, &call);
-    if (rc == 0)
-        rc = answer.info.type != LARDER_DIRECTORY;
-    answer_free(&answer);
-    return rc;
-}
-
 static int next_copied(struct copy_job *job, struct copy_step *out)
 {
     struct copying *copying = container_of(job, struct copying, job);
@@ -52,7 +36,8 @@ static int next_copied(struct copy_job *job, struct copy_step *out)
     if (rc <= 0)
         return rc;
     struct larder_info info = {.name = out->from, .type = out->type};
-    int link = info.type == LARDER_DIRECTORY ? is_link(job->from, out->from) : 0;
+    /* of a link to a directory only the link goes, not what it leads to */
+    int link = info.type == LARDER_DIRECTORY ? tree_is_link(job->from, out->from) : 0;
     if (link < 0)
         return link;
     if (link)

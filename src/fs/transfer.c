@@ -114,6 +114,7 @@ static int CO_FN begin(struct transfer *transfer, const struct answer *answer, i
     if (rc < 0)
         return rc;
     transfer->begun = true;
+    transfer->mtime_ns = answer->info.mtime_ns;
     transfer->total = size;
     transfer->done = 0;
     if (transfer->moved)

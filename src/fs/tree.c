@@ -131,6 +131,21 @@ int tree_remove(struct larder_fs *fs, const char *path, const struct larder_entr
     return rc < 0 || !real ? rc : remove_directories(fs, path, found);
 }
 
+int tree_is_link(struct larder_fs *fs, const char *path)
+{
+    struct terms terms = fs->terms;
+    struct answer answer = {0};
+    struct layer_call call = {LAYER_INFO, .terms = &terms, .out = &answer};
+    if (!larder_fs_capabilities(fs)->links)
+        return 0;
+    terms.no_follow = true;
+    int rc = enter_call(fs, path, &call);
+    if (rc == 0)
+        rc = answer.info.type != LARDER_DIRECTORY;
+    answer_free(&answer);
+    return rc;
+}
+
 /* 1: at `path` there is a directory indeed; 0: there was a link to one, and it is gone. */
 static int remove_link(struct larder_fs *fs, const char *path)
 {

@@ -7,4 +7,7 @@
  * already is passed over; a directory that is not empty by then is a failure. */
 int tree_remove(struct larder_fs *fs, const char *path, const struct larder_entries *found);
 
+/* What is listed as a directory: is it a link to one? 1, 0, or a failure to find out. */
+int tree_is_link(struct larder_fs *fs, const char *path);
+
 #endif

@@ -83,22 +83,16 @@ static struct walk_dir *dir_new(const char *parent, const char *name, unsigned d
 
 /* ---- ls ---- */
 
-struct ls_call {
-    struct larder_fs *fs;
-    const char *path;
-    struct larder_entries *out;
-};
-
-static int CO_FN ls(struct ls_call *call)
+int CO_FN list_whole(struct larder_fs *fs, const char *path, const char *name, const struct terms *terms,
+                     struct larder_entries *out)
 {
     struct entries_builder builder = {0};
     struct cursor cursor = {0};
     struct larder_entries page = {0};
     bool shallow = true;
-    int rc = walk_page_list(call->fs, call->path, path_name(call->path), &call->fs->terms, &cursor, &page,
-                            &shallow);
+    int rc = walk_page_list(fs, path, name, terms, &cursor, &page, &shallow);
     if (rc == 0 && cursor.end) { /* in one page, as most are: no copy */
-        *call->out = page;
+        *out = page;
         cursor_free(&cursor);
         return 0;
     }
@@ -108,14 +102,26 @@ static int CO_FN ls(struct ls_call *call)
         larder_entries_free(&page);
         if (rc < 0 || cursor.end)
             break;
-        rc = walk_page_list(call->fs, call->path, "", &call->fs->terms, &cursor, &page, &shallow);
+        rc = walk_page_list(fs, path, name, terms, &cursor, &page, &shallow);
     }
     cursor_free(&cursor);
     if (rc < 0)
         entries_discard(&builder);
     else
-        entries_finish(&builder, call->out);
+        entries_finish(&builder, out);
     return rc;
+}
+
+struct ls_call {
+    struct larder_fs *fs;
+    const char *path;
+    struct larder_entries *out;
+};
+
+static int CO_FN ls(struct ls_call *call)
+{
+    struct larder_fs *fs = call->fs;
+    return list_whole(fs, call->path, path_name(call->path), &fs->terms, call->out);
 }
 
 static int CO_EDGE ls_task(void *arg)

@@ -4,6 +4,10 @@
 /* The inside of a walk, for what looks through a tree for something. */
 #include "fs/fs.h"
 
+/* All entries of the directory at the full path, in no order. A file is listed as itself under `name`; NULL: -ENOTDIR. */
+int CO_FN list_whole(struct larder_fs *fs, const char *path, const char *name, const struct terms *terms,
+                     struct larder_entries *out);
+
 /* What of a tree a walk shows, and where it goes. */
 struct walk_filter {
     /* The entries asked for next are of this directory. */

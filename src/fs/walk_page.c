@@ -158,7 +158,7 @@ int CO_FN walk_page_list(struct larder_fs *fs, const char *path, const char *nam
     if (rc == 0 && answer.flags & ANSWER_SHALLOW)
         *shallow = true;
     answer_free(&answer);
-    if (rc == -ENOTDIR) {
+    if (rc == -ENOTDIR && name) {
         cursor->end = true;
         rc = list_file(fs, path, name, page);
     }

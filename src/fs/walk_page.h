@@ -38,7 +38,7 @@ bool walk_page_goes_in(const struct walk_page *page);
 /* How many levels below the top the entry shown last is: 1 in the top itself. */
 unsigned walk_page_level(const struct walk_page *page);
 
-/* The next page of a listing of `path`; of a file, itself under `name`. `*shallow` false: by list_tree; it becomes true
+/* The next page of a listing of `path`; of a file, itself under `name` (NULL: -ENOTDIR). `*shallow` false: by list_tree; it becomes true
  * where the answer says so. */
 int CO_FN walk_page_list(struct larder_fs *fs, const char *path, const char *name, const struct terms *terms,
                          struct cursor *cursor, struct larder_entries *page, bool *shallow);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The larder command from outside: what scripts depend on. $LARDER_COMMAND is the binary; nginx is the server."""
+import json
 import os
 import pathlib
 import pty
@@ -324,6 +325,33 @@ class Local(Case):
         self.larder('cp', tree / 'none', out, code=3)
         self.larder('touch', self.dir / 'touched')
         self.assertEqual((self.dir / 'touched').read_bytes(), b'')
+
+    def test_sync_makes_one_tree_like_another(self):
+        tree = self.tree({'a': b'1', 'd/b': b'22', 'odd\nname': b'3', 'x.tmp': b''})
+        out = self.dir / 'out'
+        self.assertIn('copy d/b', self.lines('sync', '--dry-run', tree, out))
+        self.assertFalse(out.exists())
+        self.assertEqual(self.lines('sync', tree, out), ['4 files, 4 bytes sent, 0 removed, 0 the same'])
+        self.assertEqual(self.lines('sync', f'{tree}/', f'{out}/'), ['0 files, 0 bytes sent, 0 removed, 4 the same'])
+        (tree / 'd' / 'b').write_bytes(b'23')
+        (tree / 'a').unlink()
+        self.assertEqual(self.lines('sync', '--size-only', tree, out), ['0 files, 0 bytes sent, 0 removed, 3 the same'])
+        lines = [json.loads(line) for line in self.lines('sync', '--json', '--checksum', '--delete', tree, out)]
+        self.assertEqual(lines, [{'action': 'copy', 'name': 'd/b', 'status': 'OK', 'size': 2},
+                                 {'action': 'remove', 'name': 'a', 'status': 'OK'},
+                                 {'sent': 1, 'bytes': 2, 'removed': 1, 'same': 2, 'failed': 0}])
+        (tree / 'x.tmp').unlink()
+        self.assertEqual(self.larder('sync', '--dry-run', '-0', '--delete', tree, out).split(b'\0')[0], b'remove x.tmp')
+        self.larder('sync', '--delete', '--exclude', '*.tmp', tree, out)
+        self.assertTrue((out / 'x.tmp').exists())
+        (out / 'file').mkdir()
+        (tree / 'file').write_bytes(b'1')
+        self.larder('sync', tree, out, code=5)
+        self.assertIn('in the way', self.stderr)
+        self.larder('sync', '--delete', self.dir / 'none', out, code=3)
+        self.assertTrue((out / 'd' / 'b').exists())
+        self.larder('sync', '--checksum', '--size-only', tree, out, code=2)
+        self.larder('sync', tree, code=2)
 
     def test_map(self):
         root = self.dir / 'map'

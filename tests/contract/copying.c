@@ -392,6 +392,74 @@ static int row_goes_where_it_should(struct scenario_run *run)
     return rc;
 }
 
+/* ---- rsync ---- */
+
+struct sync_count {
+    int copied, same, removed, failed;
+};
+
+static int count_sync(void *arg, const struct larder_copy_news *news)
+{
+    struct sync_count *count = arg;
+    bool file = news->type == LARDER_FILE;
+    count->copied += news->event == LARDER_COPY_DONE && file;
+    count->same += news->event == LARDER_COPY_SAME;
+    count->removed += news->event == LARDER_COPY_REMOVED && file;
+    count->failed += news->status < 0;
+    return 0;
+}
+
+static int sync_is(struct larder_fs *from, const char *source, struct larder_fs *to, const char *target,
+                   struct sync_count expected)
+{
+    struct sync_count count = {0};
+    struct larder_rsync_options options = {.size = sizeof options,
+                                           .remove_extra = true,
+                                           .told = count_sync,
+                                           .arg = &count};
+    int rc = larder_rsync(from, source, to, target, &options);
+    if (rc < 0)
+        return rc;
+    return memcmp(&count, &expected, sizeof count) == 0 ? 0 : -EPROTO;
+}
+
+static int sync_to_place(struct scenario_run *run, struct larder_fs *disk)
+{
+    struct larder_entries entries;
+    struct larder_find_options files = {.size = sizeof files};
+    tree_write(run->scratch, "t/x/y", "1234", 4);
+    REQUIRE_IS(0, sync_is(disk, "t", run->fs, "u", (struct sync_count){.copied = 4}));
+    REQUIRE_IS(0, sync_is(disk, "t", run->fs, "u", (struct sync_count){.same = 4}));
+    tree_write(run->scratch, "t/x/y", "12345", 5);
+    REQUIRE_IS(0, larder_rm(disk, "t/d", true));
+    REQUIRE_IS(0,
+               sync_is(disk, "t", run->fs, "u", (struct sync_count){.copied = 1, .same = 1, .removed = 2}));
+    REQUIRE_IS(0, larder_find(run->fs, "u", &files, &entries));
+    bool same = names_are(&entries, "a x/y");
+    larder_entries_free(&entries);
+    REQUIRE(same);
+    REQUIRE_IS(-ENOENT, sync_is(disk, "none", run->fs, "u", (struct sync_count){0}));
+    REQUIRE_IS(1, larder_isfile(run->fs, "u/a"));
+    return 0;
+}
+
+static int a_tree_becomes_like_another(struct scenario_run *run)
+{
+    struct larder_fs *disk;
+    REQUIRE_IS(0, put_text(run, "s/a", "1"));
+    REQUIRE_IS(0, put_text(run, "s/d/b c", "22"));
+    REQUIRE_IS(0, put_text(run, "s/d/e/f", "333"));
+    REQUIRE_IS(0, larder_open(NULL, run->scratch, NULL, &disk, NULL));
+    int rc = sync_is(run->fs, "s", disk, "t", (struct sync_count){.copied = 3});
+    if (rc == 0)
+        rc = sync_is(run->fs, "s/", disk, "t", (struct sync_count){.same = 3});
+    if (rc == 0 && larder_fs_capabilities(run->fs)->write)
+        rc = sync_to_place(run, disk);
+    larder_fs_free(disk);
+    REQUIRE_IS(0, rc);
+    return 0;
+}
+
 const struct scenario copy_scenarios[] = {
     {"get one file", 0, get_one_file},
     {"copy one file", NEED_WRITE | NEED_CREATE, copy_one_file},
@@ -400,6 +468,7 @@ const struct scenario copy_scenarios[] = {
     {"expand_path", NEED_LIST, expand_path_finds_all_that_is_meant},
     {"a tree that is got twice", NEED_LIST, a_tree_got_twice_is_nested},
     {"pairs", 0, pairs_keep_to_each_other},
+    {"rsync", NEED_LIST, a_tree_becomes_like_another},
     {"mv", NEED_WRITE | NEED_LIST, mv_moves_files_and_trees},
     {0},
 };

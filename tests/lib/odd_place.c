@@ -145,6 +145,7 @@ static int odd_open(struct instance *instance)
     int rc = memory_backend.open(instance);
     instance->can.copy = false;
     instance->can.stage = instance->backend->stage;
+    instance->can.touch = instance->backend->touch;
     instance->can.part_size_min = 100;
     instance->can.part_size_max = 1000000;
     instance->can.part_count_max = 4;
@@ -176,6 +177,7 @@ void odd_register(void)
         place->write = odd_write;
         place->stage_part = i == 2 ? odd_stage_part : NULL;
     }
+    places[0].touch = NULL;
     for (int i = 0; i < 3; i++)
         backend_register(&places[i]);
 }

@@ -4,7 +4,7 @@
 /*
  * The memory of this process (memory://) once more, as places that can less, or err. Each protocol is a place of its own:
  *
- *   piped://     ASYNC, writes without stage: from a source
+ *   piped://     ASYNC, writes without stage: from a source; cannot set times
  *   spooled://   INSTANT, writes without stage: from memory
  *   counted://   ASYNC, stages at most 4 parts of 100 to 1,000,000 bytes
  *

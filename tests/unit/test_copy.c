@@ -124,6 +124,10 @@ static int watch(void *arg, const struct larder_copy_news *news)
         watch->skipped_status[watch->skipped++] = news->status;
         watch->under_way--;
         break;
+    case LARDER_COPY_SAME:
+    case LARDER_COPY_REMOVED:
+        watch->wrong = true; /* those are of a sync */
+        break;
     case LARDER_COPY_DONE:
         watch->done++;
         watch->under_way--;

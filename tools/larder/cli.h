@@ -30,6 +30,7 @@ struct cli {              /* const once the command runs, but for `cached` */
     int verbosity;
     bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents, dry_run,
         abort;
+    bool remove_extra, checksum, size_only;
     bool cached; /* something was opened through the cache, so that it has to be flushed */
 };
 
@@ -146,6 +147,8 @@ void url_list_free(struct url_list *list);
 int open_source(struct cli *cli, const char *url, struct larder_fs **fs, char **path, bool *is_pattern);
 
 /* ---- copy.c ---- */
+/* What a file is called in messages: its URL, or its path if it is a local one. NULL: it has none. Freed with larder_free. */
+char *name_of(struct larder_fs *fs, const char *path);
 /* The last argument is a local path, whatever it looks like. */
 int copy_to_local(struct cli *cli);
 
@@ -164,6 +167,7 @@ int command_get(struct cli *cli);
 int command_put(struct cli *cli);
 int command_cp(struct cli *cli);
 int command_mv(struct cli *cli);
+int command_sync(struct cli *cli);
 int command_touch(struct cli *cli);
 int command_rm(struct cli *cli);
 int command_mkdir(struct cli *cli);

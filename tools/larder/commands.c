@@ -31,6 +31,10 @@ static const struct command commands[] = {
      WITH(RECURSIVE) | WITH(CREATE) | WITH(MAXDEPTH) | WITH(LITERAL)},
     {"mv", "[--create] [--literal] URL... URL", "move files and directories", command_mv, 2, INT_MAX,
      WITH(RECURSIVE) | WITH(CREATE) | WITH(LITERAL)},
+    {"sync", "[--delete] [--dry-run] [--checksum|--size-only] [--include P] [--exclude P] [-0] URL URL",
+     "make the second tree like the first", command_sync, 2, 2,
+     WITH(DELETE) | WITH(DRY_RUN) | WITH(CHECKSUM) | WITH(SIZE_ONLY) | WITH(INCLUDE) | WITH(EXCLUDE) |
+         WITH(ZERO)},
     {"touch", "URL...", "make files, or make them new", command_touch, 1, INT_MAX, 0},
     {"rm", "[-r] [--literal] URL...", "remove files, or directories", command_rm, 1, INT_MAX,
      WITH(RECURSIVE) | WITH(LITERAL)},

@@ -21,8 +21,7 @@ struct copying {
 
 /* ---- what is told ---- */
 
-/* What a file is called in messages: its URL, or its path if it is a local one. Freed with larder_free. */
-static char *name_of(struct larder_fs *fs, const char *path)
+char *name_of(struct larder_fs *fs, const char *path)
 {
     char *url;
     if (!path || larder_fs_url(fs, path, &url) < 0)

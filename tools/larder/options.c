@@ -45,6 +45,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [EXPIRES] = {0, "expires", "SECONDS", "how long it works [3600]"},
     [ABORT] = {0, "abort", NULL, "drop them, also those that are going on", FLAG(abort)},
     [DRY_RUN] = {0, "dry-run", NULL, "only say what would be done", FLAG(dry_run)},
+    [DELETE] = {0, "delete", NULL, "remove what the source does not have", FLAG(remove_extra)},
+    [CHECKSUM] = {0, "checksum", NULL, "compare the bytes of files of one size, not their times",
+                  FLAG(checksum)},
+    [SIZE_ONLY] = {0, "size-only", NULL, "compare nothing but sizes", FLAG(size_only)},
 };
 
 /* ---- parsing ---- */

@@ -37,6 +37,9 @@ enum option_id {
     MAX_SIZE,
     EXPIRES,
     ABORT,
+    DELETE,
+    CHECKSUM,
+    SIZE_ONLY,
     OPTION_COUNT
 };
 #define WITH(id) (1ULL << (id))
