@@ -2,7 +2,7 @@
 /*
  * A large file as several requests at once, for where one connection is slower than the wire. Each piece is a range of
  * the version that the first answer named, and waits in memory until those before it were given: the sink gets its bytes
- * in order.
+ * in order. Those of the first piece of all it gets as they come, so that the piece is soon asked for anew.
  *
  *     at ──▶ given to the sink | of pieces that are here or on their way | next ──▶ not asked for yet | end
  */
@@ -10,13 +10,16 @@
 
 #include "backends/http_split.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/seams.h"
 
 struct piece {
+    struct sink sink; /* of its reading: into `buffer` */
     struct split *split;
     char *buffer; /* mem; part_size */
     int64_t at;   /* of the file */
     size_t size;
+    size_t there; /* of it; a reading that begins anew brings the same bytes once more */
     bool done;
     int status;
 };
@@ -26,20 +29,47 @@ struct split {
     int64_t at, next;
     unsigned count; /* of the pieces */
     struct piece pieces[HTTP_PARTS_MAX];
+    const struct piece *first; /* whose bytes are waited for */
     struct group group;
     struct waiters fetched;
 };
+
+static int piece_begin(struct sink *sink, const struct answer *answer, int64_t size)
+{
+    container_of(sink, struct piece, sink)->there = 0;
+    return 0;
+}
+
+static int piece_room(struct sink *sink, size_t want, void **out, size_t *size)
+{
+    struct piece *piece = container_of(sink, struct piece, sink);
+    const struct split_of *of = &piece->split->of;
+    if (piece->there == piece->size)
+        return fail(-EPROTO, "%s/%s: more bytes than were asked for", of->http->origin, of->path);
+    *out = piece->buffer + piece->there;
+    *size = piece->size - piece->there;
+    return 0;
+}
+
+static int piece_fill(struct sink *sink, size_t size)
+{
+    struct piece *piece = container_of(sink, struct piece, sink);
+    piece->there += size;
+    if (piece == piece->split->first)
+        waiters_wake(&piece->split->fetched);
+    return 0;
+}
 
 static int CO_FN fetch(struct piece *piece)
 {
     const struct split_of *of = &piece->split->of;
     struct larder_range range = {piece->at, piece->at + (int64_t)piece->size};
     struct terms terms = TERMS_NONE;
-    struct span_sink span;
     terms.if_match = of->version;
-    span_sink_init(&span, piece->buffer, piece->size);
-    int rc = http_read_file(&of->http->instance, of->path, &range, &terms, &span.sink, NULL);
-    if (rc == 0 && span.size != piece->size)
+    piece->sink =
+        (struct sink){.instant = true, .begin = piece_begin, .room = piece_room, .fill = piece_fill};
+    int rc = http_read_file(&of->http->instance, of->path, &range, &terms, &piece->sink, NULL);
+    if (rc == 0 && piece->there != piece->size)
         rc = fail(-ESTALE, "%s/%s: it changed while it was read", of->http->origin, of->path);
     piece->status = rc;
     piece->done = true;
@@ -59,6 +89,7 @@ static int CO_FN start(struct split *split, struct piece *piece)
     piece->size = left < split->of.part_size ? (size_t)left : (size_t)split->of.part_size;
     piece->at = split->next;
     piece->done = false;
+    piece->there = 0;
     if (left == 0)
         return 0;
     if (!piece->buffer && !(piece->buffer = mem_alloc((size_t)split->of.part_size)))
@@ -88,13 +119,20 @@ int CO_FN split_begin(const struct split_of *of, unsigned count, struct split **
 
 static int CO_FN give(struct split *split, struct piece *piece, struct sink *sink)
 {
+    size_t given = 0;
     int rc = 0;
-    while (rc == 0 && !piece->done)
-        rc = waiters_wait(&split->fetched);
+    split->first = piece;
+    while (rc == 0 && (given < piece->size || !piece->done)) {
+        size_t there = piece->there;
+        if (there > given) {
+            rc = sink_pour(sink, piece->buffer + given, there - given);
+            given = there;
+        } else {
+            rc = piece->done ? piece->status : waiters_wait(&split->fetched);
+        }
+    }
     if (rc == 0)
         rc = piece->status;
-    if (rc == 0)
-        rc = sink_pour(sink, piece->buffer, piece->size);
     split->at += (int64_t)piece->size;
     return rc < 0 ? rc : start(split, piece);
 }
