@@ -139,6 +139,12 @@ static void on_xml_end(void *arg, const xmlChar *name, const xmlChar *prefix, co
     on_html_end(arg, name);
 }
 
+/* What it declares would be kept, and made into more. */
+static void on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+{
+    note(arg, fail(-EPROTO, "XML with a document type"));
+}
+
 /* A script, or a style sheet. */
 static void on_script(void *arg, const xmlChar *text, int size)
 {
@@ -166,7 +172,8 @@ static xmlParserCtxtPtr xml_parser(struct markup *markup)
                          .startElementNs = on_xml_start,
                          .endElementNs = on_xml_end,
                          .characters = on_text,
-                         .cdataBlock = on_text};
+                         .cdataBlock = on_text,
+                         .internalSubset = on_doctype};
     xmlParserCtxtPtr parser = xmlCreatePushParserCtxt(&sax, markup, NULL, 0, NULL);
     if (parser)
         xmlCtxtUseOptions(parser, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC);

@@ -26,7 +26,7 @@ struct markup_handler {
 struct markup;
 int markup_new(enum markup_language language, const struct markup_handler *handler, void *arg,
                struct markup **out); /* `handler` is static */
-/* -EPROTO (with text): XML that is not well-formed. */
+/* -EPROTO (with text): XML that is not well-formed, or has a document type; what has no end, or is too deep. */
 int markup_feed(struct markup *markup, const char *data, size_t size);
 int markup_finish(struct markup *markup);
 void markup_free(struct markup *markup); /* NULL is fine */
