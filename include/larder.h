@@ -12,4 +12,5 @@
 #include "larder/map.h"
 #include "larder/rsync.h"
 #include "larder/status.h"
+#include "larder/txn.h"
 #endif

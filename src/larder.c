@@ -12,6 +12,7 @@
 #include "fs/foreign.h"
 #include "fs/fs.h"
 #include "fs/option.h"
+#include "txn/recover.h"
 
 static const struct backend *const built_in[] = {&memory_backend, &local_backend, &http_backend,
                                                  &webdav_backend, &s3_backend,    &cache_backend};
@@ -56,6 +57,13 @@ int larder_fs_from_json(struct larder_loop *loop, const char *text, const char *
     know_all();
     error_clear();
     return error_finish(fs_from_json(loop, text, options, out), "larder_fs_from_json");
+}
+
+int larder_txn_recover(const char *journal, const char *id, const struct larder_txn_recovery *how)
+{
+    know_all();
+    error_clear();
+    return error_finish(txn_recover(journal, id, how), "larder_txn_recover");
 }
 
 static const struct option *nth_option(size_t index, const struct backend **backend)

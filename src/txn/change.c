@@ -55,7 +55,6 @@ void change_unref(struct change *change)
         return;
     larder_bytes_free(&change->payload.bytes);
     labels_fini(&change->labels);
-    mem_free(change->payload.token.text);
     mem_free(change->if_match);
     mem_free(change->path);
     mem_free(change);

@@ -8,6 +8,7 @@
  */
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "fs/backend.h"
 #include "fs/labels.h"
 
@@ -17,17 +18,18 @@ enum before { BEFORE_UNKNOWN, BEFORE_NOTHING, BEFORE_FILE, BEFORE_DIRECTORY };
 enum payload_kind {
     PAYLOAD_NONE,    /* of all but a write */
     PAYLOAD_MEMORY,  /* `bytes` */
-    PAYLOAD_JOURNAL, /* pieces in the journal */
+    PAYLOAD_JOURNAL, /* a record of the journal */
     PAYLOAD_FILE,    /* a file beside the journal */
-    PAYLOAD_STAGED,  /* with the place, by `token` */
 };
 struct payload {
     enum payload_kind kind;
     int64_t size;
-    uint8_t digest[16];        /* XXH3-128 of the bytes; not of STAGED */
-    struct larder_bytes bytes; /* MEMORY; owned */
-    struct token token;        /* STAGED; owned */
-    bool copied;               /* STAGED, and in a FILE to be read */
+    uint8_t digest[16];        /* XXH3-128 of the bytes */
+    struct larder_bytes bytes; /* MEMORY; JOURNAL while it is pending, under the transaction's lock. Owned */
+    /* JOURNAL, of pending.c under that lock */
+    enum { PHASE_NONE, PHASE_PENDING, PHASE_WRITING, PHASE_WRITTEN } phase;
+    bool dropped;
+    struct list node;
 };
 
 struct change {

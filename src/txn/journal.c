@@ -15,6 +15,7 @@
 #include "base/user_dir.h"
 #include "cache/lmdb_file.h"
 #include "task/process.h"
+#include "txn/journal_parts.h"
 
 #define READERS_MAX     512
 #define FULL_BLOCKS     16 /* with fewer free ones no commit was to be had */
@@ -22,32 +23,11 @@
 #define CONDITIONS_FILE "conditions"
 #define PAYLOAD_DIR     "payload"
 
-struct commit; /* of those who write at once */
-
-struct journal {
-    /* const after open */
-    char *dir, *file, *owners, *conditions, *payload;
-    MDB_env *env;
-    MDB_dbi dbi;
-    dev_t device;
-    ino_t inode;
-    uint32_t generation;
-
-    struct list node; /* of the process's, under its lock, as are … */
-    unsigned references;
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    /* under `lock` */
-    struct commit *first, **last; /* who waits for the next one */
-    bool leading;                 /* somebody writes */
-};
-
 static struct process_list *_Atomic journals;
 
 /* ---- opening ---- */
 
-static int status_text(const struct journal *journal, int rc)
+int journal_fail(const struct journal *journal, int rc)
 {
     if (rc == -EBADMSG)
         return fail(rc, "%s: no journal of this format, or a damaged one; it is left as it is",
@@ -68,7 +48,7 @@ static int open_file(struct journal *journal)
     if (rc == 0)
         rc = lmdb_check_mark(journal->env, &name, &value, journal->dir, &journal->dbi);
     if (rc < 0)
-        return status_text(journal, rc);
+        return journal_fail(journal, rc);
     mdb_reader_check(journal->env, &dead);
     return 0;
 }
@@ -151,20 +131,31 @@ static bool is_nobodys(struct journal *journal, uint64_t txn)
     return rc == -ENOENT;
 }
 
-static void sweep_payload(struct journal *journal)
+static bool is_of(struct journal *journal, uint64_t txn, const uint64_t *wanted)
+{
+    return wanted ? txn == *wanted : is_nobodys(journal, txn);
+}
+
+/* Of one transaction or, with NULL, of nobody. */
+static void remove_payloads(struct journal *journal, const uint64_t *wanted)
 {
     DIR *all = file_seam.opendir(journal->payload);
     struct dirent *entry;
     uint64_t txn, change;
     while (all && (entry = file_seam.readdir(all))) {
-        if (!read_name(entry->d_name, &txn, &change) || !is_nobodys(journal, txn))
+        if (!read_name(entry->d_name, &txn, &change) || !is_of(journal, txn, wanted))
             continue;
         autofree char *path = journal_payload_path(journal, txn, change);
-        if (path)
-            file_seam.unlink(path);
+        if (path && file_seam.unlink(path) < 0 && errno != ENOENT)
+            log_at(LARDER_LOG_WARNING, "%s: %s", path, strerror(errno));
     }
     if (all)
         file_seam.closedir(all);
+}
+
+void journal_remove_payloads(struct journal *journal, uint64_t txn)
+{
+    remove_payloads(journal, &txn);
 }
 
 /* ---- the process's journals ---- */
@@ -195,7 +186,7 @@ static int open_new(struct process_list *context, const char *dir, struct journa
         return rc;
     }
     list_push(&context->list, &journal->node);
-    sweep_payload(journal);
+    remove_payloads(journal, NULL);
     *out = journal;
     return 0;
 }
@@ -398,156 +389,5 @@ int journal_write(struct journal *journal, const struct edit edits[], size_t cou
     if (!mine.done)
         lead(journal);
     pthread_mutex_unlock(&journal->lock);
-    return mine.status < 0 ? status_text(journal, mine.status) : 0;
-}
-
-/* ---- reading ---- */
-
-static int begin_reading(struct journal *journal, MDB_txn **out)
-{
-    if (journal->generation != process_generation())
-        return fail(-ECHILD, "%s: it is open in the parent process", journal->file);
-    int rc = lmdb_status(mdb_txn_begin(journal->env, NULL, MDB_RDONLY, out));
-    return rc < 0 ? status_text(journal, rc) : 0;
-}
-
-int journal_get(struct journal *journal, const struct journal_key *key, struct larder_bytes *out)
-{
-    MDB_txn *txn;
-    MDB_val name = {sizeof key->data, (void *)key->data}, value;
-    int rc = begin_reading(journal, &txn);
-    if (rc < 0)
-        return rc;
-    rc = lmdb_status(mdb_get(txn, journal->dbi, &name, &value));
-    if (rc == 0) {
-        char *copy = mem_dup_n(value.mv_data, value.mv_size);
-        if (copy)
-            *out = bytes_own(copy, value.mv_size);
-        else
-            rc = fail_memory();
-    }
-    mdb_txn_abort(txn);
-    return rc == 0 || rc == -ENOENT || rc == -ENOMEM ? rc : status_text(journal, rc);
-}
-
-struct walk {
-    journal_record_fn *fn;
-    void *arg;
-    struct journal_key key; /* of where it is */
-    bool heads;
-};
-
-/* One record of a walk, and in walk->key where the next is to be looked for. 1: it ends here. */
-static int visit(struct walk *walk, const MDB_val *name, const MDB_val *value)
-{
-    bool same = memcmp(name->mv_data, walk->key.data, 9) == 0; /* the transaction and the kind */
-    if (!walk->heads && !same)
-        return 1;
-    memcpy(walk->key.data, name->mv_data, sizeof walk->key.data);
-    uint64_t txn = journal_key_txn(&walk->key);
-    enum record_kind kind = journal_key_kind(&walk->key);
-    if (walk->heads && kind < RECORD_HEAD) {
-        walk->key = journal_key(txn, RECORD_HEAD, 0);
-        return 0;
-    }
-    int rc = !walk->heads || kind == RECORD_HEAD
-                 ? walk->fn(walk->arg, &walk->key, value->mv_data, value->mv_size)
-                 : 0;
-    if (rc == 0 && walk->heads && txn == UINT64_MAX)
-        return 1;
-    walk->key =
-        walk->heads ? journal_key(txn + 1, 0, 0) : journal_key(txn, kind, journal_key_number(&walk->key) + 1);
-    return rc;
-}
-
-static int run_walk(struct journal *journal, struct walk *walk)
-{
-    MDB_cursor *cursor;
-    MDB_txn *txn;
-    MDB_val value;
-    int rc = begin_reading(journal, &txn);
-    if (rc < 0)
-        return rc;
-    rc = lmdb_status(mdb_cursor_open(txn, journal->dbi, &cursor));
-    if (rc < 0) {
-        mdb_txn_abort(txn);
-        return status_text(journal, rc);
-    }
-    while (rc == 0) {
-        MDB_val name = {sizeof walk->key.data, walk->key.data};
-        rc = lmdb_status(mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE));
-        if (rc < 0 && rc != -ENOENT)
-            status_text(journal, rc);
-        if (rc == 0)
-            rc = visit(walk, &name, &value);
-    }
-    mdb_cursor_close(cursor);
-    mdb_txn_abort(txn);
-    return rc == -ENOENT || rc == 1 ? 0 : rc;
-}
-
-int journal_each(struct journal *journal, uint64_t txn, enum record_kind kind, journal_record_fn *fn,
-                 void *arg)
-{
-    struct walk walk = {fn, arg, journal_key(txn, kind, 0), false};
-    return run_walk(journal, &walk);
-}
-
-/* The first key of all is the format's mark, of the transaction 0, which is none. */
-int journal_heads(struct journal *journal, journal_record_fn *fn, void *arg)
-{
-    struct walk walk = {fn, arg, journal_key(1, 0, 0), true};
-    return run_walk(journal, &walk);
-}
-
-/* ---- who lives, and who waits ---- */
-
-int owner_take(struct journal *journal, uint64_t txn, struct range_lock *lock)
-{
-    int rc = range_lock_open(lock, journal->owners);
-    if (rc < 0)
-        return fail_errno(-rc, "%s", journal->owners);
-    rc = range_lock_add(lock, txn >> 1, 1);
-    if (rc < 0)
-        range_lock_close(lock);
-    return rc < 0 && rc != -EAGAIN ? fail_errno(-rc, "%s", journal->owners) : rc;
-}
-
-bool owner_lives(struct journal *journal, uint64_t txn)
-{
-    return range_is_free(journal->owners, txn >> 1, 1) <= 0;
-}
-
-int conditions_open(struct journal *journal, struct range_lock *lock)
-{
-    int rc = range_lock_open(lock, journal->conditions);
-    return rc < 0 ? fail_errno(-rc, "%s", journal->conditions) : 0;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-    return (one > other) - (one < other);
-}
-
-size_t conditions_sort(uint64_t hashes[], size_t count)
-{
-    size_t different = 0;
-    for (size_t i = 0; i < count; i++)
-        hashes[i] %= CONDITION_BYTES;
-    qsort(hashes, count, sizeof *hashes, compare_numbers);
-    for (size_t i = 0; i < count; i++)
-        if (different == 0 || hashes[different - 1] != hashes[i])
-            hashes[different++] = hashes[i];
-    return different;
-}
-
-int conditions_take(struct range_lock *lock, const uint64_t sorted[], size_t count, size_t *at)
-{
-    for (; *at < count; (*at)++) {
-        int rc = range_lock_add(lock, sorted[*at], 1);
-        if (rc < 0)
-            return rc == -EAGAIN ? rc : fail_errno(-rc, "locking conditions");
-    }
-    return 0;
+    return mine.status < 0 ? journal_fail(journal, mine.status) : 0;
 }

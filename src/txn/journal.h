@@ -24,6 +24,9 @@ const char *journal_dir(const struct journal *journal);
 /* Of a payload file; mem. */
 char *journal_payload_path(const struct journal *journal, uint64_t txn, uint64_t change);
 
+/* Those of a transaction, all of them. Failures are logged. */
+void journal_remove_payloads(struct journal *journal, uint64_t txn);
+
 /* ---- writing ---- */
 enum edit_kind {
     EDIT_PUT,

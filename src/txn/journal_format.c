@@ -112,6 +112,9 @@ int change_write(const struct journal_key *key, const struct change_record *chan
     put_text(out, change->if_match);
     put_text(out, change->token);
     put_text(out, change->conflict);
+    put_text(out, change->content_type);
+    put_text(out, change->cache_control);
+    put_text(out, change->metadata);
     return close_record(key, out);
 }
 
@@ -232,6 +235,9 @@ int change_read(const struct journal_key *key, const void *data, size_t size, st
     out->if_match = get_text(&reader);
     out->token = get_text(&reader);
     out->conflict = get_text(&reader);
+    out->content_type = get_text(&reader);
+    out->cache_control = get_text(&reader);
+    out->metadata = get_text(&reader);
     return end_record(&reader, out->path, texts);
 }
 

@@ -42,8 +42,8 @@
  *   J2  A token is in the journal before anything but its making was asked of the place.
  *   J3  Nothing is visible at a place before DECIDING or DECIDED is on the disk, together with every payload.
  *   J4  From DECIDED on it is only ever published, as often as needed; each step may be repeated.
- *   J5  DECIDING becomes DECIDED as soon as one conditional write has been seen to be there; and ENDING only when it is
- *       known that none is.
+ *   J5  DECIDING becomes DECIDED when one conditional write has been seen to be there and all were tried: each is there
+ *       then, or its change says what was found in its way; and ENDING only when it is known that none is there.
  *   J6  A transaction is forgotten when what was published is on its places' disks, and its payload files are removed
  *       afterwards: a file of a transaction that has no head and no living owner is nobody's.
  *   J7  Only who holds its byte of `owners` changes a transaction's records.
@@ -95,7 +95,8 @@ struct change_record {
     int64_t mtime_ns, size;
     uint8_t digest[16];
     const char *path;
-    const char *if_match, *token, *conflict; /* NULL: none */
+    const char *if_match, *token, *conflict;             /* NULL: none */
+    const char *content_type, *cache_control, *metadata; /* likewise */
 };
 
 /* Make a record, with its sum; what breaks the buffer sets a text. */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "txn/journal.h"
 #include "txn/view.h"
 
 /* ---- a transaction ---- */
@@ -18,8 +19,10 @@ int txn_new(struct larder_txn **out)
     while (txn->id == 0)
         txn->id = random_u64();
     txn->generation = process_generation();
+    txn->began_ns = wall_ns();
     pthread_mutex_init(&txn->lock, NULL);
     list_init(&txn->members);
+    list_init(&txn->pending);
     *out = txn;
     return 0;
 }
@@ -46,6 +49,10 @@ void txn_unref(struct larder_txn *txn)
     if (txn->generation ==
         process_generation()) /* else another thread may have held it when this process began */
         pthread_mutex_destroy(&txn->lock);
+    journal_unref(txn->journal);
+    mem_free(txn->dropped);
+    mem_free(txn->journal_dir);
+    mem_free(txn->note);
     mem_free(txn);
 }
 
@@ -110,7 +117,7 @@ static int member_new(struct larder_txn *txn, const struct larder_fs *fs, struct
     if (!member)
         return fail_memory();
     member->txn = txn;
-    member->persistent = fs->instance->can.persistent;
+    member->persistent = fs->instance->can.persistent && txn->journal;
     member->overlay.real_directories = fs->instance->can.real_directories;
     int rc = fs_new(instance_ref(fs->instance), "", &member->fs);
     if (rc == 0)

@@ -16,19 +16,33 @@
 #include <pthread.h>
 
 #include "base/list.h"
+#include "cache/range_lock.h"
 #include "fs/fs.h"
 #include "txn/overlay.h"
+
+struct journal;
 
 enum txn_state { TXN_OPEN, TXN_ENDING, TXN_ENDED };
 
 struct larder_txn {
     atomic_uint references;
-    uint64_t id;          /* const, as is … */
-    uint32_t generation;  /* … the process that it belongs to: in a fork's child all is -ECHILD */
-    pthread_mutex_t lock; /* never held across a wait */
+    /* const */
+    uint64_t id;
+    uint32_t generation; /* the process that it belongs to: in a fork's child all is -ECHILD */
+    int64_t began_ns;
+    char *journal_dir, *note; /* mem; NULL: the default one; none */
+    pthread_mutex_t lock;     /* never held across a wait */
+    /* set once, under `lock`, before there is a persistent member */
+    struct journal *journal;
+    struct range_lock owner; /* with it */
     /* under `lock` */
     enum txn_state state;
     struct list members;
+    struct list pending; /* pending.c's, as is what follows */
+    size_t pending_size;
+    uint64_t *dropped; /* ids of payloads to be deleted; mem */
+    size_t dropped_count, dropped_capacity;
+    bool written; /* the journal has something of it */
 };
 int txn_new(struct larder_txn **out); /* with one reference */
 struct larder_txn *txn_ref(struct larder_txn *txn);
@@ -42,7 +56,7 @@ struct member {
     struct list node; /* of txn->members */
     struct larder_txn *txn;
     struct larder_fs *fs; /* what is changed: the instance of the user's handle, its root "" */
-    bool persistent;      /* const */
+    bool persistent;      /* const: it outlives the process, and is in the journal */
     /* under the transaction's lock */
     struct larder_fs *view; /* a handle on its view, until the end */
     struct overlay overlay;

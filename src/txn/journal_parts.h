@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TXN_JOURNAL_PARTS_H
+#define TXN_JOURNAL_PARTS_H
+/* What the files of the journal share: journal.c opens and writes, journal_read.c reads, and has the locks. */
+#include <pthread.h>
+
+#include <lmdb.h>
+
+#include "txn/journal.h"
+
+struct commit; /* of those who write at once */
+
+struct journal {
+    /* const after open */
+    char *dir, *file, *owners, *conditions, *payload;
+    MDB_env *env;
+    MDB_dbi dbi;
+    dev_t device;
+    ino_t inode;
+    uint32_t generation;
+
+    struct list node; /* of the process's, under its lock, as are … */
+    unsigned references;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under `lock` */
+    struct commit *first, **last; /* who waits for the next one */
+    bool leading;                 /* somebody writes */
+};
+
+/* The words for a failure of the file. Returns `rc`. */
+int journal_fail(const struct journal *journal, int rc);
+
+#endif
