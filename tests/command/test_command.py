@@ -402,6 +402,66 @@ class Local(Case):
 
 
 @unittest.skipUnless(shutil.which('nginx') or os.path.exists('/usr/sbin/nginx') or os.environ.get('CI'), 'NGINX IS MISSING: nothing of HTTP was tested')
+class Transactions(Case):
+    def setUp(self):
+        super().setUp()
+        self.environment['LARDER_STATE_DIR'] = str(self.dir / 'state')
+        self.source = self.tree({'a': b'1', 'b/c': b'22', 'b/large': b'x' * 300000})
+        self.target = self.dir / 'target'
+        self.target.mkdir()
+
+    def test_put_txn_commits_all_of_it_and_says_what(self):
+        lines = self.objects('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
+        self.assertEqual([(pathlib.Path(line['path']).name, line['size']) for line in lines],
+                         [('a', 1), ('c', 2), ('large', 300000)])
+        self.assertTrue(all(line['etag'] for line in lines))
+        self.assertEqual((self.target / 'b/c').read_bytes(), b'22')
+        self.assertEqual((self.target / 'b/large').stat().st_size, 300000)
+        self.assertEqual(self.lines('txn', 'list'), [])
+
+    def test_put_txn_puts_nothing_when_one_of_it_fails(self):
+        self.larder('put', '--txn', self.source / 'a', self.source / 'missing', f'{self.target}/', code=5)
+        self.assertEqual(list(self.target.iterdir()), [])
+        self.assertEqual(self.lines('txn', 'list'), [])
+
+    def test_what_was_killed_when_it_was_committed_is_listed_and_published(self):
+        self.environment['LARDER_CRASH_AT'] = 'txn.decided'
+        done = self.run_('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
+        if done.returncode == 0:
+            self.skipTest('built without crash points')
+        del self.environment['LARDER_CRASH_AT']
+        self.assertEqual([path for path in self.target.rglob('*') if not path.name.startswith('.')], [])
+        [entry] = self.objects('txn', 'list')
+        self.assertEqual((entry['state'], entry['alive'], entry['conflicts']), ('committed', False, []))
+        self.larder('txn', 'rollback', entry['id'], code=1)
+        self.larder('txn', 'recover')
+        self.assertEqual((self.target / 'b/c').read_bytes(), b'22')
+        self.assertEqual(self.lines('txn', 'list'), [])
+        self.assertFalse([path for path in self.target.rglob('.larder*')])
+
+    def test_what_was_killed_while_it_was_staged_is_resumed_or_rolled_back(self):
+        for then in 'resume', 'rollback':
+            self.environment['LARDER_CRASH_AT'] = 'txn.stage_noted'
+            done = self.run_('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
+            if done.returncode == 0:
+                self.skipTest('built without crash points')
+            del self.environment['LARDER_CRASH_AT']
+            [entry] = self.objects('txn', 'list')
+            self.assertEqual(entry['state'], 'staging')
+            self.larder('txn', then, entry['id'])
+            self.assertEqual((self.target / 'b/large').exists(), then == 'resume')
+            self.assertEqual(self.lines('txn', 'list'), [])
+            self.assertFalse([path for path in self.target.rglob('.larder*')])
+            shutil.rmtree(self.target)
+            self.target.mkdir()
+
+    def test_an_id_that_is_none_and_one_that_is_not_there(self):
+        self.larder('put', '--txn', self.source / 'a', f'{self.target}/')
+        self.larder('txn', 'rollback', 'x', code=1)
+        self.larder('txn', 'rollback', '0123456789abcdef', code=3)
+        self.larder('txn', 'recover', '--theirs', '--ours', code=2)
+
+
 class Http(Served):
     def test_reading_works_as_from_a_disk(self):
         self.serve({'a': b'AAA', 'sub/b': b'B', 'empty': b'', 'large': b'L' * (2 << 20)})

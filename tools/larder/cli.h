@@ -31,6 +31,7 @@ struct cli {              /* const once the command runs, but for `cached` */
     bool offline, json, zero, details, dirs, create, literal, progress, all, recursive, parents, dry_run,
         abort;
     bool remove_extra, checksum, size_only;
+    bool txn, theirs, ours;
     bool cached; /* something was opened through the cache, so that it has to be flushed */
 };
 
@@ -152,6 +153,12 @@ char *name_of(struct larder_fs *fs, const char *path);
 /* The last argument is a local path, whatever it looks like. */
 int copy_to_local(struct cli *cli);
 
+/* ---- txn.c ---- */
+/* *fs becomes its view in a new transaction. DONE, or it has complained, and *fs is as it was. */
+int txn_begin(const char *note, struct larder_fs **fs, struct larder_txn **out);
+/* Commit it, if what was done in it is DONE, else roll it back; the exit code of both. With --json a line for each file. */
+int txn_end(struct cli *cli, const char *what, struct larder_txn *txn, int code);
+
 /* ---- commands ---- */
 int command_ls(struct cli *cli);
 int command_find(struct cli *cli);
@@ -179,6 +186,10 @@ int command_map_del(struct cli *cli);
 int command_sign(struct cli *cli);
 int command_uploads(struct cli *cli);
 int command_mirror(struct cli *cli);
+int command_txn_list(struct cli *cli);
+int command_txn_recover(struct cli *cli);
+int command_txn_resume(struct cli *cli);
+int command_txn_rollback(struct cli *cli);
 int command_cache_stat(struct cli *cli);
 int command_cache_clear(struct cli *cli);
 int command_cache_export(struct cli *cli);

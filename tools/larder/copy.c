@@ -66,7 +66,7 @@ static void ended(struct copying *copying, const struct larder_copy_news *news)
         code = complain(shown, news->status);
     if (news->event == LARDER_COPY_DONE)
         outcome_add(&copying->outcome, code);
-    if (copying->cli->json && news->type != LARDER_DIRECTORY)
+    if (copying->cli->json && !copying->cli->txn && news->type != LARDER_DIRECTORY)
         report(copying, news, shown);
     larder_free(name);
 }
@@ -141,6 +141,7 @@ static int check_names(char *const sources[], int count)
 static int copy_all(struct cli *cli, copy_fn *copy, char *const sources[], const char *target, bool local)
 {
     struct copying copying = {.cli = cli, .copy = copy};
+    struct larder_txn *txn = NULL;
     int count = cli->arg_count - 1;
     char *path = NULL;
     if (!*target)
@@ -149,6 +150,11 @@ static int copy_all(struct cli *cli, copy_fn *copy, char *const sources[], const
     if (code == DONE)
         code = local ? cli_open_local(cli, target, &copying.to, &path)
                      : cli_open(cli, target, false, &copying.to, &path);
+    if (code == DONE && cli->txn) {
+        code = txn_begin(target, &copying.to, &txn);
+        if (code != DONE)
+            larder_fs_free(copying.to);
+    }
     if (code != DONE)
         return code;
     bool slash = target[strlen(target) - 1] == '/';
@@ -158,11 +164,13 @@ static int copy_all(struct cli *cli, copy_fn *copy, char *const sources[], const
     for (int i = 0; code == DONE && i < count && !interrupted(); i++)
         code = copy_source(&copying, sources[i], count > 1);
     progress_end();
-    if (copying.target)
-        free(copying.target);
+    code = code == DONE ? outcome_code(&copying.outcome) : code;
+    if (txn)
+        code = txn_end(cli, target, txn, code);
+    free(copying.target);
     larder_free(path);
     larder_fs_free(copying.to);
-    return code == DONE ? outcome_code(&copying.outcome) : code;
+    return code;
 }
 
 int command_cp(struct cli *cli)

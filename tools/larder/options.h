@@ -40,6 +40,9 @@ enum option_id {
     DELETE,
     CHECKSUM,
     SIZE_ONLY,
+    TXN,
+    THEIRS,
+    OURS,
     OPTION_COUNT
 };
 #define WITH(id) (1ULL << (id))

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* larder_commit FILES SIZE DIR: so many files of a local directory in one transaction, journal and all. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "larder.h"
+
+#include "bench.h"
+
+static void must(int rc)
+{
+    if (rc < 0)
+        bench_die("%s", larder_error());
+}
+
+static char *below(const char *dir, const char *name)
+{
+    char *path = bench_alloc(strlen(dir) + strlen(name) + 2);
+    strcpy(stpcpy(stpcpy(path, dir), "/"), name);
+    return path;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4)
+        bench_die("usage: larder_commit FILES SIZE DIR");
+    size_t files = bench_count(argv[1]), size = bench_count(argv[2]);
+    char **names = bench_names("", files), *tree = below(argv[3], "tree");
+    struct larder_item *items = bench_alloc(files * sizeof *items);
+    void *data = bench_noise(size, 1);
+    struct larder_fs *fs, *view;
+    struct larder_txn *txn;
+    memset(items, 0, files * sizeof *items);
+    for (size_t i = 0; i < files; i++)
+        items[i] = (struct larder_item){.path = names[i], .bytes = {.data = data, .size = size}};
+    mkdir(argv[3], 0700);
+    mkdir(tree, 0700);
+    setenv("LARDER_STATE_DIR", below(argv[3], "journal"), 1);
+    must(larder_open(NULL, tree, NULL, &fs, NULL));
+
+    double start = bench_now();
+    must(larder_txn_begin(NULL, &txn));
+    must(larder_txn_fs(txn, fs, &view));
+    must(larder_pipe(view, items, files, 0, NULL));
+    must(larder_txn_commit(txn, NULL));
+    bench_figure(bench_now() - start, files, files * size);
+    larder_fs_free(view);
+    larder_fs_free(fs);
+    return 0;
+}
