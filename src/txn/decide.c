@@ -125,12 +125,15 @@ bool member_applies(const struct plan_member *member)
 static void fill_apply(const struct plan_item *item, struct apply_item *out)
 {
     const struct change *change = item->change;
-    *out = (struct apply_item){.kind = change->kind,
-                               .path = change->path,
-                               .data = change->payload.bytes.data,
-                               .size = change->payload.bytes.size,
-                               .flags = change->create ? LARDER_CREATE : 0,
-                               .if_match = change->if_match};
+    *out =
+        (struct apply_item){.kind = change->kind,
+                            .clears = (change->kind == CHANGE_WRITE && change->before == BEFORE_DIRECTORY) ||
+                                      (change->kind == CHANGE_MKDIR && change->before == BEFORE_FILE),
+                            .path = change->path,
+                            .data = change->payload.bytes.data,
+                            .size = change->payload.bytes.size,
+                            .flags = change->create ? LARDER_CREATE : 0,
+                            .if_match = change->if_match};
 }
 
 /* Removals come first, the deepest before what is above; then what is made, from above. */

@@ -222,10 +222,15 @@ static int write_on_worker(void *arg)
     return journal_write(step->journal, step->edits, step->count);
 }
 
+/* Whether it was written must be known: a cancel waits until it is. */
 int CO_FN plan_write(struct plan *plan, const struct edit edits[], size_t count)
 {
     struct write_step step = {plan->vault.journal, edits, count};
-    return plan->vault.journal && count > 0 ? offload(write_on_worker, &step) : 0;
+    struct deadline deadline;
+    if (!plan->vault.journal || count == 0)
+        return 0;
+    deadline_begin_shielded(&deadline, 0);
+    return deadline_end(&deadline, offload(write_on_worker, &step), "the journal");
 }
 
 int CO_FN plan_set_state(struct plan *plan, enum journal_state state)

@@ -21,6 +21,7 @@ class Case(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir, True)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(('LARDER_', 'XDG_', 'http', 'HTTP'))}
         self.environment['LARDER_CACHE_DIR'] = str(self.dir / 'cache')
+        self.environment['LARDER_STATE_DIR'] = str(self.dir / 'state')
         self.environment['LC_ALL'] = 'C.UTF-8'
 
     def run_(self, *args, stdin=b'', **more):

@@ -741,6 +741,16 @@ class Examples(Case):
         self.assertEqual((code, out), (1, ''))
         self.assertIn('7', err)
 
+    def test_transaction(self):
+        tree = self.tree({'old': b'old', 'gone': b'gone'})
+        self.assertEqual(self.example('transaction', tree, 'old=newer', 'a/b=made', 'gone'), (0, '', ''))
+        self.assertEqual(self.lines('map', 'keys', tree), ['a/b', 'old'])
+        self.assertEqual((tree / 'old').read_bytes(), b'newer')
+        code, out, err = self.example('transaction', tree, 'old=newest', 'never')  # nothing to delete: nothing is done
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('never', err)
+        self.assertEqual((tree / 'old').read_bytes(), b'newer')
+
     def test_upload(self):
         self.assertEqual(self.example('upload', self.dir / 'map', 2000), (0, '', ''))
         self.assertEqual(len(self.lines('map', 'keys', self.dir / 'map')), 2000)

@@ -21,8 +21,6 @@
 #include "server.h"
 #include "tmpdir.h"
 #include "tree.h"
-#include "txn/member.h"
-#include "txn/view.h"
 
 #define LIST_ONLY  {.list = true, .real_directories = true}
 #define WRITE_ONLY {.list = true, .write = true}
@@ -220,19 +218,20 @@ static int run_all(struct larder_fs *top, struct larder_fs *put, const struct pl
 
 static int run_in_transaction(struct larder_fs *origin, const struct place *place)
 {
+    char journal[600];
     struct larder_txn *txn;
-    struct member *member;
     struct larder_fs *view;
     size_t before = count_below(origin);
-    assert_ok(txn_new(&txn));
-    assert_ok(txn_member(txn, origin, &member));
-    assert_ok(txn_view_handle(member, origin, &view));
+    snprintf(journal, sizeof journal, "journal=%s/journal", scratch);
+    assert_ok(larder_txn_begin((const char *const[]){journal, NULL}, &txn));
+    assert_ok(larder_txn_fs(txn, origin, &view));
     int failures = run_all(view, place->beneath ? origin : view, place);
     if (!place->beneath)
         assert_int_equal(count_below(origin), before);
-    txn_end(txn);
+    assert_ok(larder_txn_rollback(txn));
+    if (!place->beneath)
+        assert_int_equal(count_below(origin), before);
     larder_fs_free(view);
-    txn_unref(txn);
     return failures;
 }
 
