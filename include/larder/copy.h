@@ -93,15 +93,20 @@ struct larder_copy_options {
  *     several, or `into`     each to TARGET/name; the contents of a directory with a slash behind it, to TARGET
  *
  * Directories are made as needed, empty ones where the target has real directories (with a maxdepth: none but for files);
- * links are followed. Two sources of one name are -EEXIST for the second. A tree is not copied into itself (-EINVAL). A
- * directory without `recursive` is passed over, and so is nothing to do: 0. But a source that is missing is a failure,
- * as on_error says; -ENOENT: a pattern matches nothing. In any mode each file's status is told, and with LARDER_RETURN
- * the count of those that failed is returned. (fsspec: copy)
+ * links are followed. Two sources that would go to one name are -EEXIST in any mode, before anything is copied; what the
+ * contents of several directories have in common is not noticed. A tree is not copied into itself (-EINVAL). A directory
+ * without `recursive` is passed over, and so is nothing to do: 0. But a source that is missing is a failure, as on_error
+ * says; -ENOENT: a pattern matches nothing. In any mode each file's status is told, and with LARDER_RETURN the count of
+ * those that failed is returned. (fsspec: copy)
  */
 LARDER_API LARDER_WAITS int larder_copy(struct larder_fs *from, const char *const sources[], size_t count,
                                         struct larder_fs *to, const char *target,
                                         const struct larder_copy_options *options);
-/* The same with a local side, whose paths are those of this machine. (fsspec: get, put) */
+/*
+ * The same with a local side, whose paths are those of this machine; of a pattern only what is given is one, not the
+ * working directory. A process that is killed may leave a file that it was writing, beside the target under a name that
+ * no listing of Larder shows: ".larder-" and 16 hexadecimal digits. (fsspec: get, put)
+ */
 LARDER_API LARDER_WAITS int larder_get(struct larder_fs *from, const char *const sources[], size_t count,
                                        const char *local_target, const struct larder_copy_options *options);
 LARDER_API LARDER_WAITS int larder_put(const char *const local_sources[], size_t count, struct larder_fs *to,
@@ -122,10 +127,11 @@ LARDER_API LARDER_WAITS int larder_copy_pairs(struct larder_fs *from, struct lar
 
 /*
  * Move files and whole directories: within a place by the place itself, at one moment each; else they are copied, and
- * what was copied is removed once all of it is there (a failure leaves the source as it was). A source goes to TARGET/name
- * where TARGET is a directory, else to TARGET; slashes behind sources mean nothing; a pattern's matches go to
- * TARGET/name. -EEXIST: a directory is in the way of one; -EINVAL: into itself; onto itself is nothing to do. Directories
- * are not made, but for a TARGET with a slash behind it. `recursive` and `maxdepth` must not be set. (fsspec: mv)
+ * what was copied is removed once all of it is there (a failure leaves the source as it was). A file that changed after it
+ * was copied stays, and is -ESTALE. A source goes to TARGET/name where TARGET is a directory, else to TARGET; slashes
+ * behind sources mean nothing; a pattern's matches go to TARGET/name. -EEXIST: a directory is in the way of one, or two
+ * would go to one name; -EINVAL: into itself; onto itself is nothing to do. Directories are not made, but for a TARGET
+ * with a slash behind it. `recursive` and `maxdepth` must not be set. (fsspec: mv)
  */
 LARDER_API LARDER_WAITS int larder_mv(struct larder_fs *from, const char *const sources[], size_t count,
                                       struct larder_fs *to, const char *target,

@@ -404,9 +404,26 @@ LARDER_API LARDER_WAITS int larder_sizes(struct larder_fs *fs, struct larder_ite
  * was written before a failure stays. (fsspec: pipe) */
 LARDER_API LARDER_WAITS int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count,
                                         unsigned flags, const struct larder_batch *batch);
-/* Remove many files (of items, only path and status count). */
+/* Remove many files (of items, only path and status count), as many at a time as the place takes in one request
+ * (capability remove_count_max): S3 does not say which of a thousand were missing, and they count as removed. */
 LARDER_API LARDER_WAITS int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
                                             const struct larder_batch *batch);
+struct larder_rm_options {
+    size_t size;
+    bool glob;      /* the paths are patterns, as of larder_glob; directories match with `recursive` alone */
+    bool recursive; /* directories, with all that is below them */
+    unsigned
+        maxdepth; /* 1: a directory's own entries; what a pattern matched counts as one level; 0: no limit */
+    enum larder_on_error on_error;
+    unsigned jobs_max; /* requests under way at once; 0: 64 */
+};
+/*
+ * Remove files, and with `recursive` directories; of a link only itself. Nothing is removed before all is found. With a
+ * maxdepth, directories that hold more stay; the root of the handle stays in any case. -ENOENT: a path is missing, or a
+ * pattern matches nothing; -EISDIR: a directory was named without `recursive`. (fsspec: rm)
+ */
+LARDER_API LARDER_WAITS int larder_rm_paths(struct larder_fs *fs, const char *const paths[], size_t count,
+                                            const struct larder_rm_options *options);
 /* Remove a file, or with `recursive` a directory and all below it; of a link only itself. -ENOENT: missing. (fsspec: rm)
  */
 LARDER_API LARDER_WAITS int larder_rm(struct larder_fs *fs, const char *path, bool recursive);

@@ -39,7 +39,9 @@ static struct job *job_new(struct bulk *bulk)
     struct larder_item **items = bulk->todo + bulk->next;
     size_t count = 1, left = bulk->todo_count - bulk->next;
     struct larder_range range = {0};
-    if (bulk->joins)
+    if (bulk->items_max > 0)
+        count = left < bulk->items_max ? left : bulk->items_max;
+    else if (bulk->joins)
         count = ranges_join(items, left, bulk->batch.gap_max, bulk->batch.block_max, &range);
     size_t letters = bulk->batch.completed ? count : 0;
     struct job *job = mem_zero(sizeof *job + letters * sizeof job->deliveries[0]);
@@ -56,8 +58,12 @@ static struct job *job_new(struct bulk *bulk)
 static void job_free(struct job *job)
 {
     larder_bytes_free(&job->block);
-    mem_free(job->text);
     mem_free(job);
+}
+
+static bool gets_part(const struct job *job)
+{
+    return job->count > 1 && job->bulk->items_max == 0;
 }
 
 /* One of several items gets its part of the block, which a file's end may have cut. */
@@ -92,11 +98,11 @@ int CO_FN job_wait_and_hold(struct job *job, uint64_t size)
 /* ---- letters to the caller's side ---- */
 
 /* Parts are copied only now, so that what waits to be told is no more than what was received. */
-static void give(struct job *job, struct larder_item *item)
+static void give(struct job *job, struct larder_item *item, const char *text)
 {
     struct bulk *bulk = job->bulk;
-    bool part = item->status == 0 && job->count > 1, stopped = atomic_load(&bulk->crew.stopped);
-    error_set_text(job->text);
+    bool part = item->status == 0 && gets_part(job), stopped = atomic_load(&bulk->crew.stopped);
+    error_set_text(text);
     if (part)
         item->status = stopped ? -ECANCELED : give_part(job, item);
     bool lost = part && item->status == -ENOMEM;
@@ -113,7 +119,8 @@ static void delivery_open(struct letter *letter)
     struct delivery *delivery = container_of(letter, struct delivery, letter);
     struct job *job = delivery->job;
     struct bulk *bulk = job->bulk;
-    give(job, job->items[delivery - job->deliveries]);
+    give(job, job->items[delivery - job->deliveries], delivery->text);
+    mem_free(delivery->text);
     bool last = --job->untold == 0;
     uint64_t held = last ? job->held : 0;
     if (last)
@@ -130,7 +137,7 @@ static int CO_FN perform(struct job *job)
     struct deadline deadline;
     autofree char *full = NULL;
     error_clear();
-    int rc = path_resolve(fs->root, path, &full, NULL);
+    int rc = job->bulk->items_max > 0 ? 0 : path_resolve(fs->root, path, &full, NULL);
     if (rc < 0)
         return rc;
     deadline_begin(&deadline, fs->timeout_ms > 0 ? (uint64_t)fs->timeout_ms : 0);
@@ -139,22 +146,35 @@ static int CO_FN perform(struct job *job)
     return error_finish(rc, path);
 }
 
+/* How one of the items ended, with its words. */
+static int status_of(struct job *job, size_t index, int rc)
+{
+    struct larder_item *item = job->items[index];
+    if (job->bulk->items_max > 0 && rc == 0)
+        rc = item->status;
+    else if (rc == 0 && gets_part(job) && job->untold == 0)
+        return give_part(job, item);
+    if (job->count > 1 && job->bulk->items_max > 0) { /* what was said may be of another */
+        error_clear();
+        error_finish(rc, item->path);
+    }
+    return rc;
+}
+
 /* The letters were made with the job: once an item was tried, nothing can keep its news from the caller. */
 static void settle(struct job *job, int rc)
 {
     struct bulk *bulk = job->bulk;
     size_t letters = job->untold;
     for (size_t i = 0; i < job->count; i++) {
-        bool part = rc == 0 && job->count > 1 && letters == 0;
-        note(bulk, job->items[i], part ? give_part(job, job->items[i]) : rc);
+        int status = status_of(job, i, rc);
+        note(bulk, job->items[i], status);
+        if (letters > 0)
+            job->deliveries[i] =
+                (struct delivery){{.open = delivery_open}, job, status < 0 ? mem_dup(error_text()) : NULL};
     }
-    if (letters == 0) {
+    if (letters == 0)
         job_free(job);
-        return;
-    }
-    job->text = rc < 0 ? mem_dup(error_text()) : NULL;
-    for (size_t i = 0; i < letters; i++)
-        job->deliveries[i] = (struct delivery){{.open = delivery_open}, job};
     for (size_t i = 0; i < letters; i++)
         edge_mail_send(&bulk->crew.mail, &job->deliveries[i].letter);
 }

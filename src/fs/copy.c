@@ -19,6 +19,7 @@
 
 static void file_free(struct copy_file *file)
 {
+    larder_info_free(&file->copied);
     mem_free(file->text);
     mem_free(file);
 }
@@ -171,7 +172,7 @@ static void ended_open(struct letter *letter)
     }
     error_set_text(file->text);
     if (copy->job->ended)
-        copy->job->ended(copy->job, &file->step, file->skipped ? 0 : file->status);
+        copy->job->ended(copy->job, &file->step, file->skipped ? 0 : file->status, &file->copied);
     if (!file->deferred)
         tell(copy, file,
              file->skipped ? LARDER_COPY_SKIPPED

@@ -44,8 +44,11 @@ struct copy_job {
     int (*next)(struct copy_job *job, struct copy_step *out);
     /* In a task (CO_FN), of a step with `check` and the full paths: 1: it has to be done; 0: all is the same. */
     int (*differs)(struct copy_job *job, const struct copy_step *step, const char *from, const char *to);
-    /* The caller's side: a step has ended; before it is told. May be NULL. */
-    void (*ended)(struct copy_job *job, const struct copy_step *step, int status);
+    /* The caller's side: a step has ended; before it is told. `copied`: which version it was that was copied, where
+     * `wants_copied` asks for it. May be NULL. */
+    void (*ended)(struct copy_job *job, const struct copy_step *step, int status,
+                  const struct larder_info *copied);
+    bool wants_copied;
     /* What is at `from` goes to `to` by the table's move. Where that is -EXDEV or -ENOTSUP, `ended` alone is told. */
     bool moves;
     bool strict; /* what is no file is a failure, not left out */

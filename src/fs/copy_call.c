@@ -39,14 +39,49 @@ int larder_copy(struct larder_fs *from, const char *const sources[], size_t coun
 
 /* ---- with a local side ---- */
 
+/* How much of the path was put in front of what was typed: the working directory, or one above. */
+static size_t size_before(const char *typed, const char *path)
+{
+    for (bool more = true; more;) {
+        size_t dots = strncmp(typed, "../", 3) == 0 ? 2 : strncmp(typed, "./", 2) == 0;
+        typed += dots;
+        more = dots > 0;
+        while (dots > 0 && *typed == '/')
+            typed++;
+    }
+    size_t size = strlen(typed), whole = strlen(path);
+    while (size > 0 && typed[size - 1] == '/')
+        size--;
+    return size <= whole && strncmp(path + whole - size, typed, size) == 0 ? whole - size : 0;
+}
+
+/* Of a pattern only what was typed is one. */
+static int escape_before(const char *typed, char **path)
+{
+    char *escaped;
+    size_t before = *typed == '/' ? 0 : size_before(typed, *path);
+    autofree char *dir = mem_dup_n(*path, before);
+    int rc = dir ? larder_glob_escape(dir, &escaped) : fail_memory();
+    if (rc < 0)
+        return rc;
+    char *whole = mem_format("%s%s", escaped, *path + before);
+    larder_free(escaped);
+    if (!whole)
+        return fail_memory();
+    mem_free(*path);
+    *path = whole;
+    return 0;
+}
+
 /* What was typed, on the disk, with its slash behind it. mem. */
-static int local_path(const char *typed, struct larder_fs **fs, char **out)
+static int local_path(const char *typed, bool glob, struct larder_fs **fs, char **out)
 {
     autofree char *path = NULL;
     int rc = local_side_open(typed, fs, &path);
     if (rc < 0)
         return rc;
-    *out = mem_format("%s%s", path, typed[strlen(typed) - 1] == '/' ? "/" : "");
+    rc = glob ? escape_before(typed, &path) : 0;
+    *out = rc == 0 ? mem_format("%s%s", path, typed[strlen(typed) - 1] == '/' ? "/" : "") : NULL;
     if (*out)
         return 0;
     larder_fs_free(*fs);
@@ -59,7 +94,7 @@ int larder_get(struct larder_fs *from, const char *const sources[], size_t count
     autofree char *target = NULL;
     struct larder_fs *local;
     error_clear();
-    int rc = local_path(local_target, &local, &target);
+    int rc = local_path(local_target, false, &local, &target);
     if (rc < 0)
         return rc;
     rc = larder_copy(from, sources, count, local, target, options);
@@ -68,12 +103,12 @@ int larder_get(struct larder_fs *from, const char *const sources[], size_t count
 }
 
 /* All of them are of one filesystem, the disk; *fs is a handle on it. */
-static int local_paths(const char *const typed[], size_t count, struct larder_fs **fs, char **out)
+static int local_paths(const char *const typed[], size_t count, bool glob, struct larder_fs **fs, char **out)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         larder_fs_free(take(*fs));
-        rc = local_path(typed[i], fs, &out[i]);
+        rc = local_path(typed[i], glob, fs, &out[i]);
     }
     return rc;
 }
@@ -81,10 +116,14 @@ static int local_paths(const char *const typed[], size_t count, struct larder_fs
 int larder_put(const char *const local_sources[], size_t count, struct larder_fs *to, const char *target,
                const struct larder_copy_options *options)
 {
+    struct larder_copy_options taken = {0};
     struct larder_fs *local = NULL;
     error_clear();
+    int rc = tuning_take(&taken, sizeof taken, options);
+    if (rc < 0)
+        return rc;
     char **sources = mem_array(count + 1, sizeof *sources);
-    int rc = sources ? local_paths(local_sources, count, &local, sources) : fail_memory();
+    rc = sources ? local_paths(local_sources, count, taken.glob, &local, sources) : fail_memory();
     if (rc == 0 && count > 0)
         rc = larder_copy(local, (const char *const *)sources, count, to, target, options);
     for (size_t i = 0; sources && i < count; i++)
@@ -112,7 +151,8 @@ static int next_pair(struct copy_job *job, struct copy_step *out)
     return pair->from && pair->to ? 1 : fail(-EINVAL, "no path");
 }
 
-static void pair_ended(struct copy_job *job, const struct copy_step *step, int status)
+static void pair_ended(struct copy_job *job, const struct copy_step *step, int status,
+                       const struct larder_info *copied)
 {
     ((struct larder_copy_pair *)step->owner)->status = status;
 }

@@ -78,6 +78,7 @@ static int CO_FN transfer_bytes(struct copy_file *file, const char *from, const 
                                      .labels = &job->to->labels,
                                      .moved = job->options.told ? tell_moved : NULL,
                                      .hold = hold,
+                                     .copied = job->wants_copied ? &file->copied : NULL,
                                      .total = file->step.size};
     int rc = transfer_file(&one.transfer);
     crew_hold(&file->copy->crew, &file->held, 0);

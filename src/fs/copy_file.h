@@ -12,9 +12,10 @@ struct copy_file {
     struct copy *copy;
     struct copy_step step; /* its strings lie behind */
     /* the loop's, and the caller's side's once it has ended */
-    int status;            /* known beforehand, or how it ended */
-    enum larder_type type; /* as it turned out */
-    char *text;            /* of a failure; mem */
+    int status;                /* known beforehand, or how it ended */
+    enum larder_type type;     /* as it turned out */
+    char *text;                /* of a failure; mem */
+    struct larder_info copied; /* if the job wants it */
     bool skipped;
     bool same;     /* as the target: nothing was done */
     bool last;     /* its failure is the call's end */

@@ -4,21 +4,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/error.h"
 #include "base/glob.h"
 #include "base/path.h"
 #include "base/seams.h"
-#include "base/table.h"
+#include "fs/copy_names.h"
 #include "fs/layer.h"
 #include "fs/walk.h"
-
-/* Where a named source went, so that no second one goes there. */
-struct taken {
-    struct table_entry entry;
-    const char *to; /* behind the other in memory */
-    char from[];
-};
 
 struct copy_plan {
     /* const */
@@ -33,10 +25,11 @@ struct copy_plan {
     bool dirs;         /* directories are steps */
     bool collects;     /* a tree is listed to its end before its first step */
 
-    size_t next;        /* source */
-    int target_is_dir;  /* <0: nobody asked yet */
-    struct table names; /* struct taken … */
-    struct arena taken; /* … and their memory */
+    size_t next;                     /* source */
+    int target_is_dir;               /* <0: nobody asked yet */
+    struct copy_names names;         /* of sources that go by theirs */
+    bool names_known;                /* those of all */
+    struct larder_entries *expanded; /* what each pattern matches, until it is its turn; mem, or NULL */
 
     struct larder_entries matches; /* of a pattern, those that come as they are, or each as a source */
     size_t match;
@@ -195,23 +188,6 @@ static int ask_target(struct copy_plan *plan)
     return plan->target_is_dir;
 }
 
-static int take_name(struct copy_plan *plan, const char *from, const char *to)
-{
-    struct table_entry *there = table_find(&plan->names, to, strlen(to));
-    if (there && strcmp(container_of(there, struct taken, entry)->from, from) == 0)
-        return 1; /* the same once more */
-    if (there)
-        return fail(-EEXIST, "%s: %s goes to %s, too", from, container_of(there, struct taken, entry)->from,
-                    to);
-    size_t size = strlen(from) + 1;
-    struct taken *taken = arena_alloc(&plan->taken, sizeof *taken + size + strlen(to) + 1);
-    if (!taken)
-        return fail_memory();
-    memcpy(taken->from, from, size);
-    taken->to = strcpy(taken->from + size, to);
-    return table_add(&plan->names, &taken->entry, taken->to, strlen(to)) < 0 ? fail_memory() : 0;
-}
-
 /* Where a source goes. 1: nowhere, it was there before. `contents`: a directory with a slash behind it. */
 static int choose_base(struct copy_plan *plan, const char *path, bool contents)
 {
@@ -224,7 +200,7 @@ static int choose_base(struct copy_plan *plan, const char *path, bool contents)
     }
     char *base = named ? path_join(plan->target, path_name(path)) : mem_dup(plan->target);
     int rc = set_base(plan, base, strlen(path));
-    return rc == 0 && named && plan->each_by_name ? take_name(plan, path, base) : rc;
+    return rc == 0 && named && plan->each_by_name ? copy_names_use(&plan->names, path, base) : rc;
 }
 
 /* 1: the step that makes it; 0: its entries are to come, or nothing. */
@@ -283,24 +259,6 @@ static int whole_source(struct copy_plan *plan, const char *path, const struct l
 
 /* ---- a pattern ---- */
 
-/* How much of the paths all have in common, in whole segments. */
-static size_t common_size(const struct larder_entries *paths)
-{
-    const char *first = paths->info[0].name;
-    size_t size = strlen(first);
-    for (size_t i = 1; i < paths->count; i++) {
-        const char *path = paths->info[i].name;
-        size_t same = 0;
-        while (same < size && path[same] == first[same])
-            same++;
-        bool segment = (!first[same] || first[same] == '/') && (!path[same] || path[same] == '/');
-        while (!segment && same > 0 && first[same - 1] != '/')
-            same--;
-        size = !segment && same > 0 ? same - 1 : same;
-    }
-    return size;
-}
-
 static void drop_directories(struct larder_entries *entries)
 {
     size_t kept = 0;
@@ -326,14 +284,24 @@ static int begin_pattern(struct copy_plan *plan, const char *pattern)
         return 0;
     bool one = plan->matches.count == 1;
     const char *first = plan->matches.info[0].name;
-    return set_base(plan, mem_dup(plan->target), one ? path_parent_size(first) : common_size(&plan->matches));
+    return set_base(plan, mem_dup(plan->target),
+                    one ? path_parent_size(first) : copy_names_common(&plan->matches));
+}
+
+static int match(struct copy_plan *plan, const char *pattern, struct larder_entries *out)
+{
+    struct larder_glob_options options = {.size = sizeof options, .maxdepth = plan->options.maxdepth};
+    return larder_glob(plan->from, pattern, &options, out);
 }
 
 /* One of several patterns: each match is a source by itself. */
-static int begin_matches(struct copy_plan *plan, const char *pattern)
+static int begin_matches(struct copy_plan *plan, const char *pattern, struct larder_entries *expanded)
 {
-    struct larder_glob_options options = {.size = sizeof options, .maxdepth = plan->options.maxdepth};
-    int rc = larder_glob(plan->from, pattern, &options, &plan->matches);
+    int rc = 0;
+    plan->matches = *expanded;
+    *expanded = (struct larder_entries){0};
+    if (plan->matches.count == 0)
+        rc = match(plan, pattern, &plan->matches);
     if (rc == 0 && plan->matches.count == 0)
         rc = fail(-ENOENT, "%s: nothing matches", pattern);
     plan->matches_are_sources = true;
@@ -362,6 +330,71 @@ static int match_step(struct copy_plan *plan, struct copy_step *out)
     return rc < 0 ? failed(plan, match->name, rc, out) : rc;
 }
 
+/* ---- names, before anything is copied ---- */
+
+static int know_name(struct copy_plan *plan, const char *path)
+{
+    autofree char *to = path_join(plan->target, path_name(path));
+    return to ? copy_names_take(&plan->names, path, to) : fail_memory();
+}
+
+/* Of directories those that are gone into; a move takes along what is in one. */
+static int know_matches(struct copy_plan *plan, struct larder_entries *matches)
+{
+    const struct larder_copy_options *options = &plan->options;
+    bool whole = plan->mode == PLAN_WHOLE, into = whole || (options->recursive && options->maxdepth != 1);
+    const char *along = NULL;
+    int rc = 0;
+    if (whole)
+        entries_sort_by_path(matches);
+    for (size_t i = 0; rc == 0 && i < matches->count; i++) {
+        const struct larder_info *match = &matches->info[i];
+        bool directory = match->type == LARDER_DIRECTORY;
+        if ((directory && !into) || (along && path_within(along, match->name)))
+            continue;
+        rc = know_name(plan, match->name);
+        along = whole && directory ? match->name : along;
+    }
+    return rc;
+}
+
+/* A failure to find out is told when it is the source's turn. The contents of a directory have their own names. */
+static int know_names(struct copy_plan *plan, const char *source, struct larder_entries *expanded)
+{
+    autofree char *clean = NULL;
+    bool slash;
+    int rc = path_resolve("", source, &clean, &slash);
+    if (rc < 0 || !*clean)
+        return error_finish(0, NULL);
+    if (!plan->options.glob || !glob_has_magic(clean))
+        return slash && plan->mode == PLAN_COPY ? 0 : know_name(plan, clean);
+    rc = match(plan, source, expanded);
+    if (rc < 0)
+        return rc == -ECANCELED ? rc : error_finish(0, NULL);
+    return know_matches(plan, expanded);
+}
+
+static int know_all_names(struct copy_plan *plan)
+{
+    int rc = 0;
+    plan->names_known = true;
+    if (!plan->each_by_name)
+        return 0;
+    plan->expanded = mem_array(plan->count ? plan->count : 1, sizeof *plan->expanded);
+    if (!plan->expanded)
+        return fail_memory();
+    for (size_t i = 0; rc == 0 && i < plan->count; i++)
+        rc = know_names(plan, plan->sources[i], &plan->expanded[i]);
+    return rc;
+}
+
+static void forget_expanded(struct copy_plan *plan)
+{
+    for (size_t i = 0; plan->expanded && i < plan->count; i++)
+        larder_entries_free(&plan->expanded[i]);
+    mem_free(plan->expanded);
+}
+
 /* ---- the plan ---- */
 
 static int next_source(struct copy_plan *plan, struct copy_step *out)
@@ -371,7 +404,8 @@ static int next_source(struct copy_plan *plan, struct copy_step *out)
     bool slash;
     int rc = path_resolve("", source, &clean, &slash);
     if (rc == 0 && plan->options.glob && glob_has_magic(clean))
-        rc = plan->each_by_name ? begin_matches(plan, source) : begin_pattern(plan, source);
+        rc = plan->each_by_name ? begin_matches(plan, source, &plan->expanded[plan->next - 1])
+                                : begin_pattern(plan, source);
     else if (rc == 0 && plan->mode == PLAN_WHOLE)
         rc = whole_source(plan, clean, NULL, out);
     else if (rc == 0)
@@ -390,6 +424,10 @@ int copy_plan_next(struct copy_plan *plan, struct copy_step *out)
 {
     int rc = 0;
     error_clear();
+    if (!plan->names_known) {
+        out->from = NULL;
+        rc = know_all_names(plan);
+    }
     while (rc == 0) {
         if (plan->walk) {
             rc = walk_step(plan, out);
@@ -444,8 +482,8 @@ void copy_plan_free(struct copy_plan *plan)
 {
     if (!plan)
         return;
-    table_fini(&plan->names);
-    arena_free(&plan->taken);
+    forget_expanded(plan);
+    copy_names_fini(&plan->names);
     end_walk(plan);
     entries_discard(&plan->collected);
     larder_entries_free(&plan->tree);

@@ -4,7 +4,8 @@
 /*
  * Which files a copy is of, and where each goes: the rules of larder_copy. A plan is data, as a walk is: between two
  * calls nothing runs, and what it needs of memory is the listings at hand. But a pattern's matches are all held, since
- * their targets depend on what they have in common; and a tree of the very place that it goes to, where links could lead
+ * their targets depend on what they have in common, and those of all patterns before the first of several sources is a
+ * step: two sources of one name are refused before anything is copied; and a tree of the very place that it goes to, where links could lead
  * from the one into the other: so no copy meets what it made itself.
  */
 #include "fs/copy.h"

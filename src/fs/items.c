@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is done with each of many items: cat, pipe, rm, sizes. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "base/seams.h"
 #include "fs/bulk.h"
 #include "fs/enter.h"
@@ -138,18 +140,105 @@ int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, u
 
 /* ---- rm ---- */
 
+struct removal {
+    char **full; /* those that are paths */
+    size_t *of;  /* the item's index */
+    int *status;
+    size_t count;
+};
+
+static void removal_fini(struct removal *removal)
+{
+    for (size_t i = 0; removal->full && i < removal->count; i++)
+        mem_free(removal->full[i]);
+    mem_free(removal->full);
+    mem_free(removal->of);
+    mem_free(removal->status);
+}
+
+static int removal_init(struct removal *removal, const struct job *job)
+{
+    *removal = (struct removal){.full = mem_array(job->count, sizeof *removal->full),
+                                .of = mem_array(job->count, sizeof *removal->of),
+                                .status = mem_array(job->count, sizeof *removal->status)};
+    if (!removal->full || !removal->of || !removal->status)
+        return fail_memory();
+    for (size_t i = 0; i < job->count; i++) {
+        struct larder_item *item = job->items[i];
+        int rc = path_resolve(job->bulk->fs->root, item->path, &removal->full[removal->count], NULL);
+        item->status = rc < 0 ? rc : -ECANCELED;
+        if (rc == 0)
+            removal->of[removal->count++] = i;
+    }
+    return 0;
+}
+
+static int CO_FN remove_all(const struct removal *removal, struct job *job)
+{
+    const char *const *paths = (const char *const *)removal->full;
+    if (removal->count == 0)
+        return 0;
+    int rc = layer_remove(job->bulk->fs->instance, paths, removal->count, removal->status);
+    for (size_t i = 0; rc == 0 && i < removal->count; i++)
+        job->items[removal->of[i]]->status = removal->status[i];
+    return rc;
+}
+
+static bool is_still(const struct larder_info *was, const struct larder_info *is)
+{
+    if (was->version && is->version)
+        return strcmp(was->version, is->version) == 0;
+    bool sizes = was->size >= 0 && is->size >= 0, times = was->mtime_ns != 0 && is->mtime_ns != 0;
+    return !(sizes && was->size != is->size) && !(times && was->mtime_ns != is->mtime_ns);
+}
+
+/* The one item of a job. What a cache believes of it decides nothing. Between this look and the removal another may still
+ * write, as short as that is. */
+static int CO_FN check_unchanged(const struct removal *removal, struct job *job)
+{
+    const struct bulk *bulk = job->bulk;
+    const struct larder_info *was = bulk->unchanged ? bulk->unchanged[job->items[0] - bulk->items] : NULL;
+    struct terms terms = bulk->fs->terms;
+    struct answer answer = {0};
+    if (!was || was->type != LARDER_FILE || removal->count == 0)
+        return 0;
+    terms.age_max_ms = 0;
+    int rc = layer_info(bulk->fs->instance, removal->full[0], &terms, &answer);
+    if (rc == 0 && !is_still(was, &answer.info))
+        rc = fail(-ESTALE, "%s: it changed after it was copied, and stays", was->name);
+    answer_free(&answer);
+    return rc;
+}
+
 static int CO_FN rm_job(struct job *job, const char *path)
 {
-    int status = 0;
-    int rc = layer_remove(job->bulk->fs->instance, &path, 1, &status);
-    return rc < 0 ? rc : status;
+    struct removal removal;
+    int rc = removal_init(&removal, job);
+    if (rc == 0)
+        rc = check_unchanged(&removal, job);
+    if (rc == 0)
+        rc = remove_all(&removal, job);
+    removal_fini(&removal);
+    return rc;
+}
+
+int bulk_remove(struct larder_fs *fs, struct larder_item *items, size_t count,
+                const struct larder_info *const unchanged[], const struct larder_batch *batch)
+{
+    uint32_t most = larder_fs_capabilities(fs)->remove_count_max;
+    struct bulk bulk = {.fs = fs,
+                        .items = items,
+                        .count = count,
+                        .perform = rm_job,
+                        .items_max = most > 0 && !unchanged ? most : 1,
+                        .unchanged = unchanged};
+    return bulk_run(&bulk, batch);
 }
 
 int larder_rm_files(struct larder_fs *fs, struct larder_item *items, size_t count,
                     const struct larder_batch *batch)
 {
-    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = rm_job};
-    return bulk_run(&bulk, batch);
+    return bulk_remove(fs, items, count, NULL, batch);
 }
 
 /* ---- sizes ---- */

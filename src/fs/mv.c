@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Moving: first whatever the place moves by itself, then the rest one by one, by a copy after which what was copied is
- * removed. What came into the source meanwhile stays there, and is told of by -ENOTEMPTY.
+ * removed. What came into the source meanwhile stays there, and is told of by -ENOTEMPTY; so does a file that changed
+ * (-ESTALE): each is looked at once more, and must be what was copied.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +27,8 @@ struct moving {
 struct copying {
     struct copy_job job;
     struct copy_plan *plan;
-    struct entries_builder copied; /* links are LARDER_OTHER */
+    struct entries_builder copied; /* files as they were; links are LARDER_OTHER */
+    int status;                    /* that it could not be noted */
 };
 
 static int next_copied(struct copy_job *job, struct copy_step *out)
@@ -35,15 +37,28 @@ static int next_copied(struct copy_job *job, struct copy_step *out)
     int rc = copy_plan_next(copying->plan, out);
     if (rc <= 0)
         return rc;
+    if (out->type != LARDER_DIRECTORY) /* noted when it was copied */
+        return rc;
     struct larder_info info = {.name = out->from, .type = out->type};
     /* of a link to a directory only the link goes, not what it leads to */
-    int link = info.type == LARDER_DIRECTORY ? tree_is_link(job->from, out->from) : 0;
+    int link = tree_is_link(job->from, out->from);
     if (link < 0)
         return link;
     if (link)
         info.type = LARDER_OTHER;
     rc = entries_add(&copying->copied, &info);
     return rc < 0 ? rc : 1;
+}
+
+static void note_copied(struct copy_job *job, const struct copy_step *step, int status,
+                        const struct larder_info *copied)
+{
+    struct copying *copying = container_of(job, struct copying, job);
+    struct larder_info info = *copied;
+    info.name = step->from;
+    info.type = LARDER_FILE;
+    if (status == 0 && step->type != LARDER_DIRECTORY && copying->status == 0)
+        copying->status = entries_add(&copying->copied, &info);
 }
 
 /* What is behind a link stays. */
@@ -70,7 +85,7 @@ static int remove_copied(struct copying *copying)
         return 0;
     entries_finish(&copying->copied, &found);
     drop_behind_links(&found);
-    int rc = tree_remove(copying->job.from, "", &found);
+    int rc = tree_remove_unchanged(copying->job.from, &found);
     larder_entries_free(&found);
     return rc;
 }
@@ -98,6 +113,8 @@ static int move_by_copy(struct moving *moving, const char *from, const char *to)
                                     .to = moving->job.to,
                                     .options = *options,
                                     .next = next_copied,
+                                    .ended = note_copied,
+                                    .wants_copied = true,
                                     .strict = true};
     rc = copy_plan_open(copying.job.from, &from, 1, copying.job.to, to, options, PLAN_EXACT, &copying.plan);
     if (rc < 0)
@@ -105,7 +122,7 @@ static int move_by_copy(struct moving *moving, const char *from, const char *to)
     rc = copy_run(&copying.job, from);
     copy_plan_free(copying.plan);
     if (rc == 0)
-        rc = remove_copied(&copying);
+        rc = copying.status < 0 ? fail_memory() : remove_copied(&copying);
     entries_discard(&copying.copied);
     return rc;
 }
@@ -117,7 +134,8 @@ static int next_moved(struct copy_job *job, struct copy_step *out)
     return copy_plan_next(container_of(job, struct moving, job)->plan, out);
 }
 
-static void moved(struct copy_job *job, const struct copy_step *step, int status)
+static void moved(struct copy_job *job, const struct copy_step *step, int status,
+                  const struct larder_info *copied)
 {
     struct moving *moving = container_of(job, struct moving, job);
     struct larder_info left = {.name = step->from, .version = step->to};

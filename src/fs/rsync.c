@@ -9,7 +9,8 @@
 #include "base/seams.h"
 #include "fs/layer.h"
 
-static void ended(struct copy_job *job, const struct copy_step *step, int status)
+static void ended(struct copy_job *job, const struct copy_step *step, int status,
+                  const struct larder_info *copied)
 {
     struct rsync *rsync = container_of(job, struct rsync, job);
     bool gone = status == -ENOENT && job->options.on_error == LARDER_OMIT;

@@ -39,9 +39,37 @@ static int CO_FN copy_with_parents(struct transfer *transfer)
     return rc < 0 ? rc : layer_copy(transfer->to, transfer->path, transfer->target, flags, transfer->labels);
 }
 
+static int keep_info(struct transfer *transfer, const struct larder_info *info)
+{
+    struct larder_info copied;
+    if (!transfer->copied)
+        return 0;
+    int rc = info_copy(&copied, info);
+    if (rc < 0)
+        return rc;
+    larder_info_free(transfer->copied);
+    *transfer->copied = copied;
+    return 0;
+}
+
+/* Who changes it behind this look is found out, who changes it before is copied. */
+static int CO_FN look_at_source(struct transfer *transfer)
+{
+    struct answer answer = {0};
+    if (!transfer->copied)
+        return 0;
+    int rc = layer_info(transfer->from, transfer->path, transfer->terms, &answer);
+    if (rc == 0)
+        rc = keep_info(transfer, &answer.info);
+    answer_free(&answer);
+    return rc;
+}
+
 static int CO_FN copy_in_place(struct transfer *transfer)
 {
-    int rc = copy_with_parents(transfer);
+    int rc = look_at_source(transfer);
+    if (rc == 0)
+        rc = copy_with_parents(transfer);
     if (rc == 0 && transfer->moved && transfer->total < 0)
         rc = ask_size(transfer, transfer->to, transfer->target);
     if (rc == 0 && transfer->total > 0)
@@ -111,6 +139,9 @@ static int CO_FN begin(struct transfer *transfer, const struct answer *answer, i
         rc = sink_begin(transfer->into, answer, size);
     if (rc == 0 && transfer->hold)
         rc = transfer->hold(transfer, memory_of(transfer, size));
+    if (rc < 0)
+        return rc;
+    rc = keep_info(transfer, &answer->info);
     if (rc < 0)
         return rc;
     transfer->begun = true;

@@ -29,7 +29,8 @@ struct transfer {
 
     /* Bytes that came, and that there are; -1: not known (yet). What a listing said of the size goes in. */
     int64_t done, total;
-    int64_t mtime_ns; /* of what was read; 0: nobody said */
+    int64_t mtime_ns;           /* of what was read; 0: nobody said */
+    struct larder_info *copied; /* becomes what it was, at the latest; the caller's to free. May be NULL */
 
     /* its own, while it streams */
     struct sink sink;

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/bulk.h"
 #include "fs/enter.h"
 #include "fs/tree.h"
+#include "fs/walk.h"
 
 /* ---- making ---- */
 
@@ -77,59 +80,87 @@ int larder_makedirs(struct larder_fs *fs, const char *path, bool exist_ok)
     return enter_task(fs, path, make_task, &call);
 }
 
-/* ---- removing ---- */
+/* ---- removing what was found ---- */
 
-static int remove_files(struct larder_fs *fs, const char *path, const struct larder_entries *found)
+struct removing {
+    struct larder_fs *fs;
+    struct larder_rm_options options;
+    bool unchanged;               /* files go only as they were found */
+    int failures;                 /* with LARDER_RETURN */
+    struct entries_builder named; /* paths that nobody looked at */
+    struct entries_builder found; /* links to directories are LARDER_OTHER, and go as files do */
+};
+
+/* What a failure of one path, or of many, does to all. */
+static int judge(struct removing *removing, int rc)
 {
-    struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_OMIT};
-    struct larder_item *items = mem_array(found->count ? found->count : 1, sizeof *items);
-    size_t count = 0;
-    int rc = items ? 0 : fail_memory();
-    for (size_t i = 0; rc == 0 && i < found->count; i++) {
-        if (found->info[i].type == LARDER_DIRECTORY)
+    enum larder_on_error mode = removing->options.on_error;
+    bool forgiven = mode == LARDER_OMIT && rc == -ENOENT, cut_off = rc == -ECANCELED || rc == -ENOMEM;
+    if (rc == 0 || cut_off || (mode != LARDER_RETURN && !forgiven))
+        return rc;
+    if (mode == LARDER_RETURN)
+        removing->failures += rc > 0 ? rc : 1;
+    return error_finish(0, NULL);
+}
+
+static int remove_files(struct removing *removing, const struct larder_entries *entries,
+                        enum larder_on_error on_error)
+{
+    struct larder_batch batch = {.size = sizeof batch,
+                                 .on_error = on_error,
+                                 .jobs_max = removing->options.jobs_max};
+    size_t most = entries->count ? entries->count : 1, count = 0;
+    struct larder_item *items = mem_array(most, sizeof *items);
+    const struct larder_info **infos = mem_array(most, sizeof *infos);
+    int rc = items && infos ? 0 : fail_memory();
+    for (size_t i = 0; rc == 0 && i < entries->count; i++) {
+        if (entries->info[i].type == LARDER_DIRECTORY)
             continue;
-        items[count].path = path_join(path, found->info[i].name);
-        rc = items[count].path ? 0 : fail_memory();
-        count++;
+        infos[count] = &entries->info[i];
+        items[count++].path = entries->info[i].name;
     }
-    if (rc == 0)
-        rc = larder_rm_files(fs, items, count, &batch);
-    for (size_t i = 0; items && i < count; i++)
-        mem_free((char *)items[i].path);
+    if (rc == 0 && count > 0)
+        rc = bulk_remove(removing->fs, items, count, removing->unchanged ? infos : NULL, &batch);
     mem_free(items);
+    mem_free(infos);
+    return judge(removing, rc);
+}
+
+/* -ENOENT: it was implied by what it held, or another removed it. Below `maxdepth` there may be more. */
+static int remove_directory(struct removing *removing, const char *path)
+{
+    int rc = larder_rmdir(removing->fs, path);
+    if (rc == -ENOENT || (rc == -ENOTEMPTY && removing->options.maxdepth))
+        return error_finish(0, NULL);
+    return judge(removing, rc);
+}
+
+/* Sorted, so that from the end children come before their parents. */
+static int remove_directories(struct removing *removing, const struct larder_entries *entries)
+{
+    int rc = 0;
+    for (size_t i = entries->count; rc == 0 && i > 0; i--)
+        if (entries->info[i - 1].type == LARDER_DIRECTORY)
+            rc = remove_directory(removing, entries->info[i - 1].name);
     return rc;
 }
 
-static int remove_directory(struct larder_fs *fs, const char *path)
+static int remove_found(struct removing *removing, const struct larder_entries *entries)
 {
-    int rc = larder_rmdir(fs, path);
-    if (rc == -ENOENT) { /* implied by what it held, or removed by another */
-        error_clear();
-        return 0;
-    }
-    return rc;
+    enum larder_on_error mode = removing->options.on_error;
+    int rc = remove_files(removing, entries, mode == LARDER_RAISE ? LARDER_OMIT : mode);
+    bool real =
+        larder_fs_capabilities(removing->fs)->real_directories; /* else they went with what they held */
+    return rc < 0 || !real ? rc : remove_directories(removing, entries);
 }
 
-/* `found` is sorted, so that from the end children come before their parents. */
-static int remove_directories(struct larder_fs *fs, const char *path, const struct larder_entries *found)
+int tree_remove_unchanged(struct larder_fs *fs, const struct larder_entries *found)
 {
-    for (size_t i = found->count; i > 0; i--) {
-        if (found->info[i - 1].type != LARDER_DIRECTORY)
-            continue;
-        autofree char *dir = path_join(path, found->info[i - 1].name);
-        int rc = dir ? remove_directory(fs, dir) : fail_memory();
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    struct removing removing = {.fs = fs, .unchanged = true};
+    return remove_found(&removing, found);
 }
 
-int tree_remove(struct larder_fs *fs, const char *path, const struct larder_entries *found)
-{
-    int rc = remove_files(fs, path, found);
-    bool real = larder_fs_capabilities(fs)->real_directories; /* else they went with what they held */
-    return rc < 0 || !real ? rc : remove_directories(fs, path, found);
-}
+/* ---- finding ---- */
 
 int tree_is_link(struct larder_fs *fs, const char *path)
 {
@@ -146,74 +177,139 @@ int tree_is_link(struct larder_fs *fs, const char *path)
     return rc;
 }
 
-/* 1: at `path` there is a directory indeed; 0: there was a link to one, and it is gone. */
-static int remove_link(struct larder_fs *fs, const char *path)
+/* A directory itself. 1: it is to be gone into; 0: it is a link, which goes alone. */
+static int add_directory(struct removing *removing, const char *path)
 {
-    int rc = larder_rm_file(fs, path);
-    if (rc == -EISDIR)
-        return error_finish(1, NULL);
-    return rc == -ENOENT ? error_finish(0, NULL) : rc;
+    struct larder_info info = {.name = path, .type = LARDER_DIRECTORY};
+    int link = tree_is_link(removing->fs, path);
+    if (link < 0)
+        return link;
+    if (link)
+        info.type = LARDER_OTHER;
+    int rc = entries_add(&removing->found, &info);
+    return rc < 0 ? rc : !link;
 }
 
-static int take_entry(struct larder_fs *fs, const char *path, struct larder_walk *walk, const char *dir,
-                      const struct larder_info *entry, struct entries_builder *builder)
+static int add_entry(struct removing *removing, struct larder_walk *walk, const char *dir,
+                     const struct larder_info *entry)
 {
-    if (entry->type == LARDER_DIRECTORY && larder_fs_capabilities(fs)->links) {
-        autofree char *parent = path_join(path, dir);
-        autofree char *full = parent ? path_join(parent, entry->name) : NULL;
-        int rc = full ? remove_link(fs, full) : fail_memory();
-        if (rc == 0)
-            larder_walk_prune(walk);
-        if (rc <= 0)
-            return rc;
-    }
-    return entries_add_below(builder, dir, entry);
+    if (entry->type != LARDER_DIRECTORY)
+        return entries_add_below(&removing->found, dir, entry);
+    autofree char *path = path_join(dir, entry->name);
+    int rc = path ? add_directory(removing, path) : fail_memory();
+    if (rc == 0)
+        larder_walk_prune(walk);
+    return rc < 0 ? rc : 0;
 }
 
-/* All that is below `path`, sorted. Links to directories are removed when they are met: nobody goes into them. */
-static int find_all(struct larder_fs *fs, const char *path, struct larder_entries *found)
+/* All that is below the directory, which is no link. */
+static int add_below(struct removing *removing, const char *path, unsigned maxdepth)
 {
-    struct larder_find_options options = {.size = sizeof options, .dirs = true, .names_only = true};
-    struct entries_builder builder = {0};
+    struct larder_find_options options = {.size = sizeof options,
+                                          .dirs = true,
+                                          .names_only = true,
+                                          .maxdepth = maxdepth};
     const struct larder_info *entry;
     struct larder_walk *walk;
     const char *dir;
-    int rc = larder_walk_open(fs, path, &options, &walk);
+    int rc = walk_begin(removing->fs, path, WALK_BELOW, &options, NULL, &walk);
     if (rc < 0)
         return rc;
-    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
-        rc = take_entry(fs, path, walk, dir, entry, &builder);
-        if (rc < 0)
-            break;
-    }
+    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0 &&
+           (rc = add_entry(removing, walk, dir, entry)) == 0)
+        ;
     larder_walk_free(walk);
-    if (rc < 0) {
-        entries_discard(&builder);
-        return rc;
-    }
-    entries_finish(&builder, found);
-    entries_sort(found);
-    return 0;
+    return rc;
 }
 
-int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
+/* The root itself stays. */
+static int add_tree(struct removing *removing, const char *path, unsigned levels_used)
 {
-    struct larder_entries found = {0};
+    unsigned maxdepth = removing->options.maxdepth;
+    int rc = *path ? add_directory(removing, path) : 1;
+    if (rc <= 0 || (maxdepth > 0 && maxdepth == levels_used))
+        return rc < 0 ? rc : 0;
+    return add_below(removing, path, maxdepth ? maxdepth - levels_used : 0);
+}
+
+static int add_path(struct removing *removing, const char *path)
+{
+    struct larder_info unknown = {.name = path};
+    int is_dir = removing->options.recursive ? larder_isdir(removing->fs, path) : 0;
+    if (is_dir < 0)
+        return is_dir;
+    return is_dir ? add_tree(removing, path, 0) : entries_add(&removing->named, &unknown);
+}
+
+static int add_matches(struct removing *removing, const char *pattern)
+{
+    struct larder_glob_options options = {.size = sizeof options,
+                                          .maxdepth = removing->options.maxdepth,
+                                          .files_only = !removing->options.recursive,
+                                          .names_only = true};
+    struct larder_entries matches;
+    int rc = larder_glob(removing->fs, pattern, &options, &matches);
+    if (rc < 0)
+        return rc;
+    if (matches.count == 0)
+        rc = fail(-ENOENT, "%s: nothing matches", pattern);
+    for (size_t i = 0; rc == 0 && i < matches.count; i++) {
+        const struct larder_info *match = &matches.info[i];
+        rc = match->type == LARDER_DIRECTORY ? add_tree(removing, match->name, 1)
+                                             : entries_add(&removing->found, match);
+    }
+    larder_entries_free(&matches);
+    return rc;
+}
+
+static int add_one(struct removing *removing, const char *path)
+{
     autofree char *clean = NULL;
     int rc = path_resolve("", path, &clean, NULL);
     if (rc < 0)
         return rc;
-    rc = larder_isdir(fs, clean);
-    if (rc == 0 || !recursive)
-        return rc < 0 ? rc : larder_rm_file(fs, clean);
-    if (rc > 0 && *clean && larder_fs_capabilities(fs)->links && (rc = remove_link(fs, clean)) == 0)
-        return 0;
-    if (rc > 0)
-        rc = find_all(fs, clean, &found);
+    return removing->options.glob && glob_has_magic(clean) ? add_matches(removing, path)
+                                                           : add_path(removing, clean);
+}
+
+/* ---- the calls ---- */
+
+/* Sorted; what several paths stand for goes once. */
+static void finish(struct entries_builder *builder, struct larder_entries *out)
+{
+    size_t kept = 0;
+    entries_finish(builder, out);
+    entries_sort(out);
+    for (size_t i = 0; i < out->count; i++)
+        if (kept == 0 || strcmp(out->info[kept - 1].name, out->info[i].name) != 0)
+            out->info[kept++] = out->info[i];
+    out->count = kept;
+}
+
+int larder_rm_paths(struct larder_fs *fs, const char *const paths[], size_t count,
+                    const struct larder_rm_options *options)
+{
+    struct removing removing = {.fs = fs};
+    struct larder_entries named = {0}, found = {0};
+    error_clear();
+    int rc = tuning_take(&removing.options, sizeof removing.options, options);
+    if (rc == 0 && removing.options.on_error > LARDER_RETURN)
+        rc = fail(-EINVAL, "on_error %d: not RAISE, OMIT or RETURN", (int)removing.options.on_error);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = judge(&removing, add_one(&removing, paths[i]));
+    finish(&removing.named, &named);
+    finish(&removing.found, &found);
     if (rc == 0)
-        rc = tree_remove(fs, clean, &found);
-    if (rc == 0 && larder_fs_capabilities(fs)->real_directories && *clean)
-        rc = remove_directory(fs, clean);
+        rc = remove_files(&removing, &named, removing.options.on_error);
+    if (rc == 0)
+        rc = remove_found(&removing, &found);
+    larder_entries_free(&named);
     larder_entries_free(&found);
-    return rc;
+    return rc < 0 ? rc : removing.failures;
+}
+
+int larder_rm(struct larder_fs *fs, const char *path, bool recursive)
+{
+    struct larder_rm_options options = {.size = sizeof options, .recursive = true};
+    return recursive ? larder_rm_paths(fs, &path, 1, &options) : larder_rm_file(fs, path);
 }

@@ -29,16 +29,17 @@ static int CO_FN stand_still(void)
 
 /* ---- reading ---- */
 
-static int CO_FN pour_from(const struct bytes_sink *bytes, struct sink *sink)
+static int CO_FN pour_from(const struct bytes_sink *bytes, const struct answer *is, struct sink *sink)
 {
     static unsigned versions;
-    char version[32] = "first";
-    struct answer answer = {.info = {.type = LARDER_FILE, .size = (int64_t)bytes->size, .version = version}};
+    char version[32];
+    struct answer answer = *is;
     int rc = sink_begin(sink, &answer, answer.info.size);
     if (rc == 0 && odd.restart_at > 0 && odd.restart_at < bytes->size) {
         rc = sink_pour(sink, bytes->data, odd.restart_at);
+        snprintf(version, sizeof version, "v%u", ++versions);
         if (odd.restart_new)
-            snprintf(version, sizeof version, "v%u", ++versions);
+            answer.info.version = version;
         if (rc == 0)
             rc = sink_begin(sink, &answer, answer.info.size);
     }
@@ -49,6 +50,7 @@ static int CO_FN read_file(struct instance *instance, const char *path, const st
                            const struct terms *terms, struct sink *sink, struct answer *out)
 {
     struct bytes_sink bytes;
+    struct answer is = {0};
     odd.reads++;
     bytes_sink_init(&bytes);
     int rc = stand_still();
@@ -57,7 +59,10 @@ static int CO_FN read_file(struct instance *instance, const char *path, const st
     if (rc == 0)
         rc = memory_backend.read(instance, path, range, terms, &bytes.sink, out);
     if (rc == 0)
-        rc = pour_from(&bytes, sink);
+        rc = memory_backend.info(instance, path, &TERMS_NONE, &is);
+    if (rc == 0)
+        rc = pour_from(&bytes, &is, sink);
+    answer_free(&is);
     bytes_sink_fini(&bytes);
     return rc;
 }
@@ -126,6 +131,12 @@ static int odd_stage_part(struct instance *instance, const char *path, const str
     return memory_backend.stage_part(instance, path, token, part, offset, data, size);
 }
 
+static int odd_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
+{
+    atomic_fetch_add(&odd.removes, 1);
+    return memory_backend.remove(instance, paths, count, status);
+}
+
 static int odd_discard(struct instance *instance, const char *path, const struct token *token)
 {
     odd.discards++;
@@ -166,6 +177,7 @@ void odd_register(void)
         place->copy = NULL;
         place->move = NULL;
         place->discard = odd_discard;
+        place->remove = odd_remove;
         if (i < 2) {
             place->stage = NULL;
             place->stage_part = NULL;

@@ -18,12 +18,12 @@ struct odd_place {
     bool restart_new;   /* … with another version */
     unsigned reads_max; /* > 0: after so many it is forbidden */
     /* how piped:// writes */
-    unsigned rewinds;                           /* so often, … */
-    size_t rewind_at;                           /* … once so many bytes were taken */
-    size_t fail_at;                             /* > 0: then -ENOSPC; the rest is not taken */
-    atomic_bool hold;                           /* reads and writes stand still, until they are cancelled, */
-    atomic_uint holding;                        /* so many do */
-    atomic_uint reads, writes, parts, discards; /* that began */
+    unsigned rewinds;    /* so often, … */
+    size_t rewind_at;    /* … once so many bytes were taken */
+    size_t fail_at;      /* > 0: then -ENOSPC; the rest is not taken */
+    atomic_bool hold;    /* reads and writes stand still, until they are cancelled, */
+    atomic_uint holding; /* so many do */
+    atomic_uint reads, writes, parts, discards, removes; /* that began */
 };
 extern struct odd_place odd;
 void odd_reset(void);

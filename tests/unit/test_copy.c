@@ -489,6 +489,32 @@ static void pairs_go_where_each_says(void **state)
     assert_status(-ENOENT, larder_copy_pairs(memory, local, pairs + 2, 1, NULL));
 }
 
+/* ---- the local side ---- */
+
+static void the_working_directory_is_no_pattern(void **state)
+{
+    static const struct {
+        const char *typed, *found;
+    } cases[] = {{"x*", "x1"}, {"./x?", "x1"}, {"../[[]dir[]]/x1", "x1"}, {"sub/*", "y"}};
+    struct larder_copy_options options = OPTIONS(.glob = true, .into = true);
+    char before[4096], *dir = tmpdir_path(scratch, "[dir]");
+    assert_non_null(getcwd(before, sizeof before));
+    put(local, "[dir]/x1", "right");
+    put(local, "[dir]/sub/y", "right");
+    put(local, "d/x1", "wrong");
+    put(local, "d/sub/y", "wrong");
+    assert_int_equal(chdir(dir), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *path = tmpdir_path("t", cases[i].found);
+        assert_ok(larder_put(PATHS(cases[i].typed), memory, "t", &options));
+        assert_text(memory, path, "right");
+        free(path);
+        assert_ok(larder_rm(memory, "t", true));
+    }
+    assert_int_equal(chdir(before), 0);
+    free(dir);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before_each, after_each)
@@ -506,6 +532,7 @@ int main(void)
         TEST(a_cancelled_copy_leaves_nothing_half),
         TEST(a_copy_without_memory_fails_cleanly),
         TEST(pairs_go_where_each_says),
+        TEST(the_working_directory_is_no_pattern),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -197,8 +197,15 @@ static void what_is_missing_is_a_failure_of_its_own(void **state)
 static void two_of_one_name_do_not_go_to_one_place(void **state)
 {
     put((const char *[]){"a/f", "b/f", "c/f", NULL});
-    assert_plan("a/f>t/f b/f!EEXIST", PLAN("t", OPTIONS(.into = false), "a/f", "b/f", "a/f"));
-    assert_plan("a/f>t/f b/f!EEXIST c/f!EEXIST", PLAN("t", OPTIONS(.glob = true, .into = true), "*/f"));
+    put((const char *[]){"a/g", "b/h", "a/d/x", "b/d/y", NULL});
+    assert_plan("!EEXIST", PLAN("t", OPTIONS(.into = false), "a/f", "b/f", "a/f"));
+    assert_plan("!EEXIST", PLAN("t", OPTIONS(.glob = true, .into = true), "*/f"));
+    assert_plan("!EEXIST", PLAN("t", OPTIONS(.glob = true), "a/*", "b/*"));
+    assert_plan("!EEXIST", PLAN("t", OPTIONS(.glob = true), "a/g", "none*", "a/f", "b/[fh]"));
+    assert_plan("!EEXIST", PLAN("t", OPTIONS(.glob = true, .recursive = true), "a/[dg]", "b/[dh]"));
+    assert_plan("a/g>t/g b/h>t/h", PLAN("t", OPTIONS(.glob = true), "a/[dg]", "b/[dh]"));
+    assert_plan("a/f>t/f a/g>t/g", PLAN("t", OPTIONS(.glob = true), "a/f", "a/g", "a/[fg]"));
+    assert_plan("a/f>t/f a/g>t/g b/h>t/h", PLAN("t", OPTIONS(.glob = true), "a/?", "a/f", "b/h"));
     assert_plan("a/f>t/a/f b/f>t/b/f c/f>t/c/f", PLAN("t", OPTIONS(.glob = true), "*/f"));
 }
 

@@ -173,9 +173,11 @@ static void several_go_into_a_directory(void **state)
         put(a, "x/f", "x");
         put(a, "y/f", "y");
         options.on_error = LARDER_RETURN;
-        assert_int_equal(larder_mv(fs[a], PATHS("x/f", "y/f", "none"), fs[b], "v", &options), 2);
+        assert_status(-EEXIST, larder_mv(fs[a], PATHS("x/f", "y/f", "none"), fs[b], "v", &options));
+        assert_status(-EEXIST, larder_mv(fs[a], PATHS("[xy]/f"), fs[b], "v", &options));
+        assert_text(a, "x/f", "x"); /* both would have the same name */
+        assert_int_equal(larder_mv(fs[a], PATHS("x/f", "none"), fs[b], "v", &options), 1);
         assert_text(b, "v/f", "x");
-        assert_text(a, "y/f", "y"); /* there was one of its name */
         options.on_error = LARDER_RAISE;
         assert_ok(larder_mv(fs[a], PATHS("y*/f"), fs[b], "w", &options));
         assert_text(b, "w/f", "y");
@@ -290,6 +292,30 @@ static void a_task_moves_as_well(void **state)
     assert_gone(LOCAL, "t");
 }
 
+/* ---- what changes meanwhile ---- */
+
+static int rewrite_when_copied(void *arg, const struct larder_copy_news *news)
+{
+    if (news->event == LARDER_COPY_DONE && strcmp(news->from, "s/b") == 0)
+        return larder_pipe_file(fs[COUNTED], "s/b", "new", 3, 0);
+    return 0;
+}
+
+static void what_changed_after_it_was_copied_stays(void **state)
+{
+    static const char *const sources[] = {"s/b", "s"};
+    for (size_t i = 0; i < 2; i++) {
+        struct larder_copy_options options = OPTIONS(.told = rewrite_when_copied);
+        clear_places();
+        put(COUNTED, "s/a", "1");
+        put(COUNTED, "s/b", "old");
+        assert_status(-ESTALE, larder_mv(fs[COUNTED], &sources[i], 1, fs[LOCAL], "t", &options));
+        assert_non_null(strstr(larder_error(), "s/b: it changed"));
+        assert_text(COUNTED, "s/b", "new");
+        assert_text(LOCAL, i == 0 ? "t" : "t/b", "old");
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before_each, after_each)
@@ -304,6 +330,7 @@ int main(void)
         TEST(what_cannot_be_copied_stays_with_all_the_rest),
         TEST(a_failed_copy_removes_nothing),
         TEST(what_comes_meanwhile_stays),
+        TEST(what_changed_after_it_was_copied_stays),
         TEST(a_task_moves_as_well),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -82,10 +82,45 @@ static int told(void *arg, const struct larder_copy_news *news)
 
 /* ---- the sources ---- */
 
-static int copy_source(struct copying *copying, const char *url, bool several)
+struct source {
+    const char *url;
+    struct larder_fs *fs; /* NULL: it could not be opened, which was told */
+    char *path;           /* malloc */
+    bool glob;
+};
+
+/* DONE, or wrong usage; other failures are the source's own. */
+static int open_sources(struct copying *copying, char *const urls[], int count, struct source *sources)
+{
+    int code = DONE;
+    for (int i = 0; i < count && code != USAGE; i++) {
+        struct source *source = &sources[i];
+        source->url = urls[i];
+        code = open_source(copying->cli, urls[i], &source->fs, &source->path, &source->glob);
+        if (code != DONE) {
+            source->fs = NULL;
+            outcome_add(&copying->outcome, code);
+        }
+    }
+    return code == USAGE ? USAGE : DONE;
+}
+
+static void close_sources(struct source *sources, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!sources[i].fs)
+            continue;
+        free(sources[i].path);
+        larder_fs_free(sources[i].fs);
+    }
+    free(sources);
+}
+
+static void copy_source(struct copying *copying, const struct source *source, bool several)
 {
     struct cli *cli = copying->cli;
     struct larder_copy_options options = {.size = sizeof options,
+                                          .glob = source->glob,
                                           .recursive = cli->recursive && copying->copy == larder_copy,
                                           .maxdepth = cli->maxdepth,
                                           .into = several,
@@ -94,76 +129,142 @@ static int copy_source(struct copying *copying, const char *url, bool several)
                                           .jobs_max = cli->jobs,
                                           .told = told,
                                           .arg = copying};
-    char *path;
-    int code = open_source(cli, url, &copying->from, &path, &options.glob);
-    if (code != DONE)
-        return code;
+    const char *path = source->path;
+    int code = DONE;
+    copying->from = source->fs;
     copying->spoken = false;
-    const char *source = path;
-    int rc = copying->copy(copying->from, &source, 1, copying->to, copying->target, &options);
+    int rc = copying->copy(source->fs, &path, 1, copying->to, copying->target, &options);
     if (rc < 0)
-        code = complain(url, rc);
+        code = complain(source->url, rc);
     else if (!copying->spoken && options.glob)
-        code = complain_of(url, -ENOENT, "nothing matches");
+        code = complain_of(source->url, -ENOENT, "nothing matches");
     if (code != DONE)
         outcome_add(&copying->outcome, code);
-    free(path);
-    larder_fs_free(copying->from);
-    return code == USAGE ? USAGE : DONE;
 }
 
-/* The last segment of a source, without the slashes behind it. */
-static size_t last_segment(const char *source, const char **out)
-{
-    size_t size = strlen(source), start;
-    while (size > 0 && source[size - 1] == '/')
-        size--;
-    for (start = size; start > 0 && source[start - 1] != '/'; start--)
-        ;
-    *out = source + start;
-    return size - start;
-}
+/* ---- their names ---- */
 
 /* Several sources go into one directory, each by its last segment: a second one of a name would replace the first. */
-static int check_names(char *const sources[], int count)
+struct source_names {
+    struct names names;
+    const struct source **of; /* malloc; as many as there is room for names */
+    size_t capacity;
+};
+
+/* The last segment of a path, without the slashes behind it. */
+static int add_last(struct source_names *all, const struct source *source, const char *path)
 {
-    for (int i = 1; i < count; i++)
-        for (int j = 0; j < i; j++) {
-            const char *one, *other;
-            size_t size = last_segment(sources[i], &one);
-            if (size == last_segment(sources[j], &other) && memcmp(one, other, size) == 0)
-                return complain_of(sources[i], -EEXIST, "another source has the same name");
-        }
-    return DONE;
+    size_t size = strlen(path), start;
+    while (size > 0 && path[size - 1] == '/')
+        size--;
+    for (start = size; start > 0 && path[start - 1] != '/'; start--)
+        ;
+    if (all->names.count == all->capacity) {
+        size_t capacity = all->capacity ? 2 * all->capacity : 64;
+        const struct source **larger = reallocarray(all->of, capacity, sizeof *larger);
+        if (!larger)
+            return -ENOMEM;
+        all->of = larger;
+        all->capacity = capacity;
+    }
+    all->of[all->names.count] = source;
+    return names_add(&all->names, path + start, size - start);
+}
+
+/* What cannot be found out now fails when it is copied. */
+static int add_names(const struct copying *copying, const struct source *source, struct source_names *all)
+{
+    const struct cli *cli = copying->cli;
+    bool files_only = copying->copy == larder_copy && !cli->recursive;
+    struct larder_glob_options options = {sizeof options, cli->maxdepth, files_only, cli->jobs, true};
+    struct larder_entries matches = {0};
+    int rc = 0;
+    if (!source->glob)
+        return add_last(all, source, source->path);
+    if (larder_glob(source->fs, source->path, &options, &matches) < 0)
+        return 0;
+    for (size_t i = 0; rc == 0 && i < matches.count; i++)
+        rc = add_last(all, source, matches.info[i].name);
+    larder_entries_free(&matches);
+    return rc;
+}
+
+static int by_name(const void *a, const void *b, void *arg)
+{
+    const struct source_names *all = arg;
+    return strcmp(all->names.names[*(const size_t *)a], all->names.names[*(const size_t *)b]);
+}
+
+/* Those of one source are the library's to compare. */
+static int compare_names(const struct source_names *all)
+{
+    size_t count = all->names.count, *order = calloc(count ? count : 1, sizeof *order);
+    int code = order ? DONE : complain("names", -ENOMEM);
+    for (size_t i = 0; order && i < count; i++)
+        order[i] = i;
+    if (order)
+        qsort_r(order, count, sizeof *order, by_name, (void *)all);
+    for (size_t i = 1; code == DONE && i < count; i++) {
+        const struct source *one = all->of[order[i - 1]], *other = all->of[order[i]];
+        if (one != other && by_name(&order[i - 1], &order[i], (void *)all) == 0)
+            code = complain_of(other->url, -EEXIST, "another source has the same name");
+    }
+    free(order);
+    return code;
+}
+
+static int check_names(const struct copying *copying, const struct source *sources, int count)
+{
+    struct source_names all = {0};
+    int rc = 0;
+    for (int i = 0; rc == 0 && count > 1 && i < count; i++)
+        if (sources[i].fs)
+            rc = add_names(copying, &sources[i], &all);
+    int code = rc < 0 ? complain("names", rc) : compare_names(&all);
+    names_free(&all.names);
+    free(all.of);
+    return code;
+}
+
+/* ---- the commands ---- */
+
+static int copy_sources(struct copying *copying, char *const urls[], int count)
+{
+    struct source *sources = calloc((size_t)count, sizeof *sources);
+    int code = sources ? open_sources(copying, urls, count, sources) : complain(urls[0], -ENOMEM);
+    if (code == DONE)
+        code = check_names(copying, sources, count);
+    progress_begin(copying->cli, urls[0]);
+    for (int i = 0; code == DONE && i < count && !interrupted(); i++)
+        if (sources[i].fs)
+            copy_source(copying, &sources[i], count > 1);
+    progress_end();
+    if (sources)
+        close_sources(sources, count);
+    return code;
 }
 
 /* `target` as cli_open takes it. */
-static int copy_all(struct cli *cli, copy_fn *copy, char *const sources[], const char *target, bool local)
+static int copy_all(struct cli *cli, copy_fn *copy, char *const urls[], const char *target, bool local)
 {
     struct copying copying = {.cli = cli, .copy = copy};
     struct larder_txn *txn = NULL;
-    int count = cli->arg_count - 1;
     char *path = NULL;
     if (!*target)
         return wrong_usage("the destination is empty");
-    int code = check_names(sources, count);
-    if (code == DONE)
-        code = local ? cli_open_local(cli, target, &copying.to, &path)
+    int code = local ? cli_open_local(cli, target, &copying.to, &path)
                      : cli_open(cli, target, false, &copying.to, &path);
-    if (code == DONE && cli->txn) {
-        code = txn_begin(target, &copying.to, &txn);
-        if (code != DONE)
-            larder_fs_free(copying.to);
-    }
     if (code != DONE)
         return code;
+    if (cli->txn)
+        code = txn_begin(target, &copying.to, &txn);
     bool slash = target[strlen(target) - 1] == '/';
-    if (asprintf(&copying.target, "%s%s", path, slash && *path ? "/" : "") < 0)
+    if (code == DONE && asprintf(&copying.target, "%s%s", path, slash && *path ? "/" : "") < 0) {
+        copying.target = NULL;
         code = complain(target, -ENOMEM);
-    progress_begin(cli, sources[0]);
-    for (int i = 0; code == DONE && i < count && !interrupted(); i++)
-        code = copy_source(&copying, sources[i], count > 1);
-    progress_end();
+    }
+    if (code == DONE)
+        code = copy_sources(&copying, urls, cli->arg_count - 1);
     code = code == DONE ? outcome_code(&copying.outcome) : code;
     if (txn)
         code = txn_end(cli, target, txn, code);
