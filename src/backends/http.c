@@ -382,6 +382,7 @@ int http_make_site(struct http_instance *http, struct http_config config)
     config.tries_max = (unsigned)option_number(instance, "max_tries");
     config.retry_timeout_ms = option_number(instance, "retry_timeout");
     config.connections_max = (unsigned)option_number(instance, "max_connections");
+    http->instance.connections_max = config.connections_max;
     config.http1 = !option_bool(instance, "http2");
     config.insecure = option_bool(instance, "insecure");
     config.ca_file = option_text(instance, "ca_file");

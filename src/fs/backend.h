@@ -346,6 +346,8 @@ struct instance {
     char *identity;       /* whose bytes these are: "https://host:443"; with a digest of what OPTION_IDENTITY
                                  options say, and of no secret itself. A view's is its next's. mem */
     char **option_values; /* as the table's options: what was given, or filled in; mem, or NULL */
+    unsigned connections_max; /* leaves: requests at once, behind which others wait; 0: no limit */
+    atomic_uint streams; /* transfers that read from it, and wait for other requests meanwhile (transfer.c) */
     struct gate *
         gate; /* of one that is opened later (gate.h): only then are can, identity and the rest set. NULL: none */
 

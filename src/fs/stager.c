@@ -372,6 +372,12 @@ int CO_FN stager_write(struct stager *stager, const void *data, size_t size)
     return sink_pour(&stager->sink, data, size);
 }
 
+void stager_spool(struct stager *stager)
+{
+    assert(stager->state == STAGER_EMPTY && stager->part_count == 0);
+    stager->outlet = &spool_outlet;
+}
+
 int64_t stager_size(const struct stager *stager)
 {
     return (int64_t)stager->part_count * (int64_t)stager->part_size + (int64_t)stager->current->size;

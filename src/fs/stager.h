@@ -61,6 +61,8 @@ struct stager {
  * part is waited for. */
 void stager_init(struct stager *stager, struct instance *instance, const char *path, size_t part_size,
                  unsigned flight_max);
+/* Before anything is put: the parts go into a spool, whatever the place has. */
+void stager_spool(struct stager *stager);
 /* Of all that was put. */
 int64_t stager_size(const struct stager *stager);
 

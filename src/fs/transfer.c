@@ -127,10 +127,46 @@ static uint64_t memory_of(const struct transfer *transfer, int64_t size)
     return size >= 0 && (uint64_t)size < most ? (uint64_t)size : most;
 }
 
+static struct instance *leaf_of(struct instance *instance)
+{
+    while (instance->next)
+        instance = instance->next->instance;
+    return instance;
+}
+
+/*
+ * A stream holds a connection of the place that it reads from while it waits for one of the place that it writes to. If
+ * streams in both directions held all of both, nobody would go on. So they hold all but one of each: on that one some
+ * request always ends, and a write whose reading goes on needs no other. Who may not stream spools.
+ */
+static bool may_stream(struct transfer *transfer, int64_t size)
+{
+    struct instance *from = leaf_of(transfer->from);
+    bool waits = transfer->to->backend->kind == ASYNC && (size < 0 || size > (int64_t)PIPE_PIECE_SIZE);
+    if (!waits || transfer->spooled || from->connections_max == 0)
+        return true;
+    if (atomic_fetch_add(&from->streams, 1) + 1 < from->connections_max) {
+        transfer->streams = from;
+        return true;
+    }
+    atomic_fetch_sub(&from->streams, 1);
+    return false;
+}
+
+static void end_stream(struct transfer *transfer)
+{
+    if (transfer->streams)
+        atomic_fetch_sub(&take(transfer->streams)->streams, 1);
+}
+
 static int CO_FN begin(struct transfer *transfer, const struct answer *answer, int64_t size)
 {
     int rc = 0;
     if (!transfer->into) {
+        if (!may_stream(transfer, size)) {
+            transfer->spooled = true;
+            stager_spool(&transfer->stager);
+        }
         transfer->into = choose_way(transfer, size);
         if (!transfer->spooled && (size < 0 || size > (int64_t)PIPE_PIECE_SIZE))
             rc = check_target(transfer);
@@ -201,6 +237,7 @@ static int CO_FN stream(struct transfer *transfer)
     do
         rc = stream_once(transfer);
     while (rc < 0 && transfer->begun && pipe_wants_again(&transfer->pipe));
+    end_stream(transfer);
     stager_fini(&transfer->stager);
     pipe_fini(&transfer->pipe);
     return rc;

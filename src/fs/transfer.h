@@ -38,8 +38,9 @@ struct transfer {
     struct stager stager;
     struct pipe pipe;
     int64_t told;
-    bool begun;   /* the last reading was */
-    bool spooled; /* no request is made while the reading's is under way */
+    bool begun;               /* the last reading was */
+    bool spooled;             /* no request is made while the reading's is under way */
+    struct instance *streams; /* where it counts as a stream; NULL: nowhere */
 };
 /* -ENOENT, -EISDIR: of `path`, or of the target as for a write. */
 int CO_FN transfer_file(struct transfer *transfer);

@@ -256,8 +256,8 @@ static int copy_all(struct cli *cli, copy_fn *copy, char *const urls[], const ch
                      : cli_open(cli, target, false, &copying.to, &path);
     if (code != DONE)
         return code;
-    if (cli->txn)
-        code = txn_begin(target, &copying.to, &txn);
+    if (cli->txn && (code = txn_begin(target, &copying.to, &txn)) != DONE)
+        txn = NULL; /* it is rolled back */
     bool slash = target[strlen(target) - 1] == '/';
     if (code == DONE && asprintf(&copying.target, "%s%s", path, slash && *path ? "/" : "") < 0) {
         copying.target = NULL;
