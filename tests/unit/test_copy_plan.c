@@ -244,6 +244,7 @@ static void a_tree_does_not_go_into_itself(void **state)
 static void a_tree_of_one_disk_is_listed_before_it_is_copied(void **state)
 {
     static const struct larder_copy_options below = OPTIONS(.recursive = true);
+    static const char *const sources[] = {"a"};
     struct larder_fs *local;
     struct copy_plan *made;
     struct copy_step step;
@@ -253,7 +254,7 @@ static void a_tree_of_one_disk_is_listed_before_it_is_copied(void **state)
     tree_write(scratch, "t/old", "x", 1);
     assert_int_equal(symlink(target, link), 0);
     assert_ok(fs_open(NULL, scratch, NULL, &local, NULL));
-    assert_ok(copy_plan_open(local, (const char *[]){"a"}, 1, local, "t", &below, PLAN_COPY, &made));
+    assert_ok(copy_plan_open(local, sources, 1, local, "t", &below, PLAN_COPY, &made));
     for (; copy_plan_next(made, &step) > 0; steps++) {
         char path[64];
         snprintf(path, sizeof path, "t/made%d/x", steps);
