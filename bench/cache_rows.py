@@ -32,7 +32,7 @@ def make_warm_rows(build, server, scratch, sizes):
         Row("cached map get of 1 MiB", MICROSECONDS, hits(BIG), lmdb(BIG), bare, 1.2),
         Row(f"cached batch of {sizes.files:,} × 4 KiB, each", MICROSECONDS, hits(SMALL, "batch"), lmdb(SMALL), bare, 2),
         Row("cached map gets of 4 KiB from 2 threads", REQUESTS, hits(SMALL, threads=2), hits(SMALL), "the same from 1 thread",
-            1.8, why="Nothing is shared (the row below): the machine had no two processors to give."),
+            1.8, why="A get costs some 12 % more processor time with two threads; the cause is not found."),
         Row("cached map gets of 4 KiB from 2 threads", PROCESSOR, hits(SMALL, threads=2), hits(SMALL), "the same from 1 thread",
             0.9),
         Row("cached map gets of 4 KiB from 2 threads", REQUESTS, hits(SMALL, threads=2), lmdb(SMALL, 2),

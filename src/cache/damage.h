@@ -16,7 +16,7 @@
  *     write, for whatever reason     pages before it goes on
  *
  * What remains: a damaged page that is only read can still end a process, once; so can a file that somebody cuts while it
- * is in use (SIGBUS). `cache verify` finds what nobody has met yet, in a process of its own.
+ * is in use (SIGBUS), and a writer after a damaged leaf, where mdb_txn_abort was seen to free what it must not. `cache verify` finds what nobody has met yet, in a process of its own.
  */
 #include <stdbool.h>
 #include <stddef.h>
