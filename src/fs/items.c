@@ -219,7 +219,8 @@ static int CO_FN rm_job(struct job *job, const char *path)
     if (rc == 0)
         rc = remove_all(&removal, job);
     removal_fini(&removal);
-    return rc;
+    /* One item's failure is the job's, with its words. */
+    return rc == 0 && job->count == 1 ? error_finish(job->items[0]->status, path) : rc;
 }
 
 int bulk_remove(struct larder_fs *fs, struct larder_item *items, size_t count,

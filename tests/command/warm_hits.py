@@ -27,7 +27,8 @@ def main():
     begin = next(i for i, line in enumerate(lines) if '"BEGIN"' in line)
     end = next(i for i, line in enumerate(lines) if '"END"' in line)
     reader = lines[begin].split()[0]
-    calls = [re.match(r"(\d+) +(?:<\.\.\. )?(\w+)", line) for line in lines[begin + 1 : end]]
+    # Where a call begins: the mark itself may be seen to end, when another thread came between.
+    calls = [re.match(r"(\d+) +(\w+)\(", line) for line in lines[begin + 1 : end]]
     # Of the reading thread alone: others may still end what came before. To wake one takes a call of the reader.
     seen = {call[2] for call in calls if call and call[1] == reader} - ALLOWED
     shutil.rmtree(state)

@@ -193,6 +193,17 @@ static int tell_status(void *arg, struct larder_item *item)
     return 0;
 }
 
+static void what_many_removals_failed_on_is_named(void **state)
+{
+    struct larder_fs *memory = open_memory();
+    struct larder_item item = {.path = "none/there"};
+    assert_status(-ENOENT, larder_rm_files(memory, &item, 1, NULL));
+    assert_non_null(strstr(larder_error(), "none/there"));
+    assert_status(-ENOENT, larder_rm(memory, "none/tree", true));
+    assert_non_null(strstr(larder_error(), "none/tree"));
+    larder_fs_free(memory);
+}
+
 static void each_of_many_has_its_own_status(void **state)
 {
     struct larder_fs *memory = open_memory();
@@ -219,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(so_it_does_in_a_task, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_looked_into_is_said, setup, teardown),
         cmocka_unit_test(patterns_and_depths_are_fsspecs),
+        cmocka_unit_test(what_many_removals_failed_on_is_named),
         cmocka_unit_test(nothing_goes_before_all_is_found_and_each_once),
         cmocka_unit_test_setup(a_place_that_removes_many_is_asked_once_for_them, reset_odd),
         cmocka_unit_test(each_of_many_has_its_own_status),
