@@ -290,7 +290,12 @@ LARDER_API int larder_glob_escape(const char *path, char **pattern);
  */
 LARDER_API LARDER_WAITS int larder_cat_file(struct larder_fs *fs, const char *path,
                                             const struct larder_range *range, struct larder_bytes *out);
-/* The same into the caller's memory, and without allocation when it is cached. Returns the count of bytes; -ENOSPC:
+/* The first, or the last, `size` bytes of a file; all of one that is shorter. (fsspec: head, tail) */
+LARDER_API LARDER_WAITS int larder_head(struct larder_fs *fs, const char *path, size_t size,
+                                        struct larder_bytes *out);
+LARDER_API LARDER_WAITS int larder_tail(struct larder_fs *fs, const char *path, size_t size,
+                                        struct larder_bytes *out);
+/* A range into the caller's memory, and without allocation when it is cached. Returns the count of bytes; -ENOSPC:
  * `size` is too small, and `buffer` holds nothing of meaning. */
 LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char *path,
                                                 const struct larder_range *range, void *buffer, size_t size);

@@ -95,6 +95,20 @@ int larder_cat_file(struct larder_fs *fs, const char *path, const struct larder_
     return rc;
 }
 
+int larder_head(struct larder_fs *fs, const char *path, size_t size, struct larder_bytes *out)
+{
+    struct larder_range range = {0, size < INT64_MAX ? (int64_t)size : LARDER_TO_END};
+    return larder_cat_file(fs, path, &range, out);
+}
+
+/* The last 0 bytes are none, where -0 would be the start. */
+int larder_tail(struct larder_fs *fs, const char *path, size_t size, struct larder_bytes *out)
+{
+    struct larder_range range = {size < INT64_MAX ? -(int64_t)size : -INT64_MAX,
+                                 size > 0 ? LARDER_TO_END : 0};
+    return larder_cat_file(fs, path, &range, out);
+}
+
 int64_t larder_cat_into(struct larder_fs *fs, const char *path, const struct larder_range *range,
                         void *buffer, size_t size)
 {

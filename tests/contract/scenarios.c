@@ -94,6 +94,25 @@ static int read_empty_file(struct scenario_run *run)
     return 0;
 }
 
+static int read_ends(struct scenario_run *run)
+{
+    struct larder_bytes bytes = {.size = 77};
+    REQUIRE_IS(0, put_text(run, "ten", "0123456789"));
+    REQUIRE_IS(0, larder_head(run->fs, "ten", 3, &bytes));
+    REQUIRE(bytes_are(&bytes, "012"));
+    REQUIRE_IS(0, larder_tail(run->fs, "ten", 3, &bytes));
+    REQUIRE(bytes_are(&bytes, "789"));
+    REQUIRE_IS(0, larder_head(run->fs, "ten", SIZE_MAX, &bytes));
+    REQUIRE(bytes_are(&bytes, "0123456789"));
+    REQUIRE_IS(0, larder_tail(run->fs, "ten", SIZE_MAX, &bytes));
+    REQUIRE(bytes_are(&bytes, "0123456789"));
+    REQUIRE_IS(0, larder_tail(run->fs, "ten", 0, &bytes));
+    REQUIRE(bytes_are(&bytes, ""));
+    REQUIRE_IS(-ENOENT, larder_head(run->fs, "none", 0, &bytes));
+    REQUIRE_IS(-ENOENT, larder_tail(run->fs, "none", 3, &bytes));
+    return 0;
+}
+
 static int read_large_file(struct scenario_run *run)
 {
     size_t size = (3 << 20) + 12345;
@@ -924,6 +943,7 @@ const struct scenario scenarios[] = {
     {"read ranges", 0, read_ranges},
     {"read ranges of new files", 0, read_ranges_of_new_files},
     {"read an empty file", 0, read_empty_file},
+    {"read head and tail", 0, read_ends},
     {"read a large file", 0, read_large_file},
     {"read into the caller's memory", 0, read_into_callers_memory},
     {"missing is not failed", 0, missing_is_not_failed},

@@ -287,6 +287,23 @@ static void ranges(void **state)
     assert_int_equal(differ, 0);
 }
 
+static void heads_and_tails(void **state)
+{
+    struct larder_fs *fs = ((struct place *)*state)->tree;
+    int differ = 0;
+    for (size_t i = 0; i < COUNT(end_rows); i++) {
+        const struct end_row *row = &end_rows[i];
+        const struct fsspec_entry *entry = &fsspec_tree()[row->file];
+        struct larder_bytes bytes = {0};
+        assert_ok(larder_head(fs, entry->path, row->size, &bytes));
+        differ += tell_difference("head", i, NULL, bytes_are(&bytes, row->file, 0, row->head));
+        assert_ok(larder_tail(fs, entry->path, row->size, &bytes));
+        differ += tell_difference("tail", i, NULL,
+                                  bytes_are(&bytes, row->file, entry->size - row->tail, row->tail));
+    }
+    assert_int_equal(differ, 0);
+}
+
 static void blocks(void **state)
 {
     struct larder_fs *fs = ((struct place *)*state)->tree;
@@ -413,10 +430,15 @@ int main(void)
                                     {"local", ""},
                                     {"memory, cached", "cache::memory://fsspec-cached"}};
     static const struct CMUnitTest each[] = {
-        cmocka_unit_test(what_is_there), cmocka_unit_test(find_and_du),
-        cmocka_unit_test(walk),          cmocka_unit_test(expand_path),
-        cmocka_unit_test(ranges),        cmocka_unit_test(blocks),
-        cmocka_unit_test(copies),        cmocka_unit_test(every_reason_has_a_row),
+        cmocka_unit_test(what_is_there),
+        cmocka_unit_test(find_and_du),
+        cmocka_unit_test(walk),
+        cmocka_unit_test(expand_path),
+        cmocka_unit_test(ranges),
+        cmocka_unit_test(heads_and_tails),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(copies),
+        cmocka_unit_test(every_reason_has_a_row),
     };
     struct CMUnitTest tests[COUNT(each)];
     int failed = 0;
