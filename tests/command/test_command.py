@@ -739,6 +739,20 @@ class Examples(Case):
         self.assertEqual((code, out), (1, ''))
         self.assertIn('none', err)
 
+    def test_capitals(self):
+        tree = self.tree({'text': b'some words\n' * 100000, 'data': b'a\0b'})
+        self.assertEqual(self.example('capitals', tree / 'text', tree / 'new/out', tree / 'log'), (0, '', ''))
+        self.assertEqual((tree / 'new/out').read_bytes(), b'SOME WORDS\n' * 100000)
+        code, out, err = self.example('capitals', tree / 'data', tree / 'new/out', tree / 'log')
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('no text', err)
+        self.assertEqual((tree / 'new/out').read_bytes(), b'SOME WORDS\n' * 100000)
+        self.assertEqual(self.example('capitals', tree / 'text', tree / 'other', tree / 'log'), (0, '', ''))
+        self.assertEqual((tree / 'log').read_text(), f"{tree / 'new/out'}\n{tree / 'other'}\n")
+        code, out, err = self.example('capitals', tree / 'none', tree / 'other', tree / 'log')
+        self.assertEqual((code, out), (1, ''))
+        self.assertIn('none', err)
+
     def test_uvloop(self):
         tree = self.tree({str(i): b'x' * i for i in range(100)})
         self.assertEqual(self.example('uvloop', tree), (0, '100 values, 4950 bytes\n', ''))
