@@ -32,7 +32,8 @@
  *                                     handle. Where ttl says how long nobody need ask, this says what may not be used
  *                                     even if nobody can: -ENONET, or why the place could not be asked
  *     mode                            online; stale-if-error: a stale answer when the place cannot be asked;
- *                                     offline: nothing is ever asked, what is not there is -ENONET
+ *                                     offline: nothing is ever asked or changed: -ENONET but for what
+ *                                   is there
  *     max_size                        how much the cache may hold, "10G" at first. Kept in the cache, so that all that
  *                                     use it agree: who gives the option sets it. At least "1M"
  *     min_free                        how much of the disk the cache leaves free: kept likewise; at first a twentieth

@@ -119,7 +119,7 @@ bool http_was_refused(int rc);
 /* http_fail_status of an answer to a change: 409 is a parent that is missing (RFC 4918 §9.7.1). */
 int http_fail_change(const struct asked *asked);
 /* -ENOTSUP, -EROFS: changes were not asked for, or are forbidden by an option. */
-int http_check_write(const struct http_instance *http);
+int http_check_write(const struct http_instance *http, const char *path);
 /* DELETE of a file, or over WebDAV of an empty directory: looked at right before each time that it is sent, since by then
  * the name may be of a tree. */
 int CO_FN http_remove_path(struct http_instance *http, const char *path, bool directory);

@@ -30,13 +30,13 @@ bool http_was_refused(int rc)
     }
 }
 
-int http_check_write(const struct http_instance *http)
+int http_check_write(const struct http_instance *http, const char *path)
 {
     if (http->instance.can.write)
         return 0;
-    return http->dav
-               ? fail(-EROFS, "%s: the option webdav.write says no", http->origin)
-               : fail(-ENOTSUP, "%s: HTTP only reads, unless the option http.write says yes", http->origin);
+    return http->dav ? fail(-EROFS, "%s/%s: the option webdav.write says no", http->origin, path)
+                     : fail(-ENOTSUP, "%s/%s: HTTP only reads, unless the option http.write says yes",
+                            http->origin, path);
 }
 
 int CO_FN http_look(struct http_instance *http, const char *path, struct answer *out)
@@ -101,7 +101,7 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
     struct http_instance *http = http_of(instance);
     struct http_put put = {path, labels_content_type(source->labels, path), source, if_match,
                            flags & LARDER_CREATE};
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, path);
     if (rc == 0 && !*path)
         rc = fail(-EISDIR, "%s/: a directory", http->origin);
     if (rc == 0)
@@ -178,7 +178,7 @@ int CO_FN http_remove_path(struct http_instance *http, const char *path, bool di
 int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[])
 {
     struct http_instance *http = http_of(instance);
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, paths[0]);
     for (size_t i = 0; rc == 0 && i < count; i++)
         status[i] = http_remove_path(http, paths[i], false);
     return rc == 0 && count == 1 ? status[0] : rc; /* with its words */
@@ -191,7 +191,7 @@ int CO_FN http_mkdir(struct instance *instance, const char *path)
 {
     struct http_instance *http = http_of(instance);
     struct answer answer = {0};
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, path);
     if (rc < 0)
         return rc;
     rc = http_look(http, path, &answer);
@@ -206,7 +206,7 @@ int CO_FN http_rmdir(struct instance *instance, const char *path)
     struct larder_entries entries = {0};
     struct cursor cursor = {0};
     struct answer answer = {0};
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, path);
     if (rc == 0)
         rc = http_list(instance, path, &TERMS_NONE, &cursor, &entries, &answer);
     if (rc == 0)

@@ -24,14 +24,14 @@ static bool is_directory(const char *name)
 }
 
 /* A stage that is repeated finds its own file, and begins again. */
-static int staged_open(const char *dir, uint64_t id, char **name)
+static int staged_open(const char *dir, const char *path, uint64_t id, char **name)
 {
     *name = temporary_in(dir, id ? id : random_u64());
     if (!*name)
         return fail_memory();
     int flags = O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | (id ? O_TRUNC : O_EXCL);
     int fd = file_seam.open(*name, flags, 0666);
-    return fd < 0 ? fail_errno(errno, "%s", *dir ? dir : "/") : fd;
+    return fd < 0 ? fail_errno(errno, "/%s", path) : fd;
 }
 
 /* The nearest directory that exists, of where a file of this name goes. What is in the file's way may be cleared before
@@ -59,7 +59,7 @@ int local_stage(struct instance *instance, const char *path, const struct labels
     autofree char *dir = NULL, *temporary = NULL;
     struct stat st;
     int rc = find_dir(path, &dir);
-    int fd = rc < 0 ? rc : staged_open(dir, id, &temporary);
+    int fd = rc < 0 ? rc : staged_open(dir, path, id, &temporary);
     if (fd < 0)
         return fd;
     rc = file_seam.fstat(fd, &st) < 0 ? fail_errno(errno, "%s", temporary) : 0;

@@ -71,13 +71,14 @@ char *temporary_in(const char *dir, uint64_t id)
     return mem_format("%s/" TEMPORARY_PREFIX "%016llx", dir, (unsigned long long)id);
 }
 
-static int temporary_open(const char *dir, mode_t mode, char **name)
+/* For the file `of`, which a failure speaks of. */
+static int temporary_open(const char *dir, const char *of, mode_t mode, char **name)
 {
     *name = temporary_in(dir, random_u64());
     if (!*name)
         return fail_memory();
     int fd = file_seam.open(*name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode);
-    return fd < 0 ? fail_errno(errno, "%s", *dir ? dir : "/") : fd;
+    return fd < 0 ? fail_errno(errno, "%s", of) : fd;
 }
 
 static int sync_file(int fd, const char *name)
@@ -174,7 +175,7 @@ int local_write(struct instance *instance, const char *path, struct source *sour
     autotarget struct target target = {0};
     autofree char *temporary = NULL;
     int rc = target_find(path, flags, &target);
-    int fd = rc < 0 ? rc : temporary_open(target.dir, 0666, &temporary);
+    int fd = rc < 0 ? rc : temporary_open(target.dir, target.name, 0666, &temporary);
     if (fd < 0)
         return fd;
     rc = file_write(fd, source->data, (size_t)source->size, 0);
@@ -227,7 +228,8 @@ static int copy_open(struct instance *instance, int from, const struct stat *st,
                      unsigned flags)
 {
     autofree char *temporary = NULL;
-    int fd = temporary_open(target->dir, st->st_mode & 0777, &temporary); /* as cp: less the umask */
+    int fd =
+        temporary_open(target->dir, target->name, st->st_mode & 0777, &temporary); /* as cp: less the umask */
     if (fd < 0)
         return fd;
     int rc = copy_bytes(from, fd, target->name);

@@ -20,7 +20,7 @@ int CO_FN webdav_stage(struct instance *instance, const char *path, const struct
     autofree char *dir = mem_dup_n(path, path_parent_size(path));
     int rc = !dir     ? fail_memory()
              : !*path ? fail(-EISDIR, "%s/: a directory", http->origin)
-                      : http_check_write(http);
+                      : http_check_write(http, path);
     while (rc == 0 && *dir) {
         int type = dav_type_at(http, dir);
         if (type == LARDER_DIRECTORY)

@@ -140,7 +140,7 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
 {
     struct http_instance *http = http_of(instance);
     struct transport t = {HTTP_COPY, from, to, .overwrite = !(flags & LARDER_CREATE)};
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, to);
     if (rc < 0)
         return rc;
     int type = dav_type_at(http, from);
@@ -158,7 +158,7 @@ int CO_FN webdav_move(struct instance *instance, const char *from, const char *t
 {
     struct http_instance *http = http_of(instance);
     struct transport t = {HTTP_MOVE, from, to, .overwrite = !(flags & LARDER_CREATE)};
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, to);
     if (rc == 0 && (!*from || !*to))
         rc = fail(-EBUSY, "%s/: the root", http->origin);
     if (rc < 0)
@@ -199,8 +199,7 @@ static int CO_FN write_aside(struct http_instance *http, const char *path, struc
     if (rc < 0)
         return rc;
     rc = http_put(http, &put, &answer);
-    if (rc == 0)
-        rc = dav_move_file(http, temporary, path, flags);
+    rc = rc < 0 ? fail_more(rc, "%s/%s", http->origin, path) : dav_move_file(http, temporary, path, flags);
     if (rc == 0 && out)
         rc = answer_copy(out, &answer);
     answer_free(&answer);
@@ -217,7 +216,7 @@ int CO_FN webdav_write(struct instance *instance, const char *path, struct sourc
 {
     struct http_instance *http = http_of(instance);
     const char *replace = option_text(instance, "replace");
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, path);
     if (rc < 0)
         return rc;
     if ((flags & LARDER_CREATE) || (!if_match && strcmp(replace, "move") == 0))
@@ -263,7 +262,7 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
     struct http_instance *http = http_of(instance);
     struct http_tries tries = {.site = http->site};
     bool ever_done = false;
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, path);
     if (rc < 0)
         return rc;
     do
@@ -279,7 +278,7 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path)
 int CO_FN webdav_rmdir(struct instance *instance, const char *path)
 {
     struct http_instance *http = http_of(instance);
-    int rc = http_check_write(http);
+    int rc = http_check_write(http, path);
     if (rc == 0 && !*path)
         rc = fail(-EBUSY, "%s/: the root", http->origin);
     return rc < 0 ? rc : http_remove_path(http, path, true);

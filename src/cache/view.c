@@ -119,6 +119,13 @@ static int look_read(struct instance *instance, const char *path, const struct l
 
 /* ---- changes ---- */
 
+static int hand_on(struct instance *instance, const char *path)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline: nothing is changed", path_shown(path))
+                                      : 0;
+}
+
 static void changed(struct instance *instance, const char *path, bool tree, const struct answer *now)
 {
     struct view *view = container_of(instance, struct view, instance);
@@ -164,5 +171,6 @@ const struct backend cache_backend = {
     .list = fetch_list,
     .read = fetch_read,
     .properties = fetch_properties,
+    .hand_on = hand_on,
     .changed = changed,
 };

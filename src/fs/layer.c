@@ -334,19 +334,33 @@ static void tell_changed(struct layer_call *call, int rc)
     }
 }
 
+static int may_hand_on(const struct layer_call *call)
+{
+    int (*hand_on)(struct instance *, const char *) = call->instance->backend->hand_on;
+    const char *path = call->path ? call->path : call->paths ? call->paths[0] : call->items[0].path;
+    return hand_on ? hand_on(call->instance, path) : 0;
+}
+
+/* To what is behind a view, which is told of what changed. */
+static int CO_FN hand_on(struct layer_call *call)
+{
+    struct layer_call below = *call;
+    bool changes = operations[call->operation].changes;
+    int rc = changes || call->operation == LAYER_STAGE ? may_hand_on(call) : 0;
+    if (rc < 0)
+        return rc;
+    below.instance = call->instance->next->instance;
+    rc = layer_call(&below);
+    if (changes)
+        tell_changed(call, rc);
+    return rc;
+}
+
 int CO_FN layer_call(struct layer_call *call)
 {
     const struct backend *backend = call->instance->backend;
-    if (!has_operation(backend, call->operation)) {
-        if (!hands_on(backend))
-            return lacks(call->instance, call->operation);
-        struct layer_call below = *call;
-        below.instance = call->instance->next->instance;
-        int rc = layer_call(&below);
-        if (operations[call->operation].changes)
-            tell_changed(call, rc);
-        return rc;
-    }
+    if (!has_operation(backend, call->operation))
+        return hands_on(backend) ? hand_on(call) : lacks(call->instance, call->operation);
     bool reads = call->operation == LAYER_READ || call->operation == LAYER_READ_STAGED;
     if (reads && backend->kind != ASYNC && !call->sink->instant)
         return bridge(call);

@@ -14,29 +14,34 @@
 
 /* ---- making ---- */
 
-/* mkdir said that something is at `path`: a directory is what was wanted. */
-static int CO_FN must_be_directory(struct instance *instance, const char *path)
+/* mkdir said that something is at `path`: a directory is what was wanted, else `status`. */
+static int CO_FN must_be_directory(struct instance *instance, const char *path, int status)
 {
     struct answer answer = {0};
     struct terms terms = TERMS_NONE;
     int rc = layer_info(instance, path, &terms, &answer);
     if (rc == 0 && answer.info.type != LARDER_DIRECTORY)
-        rc = fail(-ENOTDIR, "%s: a file is in the way", path);
+        rc = fail(status, "%s: a file is in the way", path);
     answer_free(&answer);
     return rc;
 }
 
-int CO_FN dirs_make(struct instance *instance, const char *path)
+/* -EEXIST: something is there. */
+static int CO_FN make_with_parents(struct instance *instance, const char *path)
 {
     if (!*path)
-        return 0;
+        return fail(-EEXIST, "the root: it exists");
     int rc = layer_mkdir(instance, path);
-    if (rc == -ENOENT) {
-        rc = dirs_make_parents(instance, path);
-        if (rc == 0)
-            rc = layer_mkdir(instance, path);
-    }
-    return rc == -EEXIST ? must_be_directory(instance, path) : rc;
+    if (rc != -ENOENT)
+        return rc;
+    rc = dirs_make_parents(instance, path);
+    return rc < 0 ? rc : layer_mkdir(instance, path);
+}
+
+int CO_FN dirs_make(struct instance *instance, const char *path)
+{
+    int rc = *path ? make_with_parents(instance, path) : 0;
+    return rc == -EEXIST ? must_be_directory(instance, path, -ENOTDIR) : rc;
 }
 
 int CO_FN dirs_make_parents(struct instance *instance, const char *path)
@@ -54,15 +59,8 @@ struct make_call {
 static int CO_FN make(struct make_call *call)
 {
     struct instance *instance = call->fs->instance;
-    if (call->exist_ok || !*call->path)
-        return dirs_make(instance, call->path);
-    int rc = layer_mkdir(instance, call->path);
-    if (rc == -ENOENT) {
-        rc = dirs_make_parents(instance, call->path);
-        if (rc == 0)
-            rc = layer_mkdir(instance, call->path);
-    }
-    return rc;
+    int rc = make_with_parents(instance, call->path);
+    return rc == -EEXIST && call->exist_ok ? must_be_directory(instance, call->path, -EEXIST) : rc;
 }
 
 static int CO_EDGE make_task(void *arg)

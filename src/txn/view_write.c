@@ -143,7 +143,7 @@ static int CO_FN need_dir(struct txn_view *view, const char *path)
 }
 
 /* Those above `path`, from the root on. */
-static int CO_FN need_parents(struct txn_view *view, const char *path)
+static int CO_FN need_dirs_above(struct txn_view *view, const char *path)
 {
     autofree char *dir = mem_dup_n(path, path_parent_size(path));
     int rc = 0;
@@ -164,6 +164,12 @@ static int CO_FN need_parents(struct txn_view *view, const char *path)
             *slash = '/';
     }
     return rc;
+}
+
+static int CO_FN need_parents(struct txn_view *view, const char *path)
+{
+    int rc = need_dirs_above(view, path);
+    return rc < 0 && rc != -EAGAIN ? fail_more(rc, "%s", path) : rc;
 }
 
 /* ---- writes ---- */

@@ -54,8 +54,10 @@ struct scenario {
     const void *arg;
 };
 /* Each ended by a NULL name. */
-extern const struct scenario scenarios[], copy_scenarios[], open_file_scenarios[], staging_scenarios[];
-const struct scenario *copy_row_scenarios(void); /* one for each of lib/copy_rows.h */
+extern const struct scenario scenarios[], glob_scenarios[], copy_scenarios[], open_file_scenarios[],
+    staging_scenarios[];
+/* One for each row of a table: of lib/copy_rows.h, of what patterns match, of what fails how. */
+const struct scenario *copy_row_scenarios(void), *glob_row_scenarios(void), *error_scenarios(void);
 
 /* Put a file, or a directory, below run->fs. */
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);

@@ -326,105 +326,6 @@ static int walk_streams_and_prunes(struct scenario_run *run)
     return 0;
 }
 
-static int put_glob_tree(struct scenario_run *run)
-{
-    static const char *const files[] = {"s/f1", "s/f2", "s/d/g1", "s/d/e/h1", "t"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        REQUIRE_IS(0, put_text(run, files[i], "x"));
-    return put_dir(run, "s/empty");
-}
-
-/* What fsspec finds with these, row by row. */
-static int glob_finds_what_matches(struct scenario_run *run)
-{
-    static const struct {
-        const char *pattern, *found;
-        struct larder_glob_options options;
-    } cases[] = {
-        {"s/*", "s/d/ s/empty/ s/f1 s/f2", {0}},
-        {"/s/*", "s/d/ s/empty/ s/f1 s/f2", {0}},
-        {"s/*/", "s/d/ s/empty/", {0}},
-        {"s/**", "s/ s/d/ s/d/e/ s/d/e/h1 s/d/g1 s/empty/ s/f1 s/f2", {0}},
-        {"s/**/", "s/ s/d/ s/d/e/ s/empty/", {0}},
-        {"s/**/*", "s/d/ s/d/e/ s/d/e/h1 s/d/g1 s/empty/ s/f1 s/f2", {0}},
-        {"s/f?", "s/f1 s/f2", {0}},
-        {"s/[fd]*", "s/d/ s/f1 s/f2", {0}},
-        {"s/*/*", "s/d/e/ s/d/g1", {0}},
-        {"s/**/h1", "s/d/e/h1", {0}},
-        {"s/d/**", "s/d/ s/d/e/ s/d/e/h1 s/d/g1", {0}},
-        {"**", "s/ s/d/ s/d/e/ s/d/e/h1 s/d/g1 s/empty/ s/f1 s/f2 t", {0}},
-        {"s/", "s/", {0}},
-        {"nope*", "", {0}},
-        {"nope/*", "", {0}},
-        {"nope/**", "", {0}},
-        {"nope", "", {0}},
-        {"s/f1/", "s/f1", {0}},
-        {"s/f1/*", "", {0}},
-        {"s/f1/**", "", {0}},
-        {"s/f1/x", "", {0}},
-        {"s/**", "s/ s/d/ s/empty/ s/f1 s/f2", {.maxdepth = 1}},
-        {"s/**/*", "s/d/ s/empty/ s/f1 s/f2", {.maxdepth = 1}},
-        {"s/*", "s/f1 s/f2", {.files_only = true}},
-        {"s/**", "s/d/e/h1 s/d/g1 s/f1 s/f2", {.files_only = true}},
-        {"s/*/", "", {.files_only = true}},
-        {"s", "", {.files_only = true}},
-        {"", "/", {0}},
-    };
-    REQUIRE_IS(0, put_glob_tree(run));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct larder_glob_options options = cases[i].options;
-        struct larder_entries entries;
-        options.size = sizeof options;
-        REQUIRE_IS(0, larder_glob(run->fs, cases[i].pattern, &options, &entries));
-        if (!names_are(&entries, cases[i].found))
-            return scenario_failed(run, __LINE__, cases[i].pattern, (long long)i);
-    }
-    return 0;
-}
-
-static int glob_streams_and_prunes(struct scenario_run *run)
-{
-    const struct larder_info *entry;
-    struct larder_walk *walk;
-    const char *dir;
-    int count = 0, rc;
-    REQUIRE_IS(0, put_glob_tree(run));
-    REQUIRE_IS(0, larder_glob_open(run->fs, "s/d/**", NULL, &walk));
-    REQUIRE_IS(1, larder_walk_next(walk, &dir, &entry)); /* the directory itself comes first */
-    REQUIRE(strcmp(dir, "s") == 0 && strcmp(entry->name, "d") == 0 && entry->type == LARDER_DIRECTORY);
-    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
-        REQUIRE(strcmp(dir, "s/d") == 0);
-        if (strcmp(entry->name, "e") == 0)
-            larder_walk_prune(walk);
-        count++;
-    }
-    REQUIRE_IS(0, rc);
-    REQUIRE_IS(0, larder_walk_next(walk, &dir, &entry));
-    REQUIRE(count == 2);
-    larder_walk_free(walk);
-    REQUIRE_IS(0, larder_glob_open(run->fs, "s/*", NULL, &walk));
-    REQUIRE_IS(1, larder_walk_next(walk, &dir, &entry));
-    larder_walk_free(walk); /* abandoned */
-    REQUIRE_IS(-EINVAL, larder_glob_open(run->fs, "s/**x", NULL, &walk));
-    REQUIRE_IS(-EINVAL, larder_glob_open(run->fs, "../*", NULL, &walk));
-    return 0;
-}
-
-static int glob_escape_makes_a_name_literal(struct scenario_run *run)
-{
-    struct larder_entries entries;
-    char *pattern;
-    REQUIRE_IS(0, put_text(run, "a[1]", "x"));
-    REQUIRE_IS(0, put_text(run, "a1", "x"));
-    REQUIRE_IS(0, larder_glob(run->fs, "a[1]", NULL, &entries));
-    REQUIRE(names_are(&entries, "a1"));
-    REQUIRE_IS(0, larder_glob_escape("a[1]", &pattern));
-    REQUIRE_IS(0, larder_glob(run->fs, pattern, NULL, &entries));
-    REQUIRE(names_are(&entries, "a[1]"));
-    larder_free(pattern);
-    return 0;
-}
-
 /* Empty files many/0000, many/0001, …: all at once where they go through Larder. */
 static int put_entries(struct scenario_run *run, size_t count)
 {
@@ -953,9 +854,6 @@ const struct scenario scenarios[] = {
     {"ls lists one directory", NEED_LIST | NEED_REAL_DIRECTORIES, ls_lists_one_directory},
     {"find collects a tree", NEED_LIST, find_collects_a_tree},
     {"walk streams and prunes", NEED_LIST, walk_streams_and_prunes},
-    {"glob finds what matches", NEED_LIST | NEED_REAL_DIRECTORIES, glob_finds_what_matches},
-    {"glob streams and prunes", NEED_LIST, glob_streams_and_prunes},
-    {"glob escape makes a name literal", NEED_LIST, glob_escape_makes_a_name_literal},
     {"many entries in one directory", NEED_LIST, many_entries_in_one_directory},
     {"cat many", 0, cat_many},
     {"cat many, told one by one", 0, cat_many_told},

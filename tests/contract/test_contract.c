@@ -30,7 +30,7 @@
 static struct place places[PLACES_MAX];
 static size_t place_count;
 static char *scratch;
-static const struct scenario *tables[5];
+static const struct scenario *tables[8];
 #define TABLES (sizeof tables / sizeof tables[0])
 static char verdicts[PLACES_MAX][TABLES][128][2][8];
 
@@ -482,10 +482,13 @@ int main(int argc, char *argv[])
     struct CMUnitTest tests[PLACES_MAX];
     scratch = tmpdir_make();
     tables[0] = scenarios;
-    tables[1] = copy_scenarios;
-    tables[2] = open_file_scenarios;
-    tables[3] = staging_scenarios;
-    tables[4] = copy_row_scenarios();
+    tables[1] = glob_scenarios;
+    tables[2] = glob_row_scenarios();
+    tables[3] = open_file_scenarios;
+    tables[4] = error_scenarios();
+    tables[5] = copy_scenarios;
+    tables[6] = copy_row_scenarios();
+    tables[7] = staging_scenarios;
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         if (argc < 2 || strcmp(argv[1], families[i].name) == 0)
             families[i].add();

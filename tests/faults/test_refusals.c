@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A place that refuses, cannot, or cannot be asked: which errno each operation returns, and that its text names the path. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "larder.h"
+
+#include "fault_server.h"
+#include "path_ops.h"
+#include "tmpdir.h"
+#include "tree.h"
+
+static char *scratch;
+static struct fault_server *server;
+
+static int begin_alone(void **state)
+{
+    scratch = tmpdir_make();
+    tree_write(scratch, "given", "x", 1);
+    return 0;
+}
+
+static int begin(void **state)
+{
+    server = fault_server_start();
+    return begin_alone(state);
+}
+
+static int end(void **state)
+{
+    fault_server_stop(server);
+    server = NULL;
+    tmpdir_remove(scratch);
+    return 0;
+}
+
+/* How many operations of these kinds answer otherwise: each is told. `but`: one that has a reason to. */
+static int count_wrong(struct larder_fs *fs, const char *path, unsigned kinds, int expected, const char *but)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    int wrong = 0;
+    for (const struct path_op *op = path_ops; op->name; op++) {
+        if (!(kinds >> op->kind & 1) || (but && strcmp(op->name, but) == 0))
+            continue;
+        int rc = op->call(fs, path, scratch);
+        if (rc == expected && strstr(larder_error(), name))
+            continue;
+        fprintf(stderr, "%s of %s: %s (%s), not %s\n", op->name, path, larder_status_name(rc), larder_error(),
+                larder_status_name(expected));
+        wrong++;
+    }
+    return wrong;
+}
+#define READS  (1u << PATH_READS)
+#define LISTS  (1u << PATH_LISTS)
+#define WRITES (1u << PATH_WRITES)
+#define ALL    (READS | LISTS | WRITES)
+
+static struct larder_fs *open_place(const char *scheme, const char *const options[])
+{
+    struct larder_fs *fs = NULL;
+    char url[256];
+    snprintf(url, sizeof url, "%s%s/", scheme, fault_server_url(server) + strlen("http"));
+    assert_ok(larder_open(NULL, url, options, &fs, NULL));
+    return fs;
+}
+
+/* ---- no permission ---- */
+
+static void a_server_that_refuses_is_no_permission(void **state)
+{
+    static char cache[512];
+    static const struct {
+        const char *scheme;
+        const char *options[5];
+    } places[] = {
+        {"http", {"http.write=true"}},
+        {"webdav", {NULL}},
+        {"cache::http", {"http.write=true", cache}},
+        {"cache::webdav", {cache}},
+    };
+    snprintf(cache, sizeof cache, "cache.dir=%s/cache", scratch);
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        for (int status = 401; status <= 403; status += 2) {
+            struct larder_fs *fs = open_place(places[i].scheme, places[i].options);
+            fault_on(server, (struct fault_match){0}, (struct fault){.status = status});
+            print_message("%s, %d\n", places[i].scheme, status);
+            wrong += count_wrong(fs, "d/secret", ALL, -EACCES, NULL);
+            assert_status(-EACCES, larder_exists(fs, "d/secret"));
+            larder_fs_free(fs);
+        }
+    assert_int_equal(wrong, 0);
+}
+
+static int run_as_nobody(void)
+{
+    struct larder_fs *fs;
+    if (geteuid() == 0 && (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0))
+        return 100;
+    setenv("XDG_CONFIG_HOME", scratch, 1); /* not the one of whom we were */
+    if (larder_open(NULL, scratch, NULL, &fs, NULL) < 0)
+        return 101;
+    int wrong = count_wrong(fs, "closed/secret", ALL, -EACCES, NULL);
+    wrong += larder_exists(fs, "closed/secret") != -EACCES;
+    larder_fs_free(fs);
+    return wrong;
+}
+
+/* In a child, who is another one. */
+static void a_directory_of_somebody_else_is_no_permission(void **state)
+{
+    char *closed = tmpdir_path(scratch, "closed");
+    tree_write(scratch, "closed/secret", "x", 1);
+    assert_int_equal(chmod(scratch, 0777), 0);
+    assert_int_equal(chmod(closed, 0), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(run_as_nobody());
+    int status = 0;
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    chmod(closed, 0700);
+    free(closed);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- what a place cannot, and what cannot be asked ---- */
+
+static void a_place_that_only_reads_says_so(void **state)
+{
+    struct larder_fs *fs = open_place("http", NULL);
+    fault_file_text(server, "/d/file", "x");
+    assert_int_equal(count_wrong(fs, "d/file", WRITES, -ENOTSUP, "open x"),
+                     0); /* which finds that it exists */
+    larder_fs_free(fs);
+}
+
+static void offline_what_was_never_fetched_is_not_missing(void **state)
+{
+    static char cache[512];
+    static const char *const options[] = {cache, "cache.mode=offline", "http.write=true", NULL};
+    snprintf(cache, sizeof cache, "cache.dir=%s/cache", scratch);
+    struct larder_fs *fs = open_place("cache::http", options);
+    assert_int_equal(count_wrong(fs, "d/file", ALL, -ENONET, NULL), 0);
+    assert_status(-ENONET, larder_exists(fs, "d/file"));
+    assert_int_equal(fault_count(server, NULL, NULL), 0);
+    larder_fs_free(fs);
+}
+
+static void a_host_that_is_down_is_not_missing(void **state)
+{
+    static const char *const options[] = {"http.write=true", "http.max_tries=1", NULL};
+    struct larder_fs *fs = open_place("http", options),
+                     *dav = open_place("webdav",
+                                       (const char *const[]){"http.max_tries=1", "webdav.max_tries=1", NULL});
+    fault_server_stop(server);
+    server = NULL;
+    int wrong = count_wrong(fs, "d/file", ALL, -ECONNREFUSED, NULL) +
+                count_wrong(dav, "d/file", ALL, -ECONNREFUSED, NULL);
+    assert_int_equal(wrong, 0);
+    assert_status(-ECONNREFUSED, larder_exists(fs, "d/file"));
+    larder_fs_free(fs);
+    larder_fs_free(dav);
+}
+
+static void a_name_that_no_place_can_have_is_refused(void **state)
+{
+    struct larder_fs *local, *memory,
+        *http = open_place("http", (const char *const[]){"http.write=true", NULL});
+    assert_ok(larder_open(NULL, scratch, NULL, &local, NULL));
+    assert_ok(larder_open(NULL, "memory://refusals", NULL, &memory, NULL));
+    int wrong = count_wrong(local, "d/../../out", ALL, -EINVAL, NULL) +
+                count_wrong(memory, "d/../../out", ALL, -EINVAL, NULL) +
+                count_wrong(http, "../out", ALL, -EINVAL, NULL);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(fault_count(server, NULL, NULL), 0);
+    larder_fs_free(local);
+    larder_fs_free(memory);
+    larder_fs_free(http);
+}
+
+static void a_name_that_is_too_long_for_a_disk_says_so(void **state)
+{
+    struct larder_fs *fs;
+    char name[301];
+    memset(name, 'n', 300);
+    name[300] = '\0';
+    assert_ok(larder_open(NULL, scratch, NULL, &fs, NULL));
+    assert_int_equal(count_wrong(fs, name, ALL, -ENAMETOOLONG, NULL), 0);
+    larder_fs_free(fs);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_directory_of_somebody_else_is_no_permission, begin_alone, end),
+        TEST(a_server_that_refuses_is_no_permission),
+        TEST(a_place_that_only_reads_says_so),
+        TEST(offline_what_was_never_fetched_is_not_missing),
+        TEST(a_host_that_is_down_is_not_missing),
+        TEST(a_name_that_no_place_can_have_is_refused),
+        TEST(a_name_that_is_too_long_for_a_disk_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
