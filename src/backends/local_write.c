@@ -327,7 +327,7 @@ int local_remove(struct instance *instance, const char *const paths[], size_t co
 {
     for (size_t i = 0; i < count; i++)
         status[i] = remove_one(paths[i]);
-    return 0;
+    return count == 1 ? status[0] : 0; /* with its words */
 }
 
 int local_mkdir(struct instance *instance, const char *path)

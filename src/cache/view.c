@@ -119,7 +119,7 @@ static int look_read(struct instance *instance, const char *path, const struct l
 
 /* ---- changes ---- */
 
-static int hand_on(struct instance *instance, const char *path)
+static int may_change(struct instance *instance, const char *path)
 {
     struct view *view = container_of(instance, struct view, instance);
     return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline: nothing is changed", path_shown(path))
@@ -171,6 +171,6 @@ const struct backend cache_backend = {
     .list = fetch_list,
     .read = fetch_read,
     .properties = fetch_properties,
-    .hand_on = hand_on,
+    .may_change = may_change,
     .changed = changed,
 };

@@ -332,7 +332,7 @@ struct backend {
     int (*apply)(struct instance *instance, struct apply_item items[], size_t count, size_t *failed);
 
     /* Views: may a change, or a staged one, go on to `next`? 0, or why not. NULL: all may. */
-    int (*hand_on)(struct instance *instance, const char *path);
+    int (*may_change)(struct instance *instance, const char *path);
     /* Views: called after every change that went through this view to `next`, also one that may have failed half-way.
      * `tree`: everything below too. `now` (may be NULL): what is there now. */
     void (*changed)(struct instance *instance, const char *path, bool tree, const struct answer *now);

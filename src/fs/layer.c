@@ -167,16 +167,23 @@ static bool hands_on(const struct backend *backend)
     return backend->view && !backend->opaque;
 }
 
-static int lacks(const struct instance *instance, enum layer_operation operation)
+/* What a call is about, for texts. */
+static const char *path_of(const struct layer_call *call)
 {
-    return fail(-ENOTSUP, "%s: this place cannot %s", instance->backend->name, operations[operation].name);
+    return call->path ? call->path : call->paths ? call->paths[0] : call->items[0].path;
+}
+
+static int lacks(const struct layer_call *call)
+{
+    return fail(-ENOTSUP, "%s: this place (%s) cannot %s", path_of(call), call->instance->backend->name,
+                operations[call->operation].name);
 }
 
 int layer_now(struct layer_call *call)
 {
     assert(call->instance->backend->kind != ASYNC);
     if (!has_operation(call->instance->backend, call->operation))
-        return lacks(call->instance, call->operation);
+        return lacks(call);
     return operations[call->operation].call(call);
 }
 
@@ -334,19 +341,18 @@ static void tell_changed(struct layer_call *call, int rc)
     }
 }
 
-static int may_hand_on(const struct layer_call *call)
+static int may_pass(const struct layer_call *call)
 {
-    int (*hand_on)(struct instance *, const char *) = call->instance->backend->hand_on;
-    const char *path = call->path ? call->path : call->paths ? call->paths[0] : call->items[0].path;
-    return hand_on ? hand_on(call->instance, path) : 0;
+    int (*may_change)(struct instance *, const char *) = call->instance->backend->may_change;
+    return may_change ? may_change(call->instance, path_of(call)) : 0;
 }
 
 /* To what is behind a view, which is told of what changed. */
-static int CO_FN hand_on(struct layer_call *call)
+static int CO_FN pass_on(struct layer_call *call)
 {
     struct layer_call below = *call;
     bool changes = operations[call->operation].changes;
-    int rc = changes || call->operation == LAYER_STAGE ? may_hand_on(call) : 0;
+    int rc = changes || call->operation == LAYER_STAGE ? may_pass(call) : 0;
     if (rc < 0)
         return rc;
     below.instance = call->instance->next->instance;
@@ -360,7 +366,7 @@ int CO_FN layer_call(struct layer_call *call)
 {
     const struct backend *backend = call->instance->backend;
     if (!has_operation(backend, call->operation))
-        return hands_on(backend) ? hand_on(call) : lacks(call->instance, call->operation);
+        return hands_on(backend) ? pass_on(call) : lacks(call);
     bool reads = call->operation == LAYER_READ || call->operation == LAYER_READ_STAGED;
     if (reads && backend->kind != ASYNC && !call->sink->instant)
         return bridge(call);

@@ -332,7 +332,7 @@ static int copy_row(struct scenario_run *run, const struct ways *ways, enum way 
     return check_found(run, row, &to, target);
 }
 
-/* Copies take their time there: a row goes one way, from a thread or from a task. */
+/* Copies take their time there: a row goes one way from a thread, and another from a task. */
 static bool is_slow(const struct place *place)
 {
     return place->options[0] || place->gaps || strstr(place->url, "s3:");
@@ -347,7 +347,7 @@ static int copy_row_each_way(struct scenario_run *run, const struct ways *ways)
     size_t turn = (size_t)(row - copy_rows);
     for (size_t i = 0; rc == 0 && row->targets[i] && !(slow && i > 0); i++)
         for (int way = 0; rc == 0 && way < way_count; way++)
-            if ((i == 0 && !slow) || way == (int)((turn / (slow ? 2 : 1) + i) % (size_t)way_count))
+            if ((i == 0 && !slow) || way == (int)((turn + run->task + i) % (size_t)way_count))
                 rc = copy_row(run, ways, way, row->targets[i]);
     return rc;
 }
@@ -373,11 +373,8 @@ static int make_trees(struct scenario_run *run, struct ways *ways)
 
 static int row_goes_where_it_should(struct scenario_run *run)
 {
-    const struct copy_row *row = run->scenario->arg;
     struct ways ways = {.writes = larder_fs_capabilities(run->fs)->write};
     bool memory = strstr(run->place->url, "memory:");
-    if (is_slow(run->place) && (row - copy_rows) % 2 != run->task)
-        return SCENARIO_OTHER;
     int rc = make_trees(run, &ways);
     if (rc == 0)
         rc = larder_open(NULL, run->scratch, NULL, &ways.disk, NULL);

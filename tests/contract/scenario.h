@@ -50,7 +50,7 @@ struct scenario {
     const char *name;
     unsigned needs;
     int (*run)(struct scenario_run *run); /* 0, REQUIRE's -1, or: */
-#define SCENARIO_OTHER 1                  /* it is told from the other caller, thread or task, only */
+#define SCENARIO_OTHER 1                  /* it is of the other caller, thread or task, alone */
     const void *arg;
 };
 /* Each ended by a NULL name. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The contract: every scenario over every place and every stack of views, from a thread and from a task. Prints a table
- * of place × scenario: "ok", "-" where the place's own capabilities say that it cannot, "." where it is
- * run from the other caller only, "NO" where it failed.
+ * of place × scenario: "ok", "NO" where it failed, or why it was skipped: a letter for what the place itself says that it
+ * cannot, "." where only the other caller can. Servers that are not installed are named above it.
  */
 #include "test.h"
 
@@ -150,11 +150,14 @@ static int run_scenario(void *arg)
     return call->scenario->run(&call->run);
 }
 
-static bool excused(const struct larder_capabilities *can, unsigned needs)
+/* Why a place is excused, as a letter of the table; NULL: it is not. */
+static const char *excuse(const struct larder_capabilities *can, unsigned needs)
 {
-    return ((needs & NEED_LIST) && !can->list) || ((needs & NEED_WRITE) && !can->write) ||
-           ((needs & NEED_CREATE) && !can->create_only) ||
-           ((needs & NEED_REAL_DIRECTORIES) && !can->real_directories);
+    return (needs & NEED_LIST) && !can->list                           ? "l"
+           : (needs & NEED_WRITE) && !can->write                       ? "w"
+           : (needs & NEED_CREATE) && !can->create_only                ? "c"
+           : (needs & NEED_REAL_DIRECTORIES) && !can->real_directories ? "d"
+                                                                       : NULL;
 }
 
 static int run_once(struct larder_fs *top, struct larder_fs *put, const struct place *place,
@@ -186,8 +189,9 @@ static int run_scenario_twice(struct larder_fs *top, struct larder_fs *put, cons
 {
     int failures = 0;
     for (int task = 0; task < 2; task++) {
-        if (excused(larder_fs_capabilities(top), scenario->needs)) {
-            strcpy(verdict[task], "-");
+        const char *why = excuse(larder_fs_capabilities(top), scenario->needs);
+        if (why) {
+            strcpy(verdict[task], why);
             continue;
         }
         int rc = run_once(top, put, place, scenario, task);
@@ -329,9 +333,14 @@ static char *make_served(const char *root, const char *name)
 static struct server *servers[SERVERS_MAX];
 static size_t server_count;
 
+static const char *missing[SERVERS_MAX]; /* servers that are not installed */
+static size_t missing_count;
+
 static struct server *start(const char *name)
 {
     struct server *server = server_start(name, NULL);
+    if (!server)
+        missing[missing_count++] = name;
     assert_true(server_count < SERVERS_MAX);
     servers[server_count++] = server;
     return server;
@@ -461,9 +470,14 @@ static void print_row(const char *name, size_t table, size_t index)
     printf("\n");
 }
 
-/* Each place has a number, which heads its column. */
+/* Each place has a number, which heads its column: first from a thread, then from a task. */
 static void print_table(void)
 {
+    printf("\nok  passed      NO  failed      .  only the other of thread and task can\n"
+           "skipped, since the place cannot:  l list  w write  c decide a create itself  d keep empty "
+           "directories\n");
+    for (size_t i = 0; i < missing_count; i++)
+        printf("not run: %s, which is not installed here\n", missing[i]);
     printf("\n");
     for (size_t p = 0; p < place_count; p++)
         printf("%2zu  %s\n", p + 1, places[p].name);

@@ -61,6 +61,7 @@ static int count_wrong(struct larder_fs *fs, const char *path, unsigned kinds, i
 #define READS  (1u << PATH_READS)
 #define LISTS  (1u << PATH_LISTS)
 #define WRITES (1u << PATH_WRITES)
+#define SIGNS  (1u << PATH_SIGNS)
 #define ALL    (READS | LISTS | WRITES)
 
 static struct larder_fs *open_place(const char *scheme, const char *const options[])
@@ -171,7 +172,7 @@ static void a_host_that_is_down_is_not_missing(void **state)
     larder_fs_free(dav);
 }
 
-static void a_name_that_no_place_can_have_is_refused(void **state)
+static void what_no_place_can_is_refused(void **state)
 {
     struct larder_fs *local, *memory,
         *http = open_place("http", (const char *const[]){"http.write=true", NULL});
@@ -180,6 +181,9 @@ static void a_name_that_no_place_can_have_is_refused(void **state)
     int wrong = count_wrong(local, "d/../../out", ALL, -EINVAL, NULL) +
                 count_wrong(memory, "d/../../out", ALL, -EINVAL, NULL) +
                 count_wrong(http, "../out", ALL, -EINVAL, NULL);
+    wrong += count_wrong(local, "d/file", SIGNS, -ENOTSUP, NULL) +
+             count_wrong(memory, "d/file", SIGNS, -ENOTSUP, NULL) +
+             count_wrong(http, "d/file", SIGNS, -ENOTSUP, NULL);
     assert_int_equal(wrong, 0);
     assert_int_equal(fault_count(server, NULL, NULL), 0);
     larder_fs_free(local);
@@ -207,7 +211,7 @@ int main(void)
         TEST(a_place_that_only_reads_says_so),
         TEST(offline_what_was_never_fetched_is_not_missing),
         TEST(a_host_that_is_down_is_not_missing),
-        TEST(a_name_that_no_place_can_have_is_refused),
+        TEST(what_no_place_can_is_refused),
         TEST(a_name_that_is_too_long_for_a_disk_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

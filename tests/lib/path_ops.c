@@ -315,6 +315,13 @@ static int open_to_append(struct larder_fs *fs, const char *path, const char *di
     return open_file(fs, path, "a", NULL);
 }
 
+static int sign(struct larder_fs *fs, const char *path, const char *disk)
+{
+    char *url = NULL;
+    int rc = larder_sign(fs, path, 60, &url);
+    return give_text(rc, url);
+}
+
 const struct path_op path_ops[] = {
     {"info", PATH_READS, info},
     {"size", PATH_READS, size},
@@ -359,6 +366,7 @@ const struct path_op path_ops[] = {
     {"open w", PATH_WRITES, open_to_write},
     {"open x", PATH_WRITES, open_to_create},
     {"open a", PATH_WRITES, open_to_append},
+    {"sign", PATH_SIGNS, sign},
     {0},
 };
 

@@ -6,7 +6,7 @@
 
 #include "larder.h"
 
-enum path_op_kind { PATH_READS, PATH_LISTS, PATH_WRITES };
+enum path_op_kind { PATH_READS, PATH_LISTS, PATH_WRITES, PATH_SIGNS };
 struct path_op {
     const char *name;
     enum path_op_kind kind;
