@@ -18,6 +18,7 @@ struct file_seam file_seam = {
     .pwrite = pwrite,
     .fsync = fsync,
     .syncfs = syncfs,
+    .fallocate = fallocate,
     .stat = stat,
     .fstat = fstat,
     .lstat = lstat,
@@ -63,6 +64,27 @@ int file_write(int fd, const void *data, size_t size, int64_t offset)
         done += (size_t)count;
     }
     return 0;
+}
+
+static int lengthen(int fd, int64_t size)
+{
+    static const char zeros[4096];
+    struct stat status;
+    int rc = file_seam.fstat(fd, &status) < 0 ? -errno : 0;
+    for (int64_t at = status.st_size; rc == 0 && at < size; at += (int64_t)sizeof zeros) {
+        size_t piece = size - at < (int64_t)sizeof zeros ? (size_t)(size - at) : sizeof zeros;
+        rc = file_write(fd, zeros, piece, at);
+    }
+    return rc;
+}
+
+int file_allocate(int fd, int64_t size)
+{
+    int rc;
+    do
+        rc = file_seam.fallocate(fd, 0, 0, size) < 0 ? -errno : 0;
+    while (rc == -EINTR);
+    return rc == -EOPNOTSUPP || rc == -ENOSYS ? lengthen(fd, size) : rc;
 }
 
 int file_sync_directory(const char *dir)

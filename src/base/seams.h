@@ -71,6 +71,7 @@ struct file_seam { /* as the system calls of the same names; -1 and errno */
     ssize_t (*pwrite)(int fd, const void *data, size_t size, off_t offset);
     int (*fsync)(int fd);
     int (*syncfs)(int fd);
+    int (*fallocate)(int fd, int mode, off_t offset, off_t size);
     int (*stat)(const char *path, struct stat *out);
     int (*fstat)(int fd, struct stat *out);
     int (*lstat)(const char *path, struct stat *out);
@@ -91,6 +92,11 @@ extern struct file_seam file_seam;
  * at the end) or a negative errno; no error text is set. */
 int64_t file_read(int fd, void *buffer, size_t size, int64_t offset);
 int file_write(int fd, const void *data, size_t size, int64_t offset);
+/*
+ * The first `size` bytes of a file have their place on the disk. Unlike posix_fallocate's, what stands in for file systems
+ * that cannot say so touches no byte that is there, which others may have mapped: it only makes the file longer. Likewise.
+ */
+int file_allocate(int fd, int64_t size);
 /* The names in a directory are on the disk: those that were made, changed and removed. Likewise. */
 int file_sync_directory(const char *dir);
 

@@ -215,18 +215,20 @@ int batch_find(struct batch *batch, const struct key *key, const struct place *p
     return rc;
 }
 
-/* What its head says counts if its unit says so too: then the unit and the blocks go with it. */
+/*
+ * The unit goes with it, and what it says are its blocks: a number that is damaged is nobody's. If the unit's is, a unit
+ * that is not pinned is of nothing now, and goes when it is first; one that is would stay, and is looked for.
+ */
 int batch_remove_damaged(struct batch *batch, const struct key *key, const MDB_val *value)
 {
-    struct record_head head;
+    struct record_head head = {0};
     struct unit unit;
-    if (value->mv_size < sizeof head)
-        return batch_remove(batch, key);
-    memcpy(&head, value->mv_data, sizeof head);
-    int rc = unit_read(batch, head.unit, &unit);
-    if (rc == 0 && key_equals(&unit.of, key))
-        return batch_remove_record(batch, key, &head);
-    return rc == 0 || rc == -ENOENT || rc == -EBADMSG ? batch_remove(batch, key) : rc;
+    if (value->mv_size >= sizeof head)
+        memcpy(&head, value->mv_data, sizeof head);
+    int rc = head.unit ? unit_read(batch, head.unit, &unit) : -ENOENT;
+    if (rc == -ENOENT || rc == -EBADMSG || (rc == 0 && !key_equals(&unit.of, key)))
+        rc = unit_find_pinned(batch, key, &head.unit);
+    return rc < 0 ? rc : batch_remove_record(batch, key, &head);
 }
 
 /* The unit of what is written at `key`: the one that was there, used now; or a new one. */

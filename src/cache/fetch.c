@@ -295,6 +295,8 @@ static int CO_FN read_all(struct reading *r)
         return fail(-ESTALE, "%s: it changed while it was read", r->path);
     if (rc == STEP_DONE && !r->asked)
         store_count(r->store, COUNT_HITS, 1);
+    if (rc == STEP_DONE && r->stale_ok)
+        store_count(r->store, COUNT_STALE, 1);
     return rc;
 }
 

@@ -106,6 +106,8 @@ int fetch_info(struct instance *instance, const char *path, const struct terms *
     do
         rc = info_step(&r, &answer);
     while (rc == STEP_ON);
+    if (rc == 0 && r.stale_ok)
+        store_count(store, COUNT_STALE, 1);
     if (rc == 0 && terms->if_none_match && answer.validator &&
         strcmp(answer.validator, terms->if_none_match) == 0)
         rc = UNCHANGED;

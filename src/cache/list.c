@@ -357,8 +357,10 @@ static int CO_FN ask(struct view *view, struct store *store, const char *path, c
         ask.if_none_match = NULL; /* it went meanwhile */
         rc = next_page(view, path, at, &ask, cursor, page, &answer);
     }
-    if (may_fall_back(rc) && found->id && found->stale_ok && open_stored(view, store, path, at, found) == 0)
+    if (may_fall_back(rc) && found->id && found->stale_ok && open_stored(view, store, path, at, found) == 0) {
+        store_count(store, COUNT_STALE, 1);
         return stored_page(at, cursor, page, out);
+    }
     if (rc == -ENOENT)
         absence_keep(view, store, path);
     if (rc == 0 && out)

@@ -84,10 +84,7 @@ int lmdb_fill_lock_file(const char *file, unsigned readers_max)
     if (fd < 0)
         return errno == EACCES || errno == EROFS ? 0 : -errno;
     off_t size = ((off_t)readers_max + 16) * 64; /* a slot is a cache line, and the head some of them */
-    int rc;
-    do
-        rc = -posix_fallocate(fd, 0, size);
-    while (rc == -EINTR); /* by a signal of the program's */
+    int rc = file_allocate(fd, size);
     file_seam.close(fd);
     return rc;
 }

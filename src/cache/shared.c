@@ -27,7 +27,7 @@ static struct shared *map_file(int fd)
     struct stat status;
     if (file_seam.fstat(fd, &status) < 0 || (status.st_size && status.st_size != sizeof(struct shared)))
         return NULL;
-    if (posix_fallocate(fd, 0, sizeof(struct shared)) != 0)
+    if (file_allocate(fd, sizeof(struct shared)) < 0)
         return NULL;
     struct shared *shared = map(fd);
     if (shared && shared->mark == 0)

@@ -88,6 +88,7 @@ static int read_totals(struct store *store, struct larder_cache_stats *stats)
     stats->evicted_bytes = sums[COUNT_EVICTED_BYTES];
     stats->refused = sums[COUNT_REFUSED];
     stats->damaged = sums[COUNT_DAMAGED];
+    stats->stale = sums[COUNT_STALE];
     return 0;
 }
 

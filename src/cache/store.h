@@ -58,6 +58,7 @@ enum counter {
     COUNT_EVICTED_BYTES,
     COUNT_REFUSED, /* puts for which there was no room */
     COUNT_DAMAGED, /* blocks and records */
+    COUNT_STALE,   /* answers that were given although they were, since the place could not be asked */
     COUNTERS
 };
 

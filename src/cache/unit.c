@@ -108,6 +108,34 @@ int unit_first(struct batch *batch, struct unit *out)
     return rc;
 }
 
+/* Apart, as pin_segment. 1: it is. */
+static __attribute__((noinline)) int is_unit_of(struct batch *batch, uint64_t number, const struct key *key)
+{
+    struct unit unit;
+    int rc = unit_read(batch, number, &unit);
+    if (rc < 0)
+        return rc == -ENOENT || rc == -EBADMSG ? 0 : rc;
+    return key_equals(&unit.of, key);
+}
+
+int unit_find_pinned(struct batch *batch, const struct key *key, uint64_t *number)
+{
+    struct key prefix, at;
+    MDB_val value;
+    int rc;
+    *number = 0;
+    key_order(&prefix, TICK_PINNED, 0);
+    prefix.size -= sizeof *number;
+    for (at = prefix; (rc = batch_next(batch, &at, &prefix, &value)) == 0; key_step(&at)) {
+        rc = is_unit_of(batch, key_number(at.data + 5), key);
+        if (rc == 1)
+            *number = key_number(at.data + 5);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    return rc == -ENOENT ? 0 : rc;
+}
+
 int unit_move(struct batch *batch, struct unit *unit, uint32_t tick)
 {
     if (unit->tick == tick)

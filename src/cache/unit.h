@@ -15,8 +15,8 @@
  *   U2  Every record and every segment has its unit's number, and that unit has their key.
  *   U3  A unit's tick is TICK_PINNED if and only if a pin covers its path; those stand last and are never first.
  *   U4  clock.pinned is the sum of the bytes of those.
- * A damaged record takes its number with it; its unit is then of nothing, and goes when it is first (or when the
- * store is verified).
+ * What is damaged of a record may be the number of its unit, which is then of nothing: it goes when it is first, or is
+ * looked for among the pinned ones, which are never first. What a damaged version of blocks was, a verification finds.
  */
 #include "cache/batch.h"
 
@@ -35,6 +35,8 @@ int unit_add(struct batch *batch, const struct key *of, uint64_t bytes, bool pin
 /* The first, the last used of all. -ENOENT: all that there are are pinned. */
 int unit_first(struct batch *batch, struct unit *out);
 int unit_read(struct batch *batch, uint64_t number, struct unit *out); /* -ENOENT */
+/* The number of the pinned unit of `key`; 0: there is none. Looks at all that are pinned. */
+int unit_find_pinned(struct batch *batch, const struct key *key, uint64_t *number);
 int unit_move(struct batch *batch, struct unit *unit, uint32_t tick);
 int unit_put_order(struct batch *batch, const struct unit *unit); /* where it should stand already */
 /* Bytes were put into it, or taken out. Number 0, or of no unit: nothing. */

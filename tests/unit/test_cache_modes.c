@@ -131,6 +131,13 @@ static void prepare(enum stored stored)
     larder_fs_free(before);
 }
 
+static uint64_t stale_so_far(void)
+{
+    struct larder_cache_stats stats = {.size = sizeof stats};
+    assert_ok(larder_cache_stats(cache, &stats));
+    return stats.stale;
+}
+
 /* What the fake place says of a listing has no lifetime: the option gives it one. */
 static void check(enum stored stored, bool down, unsigned mode)
 {
@@ -139,6 +146,7 @@ static void check(enum stored stored, bool down, unsigned mode)
     prepare(stored);
     struct larder_fs *from = open_mode(options);
     fake.fail = down ? REFUSED : 0;
+    uint64_t stale = 0;
     for (size_t i = 0; i < OPERATIONS; i++) {
         bool special = stored == STALE_IF_ERROR || stored == MUST_REVALIDATE;
         if (operations[i].ask == list && special)
@@ -146,11 +154,13 @@ static void check(enum stored stored, bool down, unsigned mode)
         unsigned before = fake_asked();
         int status = operations[i].ask(from, operations[i].path);
         enum asked asked = fake_asked() > before ? PLACE : NOBODY;
+        stale += down && status == 0 && asked == PLACE;
         if (status != cell->status || asked != cell->asked)
             fail_msg("%s, of what is %s, the place %s, %s: %d (%s) and asked %s", operations[i].name,
                      table[stored].name, down ? "down" : "up", modes[mode], status, larder_error(),
                      asked == PLACE ? "the place" : "nobody");
     }
+    assert_int_equal(stale_so_far(), stale);
     larder_fs_free(from);
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,6 +203,42 @@ static void hashes_are_those_that_stored_data_carries(void **state)
     assert_true(hash_bytes("a", 1) != hash_bytes("b", 1));
 }
 
+/* ---- the place of a file ---- */
+
+static unsigned interrupted;
+
+static int refuse_to_allocate(int fd, int mode, off_t offset, off_t size)
+{
+    errno = interrupted > 0 ? EINTR : EOPNOTSUPP;
+    interrupted -= interrupted > 0;
+    return -1;
+}
+
+static void a_file_gets_its_place_and_keeps_what_is_there(void **state)
+{
+    struct file_seam real = file_seam;
+    for (int refused = 0; refused < 2; refused++) {
+        char path[] = "/tmp/larder-seams-XXXXXX", there[10], expected[10] = "\0\0abc";
+        int fd = mkstemp(path);
+        struct stat status;
+        assert_true(fd >= 0);
+        unlink(path);
+        assert_int_equal(file_write(fd, "abc", 3, 2), 0);
+        interrupted = 2;
+        if (refused)
+            file_seam.fallocate = refuse_to_allocate;
+        assert_int_equal(file_allocate(fd, 100000), 0);
+        assert_int_equal(file_allocate(fd, 50000), 0);
+        file_seam = real;
+        assert_int_equal(fstat(fd, &status), 0);
+        assert_int_equal(status.st_size, 100000);
+        assert_true(status.st_blocks * 512 >= 100000);
+        assert_int_equal(file_read(fd, there, sizeof there, 0), sizeof there);
+        assert_memory_equal(there, expected, sizeof there);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_test_owns_chance),
         cmocka_unit_test(the_clocks_run),
         cmocka_unit_test(transfers_are_whole_however_short_the_calls),
+        cmocka_unit_test(a_file_gets_its_place_and_keeps_what_is_there),
 #ifdef LARDER_CRASH_POINTS
         cmocka_unit_test(a_process_ends_at_the_crash_point_that_was_named),
 #endif

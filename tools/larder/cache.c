@@ -34,6 +34,7 @@ static void out_stats(const struct cli *cli, const struct larder_cache_stats *st
     out_count(cli, object, "evicted_bytes", stats->evicted_bytes);
     out_count(cli, object, "refused", stats->refused);
     out_count(cli, object, "damaged", stats->damaged);
+    out_count(cli, object, "stale", stats->stale);
     if (cli->json)
         out_json(object);
 }
