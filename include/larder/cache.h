@@ -82,8 +82,7 @@ struct larder_cache_stats {
     uint64_t evictions, evicted_bytes;
     uint64_t refused; /* files or parts that were not kept, for want of room beside what is pinned */
     uint64_t damaged; /* blocks and records that were found damaged, and removed */
-    uint64_t
-        stale; /* reads, infos and listings answered by what was stale, since the place could not be asked */
+    uint64_t stale;   /* answers that were given though they were, since the place could not be asked */
 };
 /* -EROFS: the directory cannot be used (the log says why). */
 LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out);

@@ -157,10 +157,14 @@ static void note_asked(struct reading *r)
     r->asked = true;
 }
 
-/* All that is wanted is there, and is asked about, if only because nobody says for how long it is right. */
-static bool only_revalidates(const struct reading *r)
+/* All that is wanted is there, and is asked about: has what one hears no lifetime, or is of use to nobody else, each asks
+ * for itself. */
+static bool asks_for_itself(const struct reading *r)
 {
-    return r->known_whole && !r->pinned && !r->ignore_store;
+    if (!r->known_whole || r->pinned || r->ignore_store)
+        return false;
+    return r->terms->age_max_ms == 0 ||
+           lifetime_of(&r->view->lifetimes, r->terms, r->path, FACT_FILE, r->known.fresh_ms) <= 0;
 }
 
 /*
@@ -169,12 +173,12 @@ static bool only_revalidates(const struct reading *r)
  */
 static int CO_FN lock(struct reading *r, struct run *run, bool whole)
 {
-    if (only_revalidates(r))
+    if (asks_for_itself(r))
         return 0;
     int rc = run_lock(run, whole ? UINT64_MAX : PART_PATIENCE_MS);
     if (rc == 0 && reading_can_go_on(r))
         return STEP_ON;
-    if (rc == 0 && only_revalidates(r))
+    if (rc == 0 && asks_for_itself(r))
         run_unlock(run);
     return rc;
 }

@@ -47,17 +47,22 @@ static void staged_done(struct op *op, int status)
     mem_free(chunk);
 }
 
-static void give_up(struct tee *tee)
+/* What came is not kept. */
+static void drop(struct tee *tee)
 {
     struct store *store = tee->r->store;
-    if (!tee->keep)
-        return;
     tee->keep = false;
     writer_release(store, tee->cost);
     tee->cost = 0;
     edit_drop(store, tee->staged);
     tee->staged = 0;
     mem_free(take(tee->chunk));
+}
+
+/* Nor will what is still to come be: nobody need wait for it. */
+static void give_up(struct tee *tee)
+{
+    drop(tee);
     run_set_alone(tee->run);
 }
 
@@ -170,7 +175,7 @@ static int CO_FN tee_begin_in(struct tee *tee, const struct answer *answer, int6
     tee->promised = size >= 0 ? size : answer->info.size;
     tee->keep = tee->keep && ask_may_keep(tee->run);
     if (tee->keep && tee->promised > 0 && grow_chunk(tee, 1) < 0)
-        give_up(tee);
+        drop(tee);
     if (!tee->keep)
         run_set_alone(tee->run);
     return sink_begin(&tee->r->sink.sink, answer, size);
@@ -255,7 +260,7 @@ int ask_whole(struct reading *r, struct run *run)
         finish_whole(&tee);
         return 0;
     }
-    give_up(&tee);
+    drop(&tee);
     run->alone = false;
     if (r->sink.status == 0) {
         ask_finish_without(r, run, rc);

@@ -33,12 +33,14 @@ static size_t data_size;
 
 /* They are made before the server, and so before any thread, and begin when they are told its URL. */
 static int gate[2], begun[2]; /* the latter has the ids of those that did */
-static pid_t children[MANY];
+static pid_t children[MANY + 1];
 static unsigned child_count;
 
 static struct start {
     char url[128], dir[256];
-} started; /* in a child: how */
+    bool long_ago; /* by its clock: what it keeps is stale to the others */
+} started;         /* in a child: how */
+static int64_t (*real_wall_ns)(void);
 
 typedef int job_fn(struct larder_fs *fs, unsigned number);
 
@@ -49,6 +51,11 @@ static struct larder_fs *open_cached(const struct start *start, struct larder_lo
     const char *options[] = {dir, "cache.ttl=60", NULL};
     snprintf(dir, sizeof dir, "cache.dir=%s", start->dir);
     return larder_open(loop, start->url, options, &fs, NULL) == 0 ? fs : NULL;
+}
+
+static int64_t wall_ns_long_ago(void)
+{
+    return real_wall_ns() - 1000 * 1000000000LL;
 }
 
 static void spawn(unsigned count, job_fn *job)
@@ -63,6 +70,9 @@ static void spawn(unsigned count, job_fn *job)
         if (read(gate[0], &started, sizeof started) != sizeof started ||
             write(begun[1], &child, sizeof child) != sizeof child)
             _exit(9);
+        real_wall_ns = world_seam.wall_ns;
+        if (started.long_ago)
+            world_seam.wall_ns = wall_ns_long_ago;
         struct larder_fs *fs = open_cached(&started, NULL);
         int status = fs ? job(fs, child_count - 1) : 8;
         if (status)
@@ -90,11 +100,17 @@ static void serve(size_t size, const char *headers)
                    &(struct fault_file){.data = data, .size = size, .etag = "\"v1\"", .headers = headers});
 }
 
-static void let_begin(unsigned count)
+static void let_begin_so(unsigned count, bool long_ago)
 {
     struct start start = start_here();
+    start.long_ago = long_ago;
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(write(gate[1], &start, sizeof start), sizeof start);
+}
+
+static void let_begin(unsigned count)
+{
+    let_begin_so(count, false);
 }
 
 /* The next that began, or that a child told of. */
@@ -112,6 +128,16 @@ static void end_child(pid_t child)
     kill(child, SIGKILL);
     waitpid(child, &status, 0);
     assert_true(WIFSIGNALED(status));
+    for (unsigned i = 0; i < child_count; i++)
+        if (children[i] == child)
+            children[i] = 0;
+}
+
+static void join_one(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     for (unsigned i = 0; i < child_count; i++)
         if (children[i] == child)
             children[i] = 0;
@@ -164,6 +190,21 @@ static int read_whole(struct larder_fs *fs, unsigned number)
         return 4;
     int status = check(&bytes, 0, bytes.size);
     larder_bytes_free(&bytes);
+    return status;
+}
+
+/* And stay until what was learnt is on the disk. */
+static int read_and_flush(struct larder_fs *fs, unsigned number)
+{
+    struct larder_cache *cache;
+    char option[300];
+    snprintf(option, sizeof option, "dir=%s", started.dir);
+    int status = read_whole(fs, number);
+    if (larder_cache_open((const char *const[]){option, NULL}, &cache) < 0)
+        return 6;
+    if (larder_cache_flush(cache) < 0)
+        status = 7;
+    larder_cache_free(cache);
     return status;
 }
 
@@ -262,6 +303,41 @@ static void a_cold_listing_is_asked_for_once(void **state)
     let_begin(32);
     join();
     assert_int_equal(fault_count(server, "GET", "/d/"), 1);
+}
+
+static void take_a_while(void *arg, const struct fault_request *request)
+{
+    usleep(300000);
+}
+
+/* It has not changed, which one of them hears, and tells the others through the store. */
+static void a_stale_file_is_asked_about_once(void **state)
+{
+    spawn(MANY + 1, read_and_flush);
+    serve(200000, NULL);
+    let_begin_so(1, true);
+    join_one(next_begun());
+    assert_int_equal(fault_count(server, "GET", "/d/f"), 1);
+    fault_on(server, (struct fault_match){.path = "/d/f"}, (struct fault){.hook = take_a_while});
+    let_begin(MANY);
+    join();
+    assert_int_equal(fault_count(server, "GET", "/d/f"), 2);
+}
+
+static int miss(struct larder_fs *fs, unsigned number)
+{
+    struct larder_bytes bytes;
+    return larder_cat_file(fs, "d/none", NULL, &bytes) == -ENOENT ? 0 : 4;
+}
+
+static void a_missing_file_is_asked_for_once(void **state)
+{
+    spawn(MANY, miss);
+    serve(1000, NULL);
+    fault_on(server, (struct fault_match){.path = "/d/none"}, (struct fault){.hook = take_a_while});
+    let_begin(MANY);
+    join();
+    assert_int_equal(fault_count(server, "GET", "/d/none"), 1);
 }
 
 struct thread {
@@ -407,6 +483,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cold_file_is_asked_for_once, setup, teardown),
         cmocka_unit_test_setup_teardown(cold_ranges_are_asked_for_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cold_listing_is_asked_for_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stale_file_is_asked_about_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_missing_file_is_asked_for_once, setup, teardown),
         cmocka_unit_test_setup_teardown(of_a_dead_owner_one_takes_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stopped_owner_is_not_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(what_may_not_be_kept_is_not_queued_for, setup, teardown),
