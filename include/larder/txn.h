@@ -69,8 +69,10 @@ struct larder_txn_commit {
  *                 reached, or a conflict (someone else wrote what has a condition while it was published). Recovery
  *                 finishes it. `txn` is freed
  *   -EEXIST, -ESTALE  a condition does not hold; the text names the path, and what was found there
+ *   -EBUSY        a process died while it published what has a condition on one of the same paths, and what it began can
+ *                 neither be finished nor rolled back now
  *   else          it could not be staged or written down
- * In the last two cases nothing is visible, and the transaction is as it was: change it and commit again, or roll back.
+ * In the last three cases nothing is visible, and the transaction is as it was: change it and commit again, or roll back.
  */
 LARDER_API LARDER_WAITS int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit *how);
 /* Nothing of it is ever visible. `txn` is freed in any case; a failure says what stays behind for a recovery. NULL is fine.

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the conditions of a plan to its decision. */
+/* How a plan is decided, once its conditions hold. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/seams.h"
 #include "fs/layer.h"
 #include "txn/steps.h"
 
-#define JOBS         32
-#define LOCK_WAIT_MS 20
+#define JOBS 32
 
 struct each {
     struct plan *plan;
@@ -27,92 +25,6 @@ int CO_FN plan_each(struct plan *plan, item_fn *fn)
 {
     struct each each = {plan, fn};
     return group_each(plan->item_count, JOBS, GROUP_FIRST, each_item, &each);
-}
-
-/* ---- conditions ---- */
-
-static uint64_t hash_of(const struct plan_item *item)
-{
-    const char *identity = item->member->fs->instance->identity, *path = item->change->path;
-    return hash_bytes(identity ? identity : "", identity ? strlen(identity) : 0) ^
-           hash_bytes(path, strlen(path)) * 31;
-}
-
-struct locking {
-    struct plan *plan;
-    uint64_t *hashes;
-    size_t count, at;
-};
-
-static int try_lock(void *arg)
-{
-    struct locking *locking = arg;
-    return conditions_take(&locking->plan->conditions, locking->hashes, locking->count, &locking->at);
-}
-
-static int CO_FN wait_for_locks(struct locking *locking)
-{
-    int rc;
-    while ((rc = offload(try_lock, locking)) == -EAGAIN) {
-        rc = task_sleep(LOCK_WAIT_MS);
-        if (rc < 0)
-            return rc;
-    }
-    return rc;
-}
-
-int CO_FN plan_lock(struct plan *plan)
-{
-    struct locking locking = {.plan = plan};
-    autofree uint64_t *hashes = mem_array(plan->item_count + 1, sizeof *hashes);
-    if (!hashes)
-        return fail_memory();
-    for (size_t i = 0; i < plan->item_count; i++)
-        if (plan->items[i].member->persistent && item_is_conditional(&plan->items[i]))
-            hashes[locking.count++] = hash_of(&plan->items[i]);
-    if (locking.count == 0 || plan->locked)
-        return 0;
-    int rc = conditions_open(plan->vault.journal, &plan->conditions);
-    if (rc < 0)
-        return rc;
-    plan->locked = true;
-    locking.hashes = hashes;
-    locking.count = conditions_sort(hashes, locking.count);
-    return wait_for_locks(&locking);
-}
-
-static int judge(const struct change *change, int rc, const struct larder_info *found)
-{
-    const char *version = rc == 0 && found->version ? found->version : "no version";
-    if (rc < 0 && rc != -ENOENT)
-        return rc;
-    if (change->create && rc == 0)
-        return fail(-EEXIST, "%s: it exists (%lld bytes, %s)", change->path, (long long)found->size, version);
-    if (change->if_match && rc == -ENOENT)
-        return fail(-ESTALE, "%s: it is gone", change->path);
-    if (change->if_match && (!found->version || strcmp(found->version, change->if_match) != 0))
-        return fail(-ESTALE, "%s: it is another by now (%s, not %s)", change->path, version,
-                    change->if_match);
-    return 0;
-}
-
-/* The place itself is asked, and no cache. */
-static int CO_FN check_condition(struct plan *plan, struct plan_item *item)
-{
-    struct terms terms = TERMS_NONE;
-    struct answer answer = {0};
-    terms.age_max_ms = 0;
-    if (!item_is_conditional(item))
-        return 0;
-    int rc = layer_info(item->member->fs->instance, item->change->path, &terms, &answer);
-    rc = judge(item->change, rc, &answer.info);
-    answer_free(&answer);
-    return rc;
-}
-
-int CO_FN plan_prepare(struct plan *plan)
-{
-    return plan_each(plan, check_condition);
 }
 
 /* ---- places that change all at one moment ---- */

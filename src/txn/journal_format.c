@@ -118,6 +118,13 @@ int change_write(const struct journal_key *key, const struct change_record *chan
     return close_record(key, out);
 }
 
+int locks_write(const struct journal_key *key, const uint64_t bytes[], size_t count, struct buffer *out)
+{
+    for (size_t i = 0; i < count; i++)
+        put_number(out, bytes[i], 2);
+    return close_record(key, out);
+}
+
 /* ---- reading ---- */
 
 /* `texts` has room for all of them, since each loses four bytes of size and gets one of NUL. */
@@ -239,6 +246,29 @@ int change_read(const struct journal_key *key, const void *data, size_t size, st
     out->cache_control = get_text(&reader);
     out->metadata = get_text(&reader);
     return end_record(&reader, out->path, texts);
+}
+
+int locks_read(const struct journal_key *key, const void *data, size_t size, uint64_t **bytes, size_t *count)
+{
+    struct record_reader reader;
+    autofree char *texts = NULL;
+    int rc = open_record(key, data, size, &reader);
+    if (rc < 0)
+        return rc;
+    size_t found = (size_t)(reader.end - reader.at) / 2;
+    uint64_t *numbers = mem_array(found + 1, sizeof *numbers);
+    for (size_t i = 0; numbers && i < found; i++)
+        numbers[i] = get_number(&reader, 2);
+    rc = end_record(&reader, true, &texts);
+    if (rc == 0 && !numbers)
+        rc = fail_memory();
+    if (rc < 0) {
+        mem_free(numbers);
+        return rc;
+    }
+    *bytes = numbers;
+    *count = found;
+    return 0;
 }
 
 const char *journal_state_name(enum journal_state state)

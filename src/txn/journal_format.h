@@ -15,9 +15,10 @@
  *   H 0        head: what state it is in, since when, how much it is; a note for people
  *   M number   member: a filesystem as larder_fs_to_json writes it, without secrets, and its URL for people
  *   C id       change: what becomes of one path
+ *   L 0        locks: which bytes of `conditions` it holds while it is DECIDING
  *   P id       payload of a small write: just the bytes
  *
- * H, M and C are a sequence of little-endian numbers and texts (a 4-byte size, then the bytes), closed by XXH3 of the key
+ * H, M, C and L are a sequence of little-endian numbers and texts (a 4-byte size, then the bytes), closed by XXH3 of the key
  * and all before. A journal of another format has another file name, a record that does not read is -EBADMSG, and neither
  * is ever changed.
  *
@@ -47,6 +48,8 @@
  *   J6  A transaction is forgotten when what was published is on its places' disks, and its payload files are removed
  *       afterwards: a file of a transaction that has no head and no living owner is nobody's.
  *   J7  Only who holds its byte of `owners` changes a transaction's records.
+ *   J8  Who is DECIDING or later holds the bytes that L says: its owner from before SEALED on, who recovers it from before
+ *       he asks the places. So who holds one of them, and is not DECIDING himself, settles whoever is before he writes.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,9 +59,15 @@
 
 #define JOURNAL_FILE    "journal-1.mdb"
 #define JOURNAL_MARK    0x316c6e72756f6a4cULL /* "Ljournl1" */
-#define RECORD_SIZE_TOP ((size_t)1 << 20)     /* of H, M and C */
+#define RECORD_SIZE_TOP ((size_t)1 << 20)     /* of H, M, C and L */
 
-enum record_kind { RECORD_CHANGE = 'C', RECORD_HEAD = 'H', RECORD_MEMBER = 'M', RECORD_PAYLOAD = 'P' };
+enum record_kind {
+    RECORD_CHANGE = 'C',
+    RECORD_HEAD = 'H',
+    RECORD_LOCKS = 'L',
+    RECORD_MEMBER = 'M',
+    RECORD_PAYLOAD = 'P'
+};
 
 #define JOURNAL_KEY_SIZE 17
 struct journal_key {
@@ -103,6 +112,7 @@ struct change_record {
 int head_write(const struct journal_key *key, const struct head_record *head, struct buffer *out);
 int member_write(const struct journal_key *key, const struct member_record *member, struct buffer *out);
 int change_write(const struct journal_key *key, const struct change_record *change, struct buffer *out);
+int locks_write(const struct journal_key *key, const uint64_t bytes[], size_t count, struct buffer *out);
 /* Read one. Its texts are in *texts, one piece of mem. -EBADMSG: it is damaged; with text. */
 int head_read(const struct journal_key *key, const void *data, size_t size, struct head_record *out,
               char **texts);
@@ -110,5 +120,7 @@ int member_read(const struct journal_key *key, const void *data, size_t size, st
                 char **texts);
 int change_read(const struct journal_key *key, const void *data, size_t size, struct change_record *out,
                 char **texts);
+/* *bytes are mem. */
+int locks_read(const struct journal_key *key, const void *data, size_t size, uint64_t **bytes, size_t *count);
 
 #endif

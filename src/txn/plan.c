@@ -27,6 +27,7 @@ void plan_fini(struct plan *plan)
     }
     if (plan->locked)
         range_lock_close(&plan->conditions);
+    mem_free(plan->held);
     mem_free(plan->items);
     mem_free(plan->members);
     mem_free(plan->note);
@@ -208,6 +209,14 @@ static int item_edit(const struct plan *plan, const struct plan_item *item, stru
     return rc;
 }
 
+static int locks_edit(const struct plan *plan, struct buffer *buffer, struct edit *out)
+{
+    struct journal_key key = journal_key(plan->vault.txn, RECORD_LOCKS, 0);
+    int rc = locks_write(&key, plan->held, plan->held_count, buffer);
+    *out = put_edit(key, buffer);
+    return rc;
+}
+
 /* ---- writing ---- */
 
 struct write_step {
@@ -273,6 +282,10 @@ static int collect_records(struct plan *plan, enum journal_state state, struct r
             buffer = next_buffer(records);
             rc = item_edit(plan, &plan->items[i], buffer, &records->edits[records->count - 1]);
         }
+    if (rc == 0 && plan->held_count > 0) { /* J8 */
+        buffer = next_buffer(records);
+        rc = locks_edit(plan, buffer, &records->edits[records->count - 1]);
+    }
     return rc;
 }
 
@@ -314,7 +327,7 @@ int CO_FN plan_seal(struct plan *plan, struct larder_txn *txn)
     if (!plan->vault.journal)
         return 0;
     CRASH_POINT("txn.before_seal");
-    int rc = records_init(&records, plan->member_count + plan->item_count + 1);
+    int rc = records_init(&records, plan->member_count + plan->item_count + 2);
     if (rc == 0)
         rc = seal_with(plan, &records, txn);
     records_fini(&records);
@@ -326,10 +339,11 @@ int CO_FN plan_unseal(struct plan *plan)
 {
     struct buffer buffer = BUFFER(RECORD_SIZE_TOP);
     size_t count = 0;
-    struct edit *edits = mem_array(plan->item_count + 1, sizeof *edits);
+    struct edit *edits = mem_array(plan->item_count + 2, sizeof *edits);
     if (!edits)
         return fail_memory();
     int rc = plan_head_edit(plan, JOURNAL_OPEN, &buffer, &edits[count++]);
+    edits[count++] = (struct edit){EDIT_DELETE, journal_key(plan->vault.txn, RECORD_LOCKS, 0), NULL, 0};
     for (size_t i = 0; i < plan->item_count; i++)
         if (plan->items[i].member->persistent)
             edits[count++] =

@@ -6,7 +6,7 @@
  * transaction itself or, by whoever recovers it, from the journal. The steps are the same for both; who recovers (`again`)
  * finds that some were taken already.
  *
- *     plan_lock      wait for other transactions with conditions on the same paths
+ *     plan_lock      wait for other transactions with conditions on the same paths                    J8
  *     plan_prepare   the conditions, asked of the places themselves
  *     plan_seal      all of it is in the journal                                                    J1 J3
  *     plan_stage     large writes go to their places                                                J1 J2
@@ -44,6 +44,9 @@ struct plan {
     size_t member_count, item_count;
     struct range_lock conditions;
     bool locked;
+    uint64_t *held; /* the bytes of `conditions` that it holds while it is locked, sorted; mem */
+    size_t held_count;
+    uint64_t blocker; /* the transaction that plan_lock met */
     bool again;
 };
 void plan_fini(struct plan *plan);
@@ -54,6 +57,9 @@ int plan_make(struct larder_txn *txn, struct plan *out);
  * May block on a disk. */
 int plan_load(struct journal *journal, uint64_t id, struct plan *out);
 
+/* PLAN_BLOCKED: `blocker` is a transaction that died while it decided about one of the same paths. It is to be recovered
+ * first; nothing is locked. */
+#define PLAN_BLOCKED 1
 int CO_FN plan_lock(struct plan *plan);
 int CO_FN plan_prepare(struct plan *plan);
 /* `state` is SEALED or, when nothing is to be staged nor decided, DECIDED at once. `txn` has what is pending. */

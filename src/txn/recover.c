@@ -12,9 +12,8 @@
 
 /* ---- which there are ---- */
 
-static int add_id(void *arg, const struct journal_key *key, const void *data, size_t size)
+int id_list_add(struct id_list *list, uint64_t id)
 {
-    struct id_list *list = arg;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 16;
         uint64_t *longer = mem_resize(list->ids, capacity * sizeof *longer);
@@ -23,8 +22,13 @@ static int add_id(void *arg, const struct journal_key *key, const void *data, si
         list->ids = longer;
         list->capacity = capacity;
     }
-    list->ids[list->count++] = journal_key_txn(key);
+    list->ids[list->count++] = id;
     return 0;
+}
+
+static int add_id(void *arg, const struct journal_key *key, const void *data, size_t size)
+{
+    return id_list_add(arg, journal_key_txn(key));
 }
 
 int id_list_fill(struct id_list *list)
@@ -44,8 +48,10 @@ struct recovery {
     uint64_t id;
     enum larder_txn_way way;
     const char *const *options;
-    struct larder_fs *given; /* used for the member that is written down like it; NULL: none */
-    const char *given_json;
+    const struct plan_member *given; /* each is used for the member that is written down like it */
+    size_t given_count;
+    bool only_given; /* only what has one of them among its members */
+    struct larder_loop *loop;
     struct range_lock owner;
     struct plan plan;
 };
@@ -62,29 +68,33 @@ static int load(void *arg)
     return rc;
 }
 
-static bool is_given(const struct recovery *recovery, const struct plan_member *member)
+static struct larder_fs *find_given(const struct recovery *recovery, const struct plan_member *member)
 {
-    return recovery->given && strcmp(recovery->given_json, member->json) == 0;
+    for (size_t i = 0; member->json && i < recovery->given_count; i++) {
+        const struct plan_member *given = &recovery->given[i];
+        if (given->json && strcmp(given->json, member->json) == 0)
+            return given->fs;
+    }
+    return NULL;
 }
 
 static int open_member(const struct recovery *recovery, struct plan_member *member)
 {
-    struct larder_loop *loop = recovery->given ? recovery->given->instance->loop : NULL;
+    struct larder_fs *given = find_given(recovery, member);
     if (!member->json)
         return fail(-EBADMSG, "a filesystem of the transaction is not written down");
-    if (is_given(recovery, member))
-        return fs_new(instance_ref(recovery->given->instance), "", &member->fs);
-    int rc = fs_from_json(loop, member->json, recovery->options, &member->fs);
+    if (given)
+        return fs_new(instance_ref(given->instance), "", &member->fs);
+    int rc = fs_from_json(recovery->loop, member->json, recovery->options, &member->fs);
     return rc < 0 ? fail_more(rc, "%s", member->url) : 0;
 }
 
-/* With a filesystem that was given: only if it has a part in it. */
 static int open_members(struct recovery *recovery)
 {
     struct plan *plan = &recovery->plan;
-    bool concerns = !recovery->given;
+    bool concerns = !recovery->only_given;
     for (size_t i = 0; i < plan->member_count && !concerns; i++)
-        concerns = plan->members[i].json && is_given(recovery, &plan->members[i]);
+        concerns = find_given(recovery, &plan->members[i]);
     if (!concerns)
         return -ENOENT;
     int rc = 0;
@@ -196,18 +206,16 @@ static int forget_open(void *arg)
 
 static int finish(struct recovery *recovery)
 {
-    struct larder_fs *carrier;
+    struct plan *plan = &recovery->plan;
     int rc = check_way(recovery);
-    if (rc == 0 && recovery->plan.state == JOURNAL_OPEN)
-        return recovery->given ? 0 : enter_work(forget_open, recovery);
+    if (rc == 0 && plan->state == JOURNAL_OPEN)
+        return recovery->only_given ? 0 : enter_work(forget_open, recovery);
     if (rc == 0)
         rc = open_members(recovery);
-    if (rc == 0)
-        rc = plan_carrier(&recovery->plan, &carrier);
     if (rc < 0)
-        return rc == -ENOENT && recovery->given ? 0 : rc;
-    return carrier ? enter_task_untimed(carrier, "recovering a transaction", recover_in_task, recovery)
-                   : enter_work(forget_open, recovery);
+        return rc == -ENOENT && recovery->only_given ? 0 : rc;
+    return plan->member_count > 0 ? plan_run(plan, "recovering a transaction", recover_in_task, recovery)
+                                  : enter_work(forget_open, recovery);
 }
 
 /* -EBUSY: its owner lives. -ENOENT: somebody else finished it. */
@@ -221,6 +229,42 @@ static int recover_one(struct recovery *recovery)
     range_lock_close(&recovery->owner);
     if (rc < 0)
         log_at(LARDER_LOG_WARNING, "transaction %016llx: %s", (unsigned long long)recovery->id, error_text());
+    return rc;
+}
+
+/* ---- who is in the way of another ---- */
+
+/* 0: somebody else may have finished it, or is at it. */
+static int settle(const struct plan *plan, struct larder_loop *loop)
+{
+    struct recovery recovery = {.journal = plan->vault.journal,
+                                .id = plan->blocker,
+                                .given = plan->members,
+                                .given_count = plan->member_count,
+                                .loop = loop};
+    int rc = recover_one(&recovery);
+    return rc == -EBUSY || rc == -ENOENT ? 0 : rc;
+}
+
+/* One that was settled may still have failed to be published, and is in nobody's way. */
+int plan_run(struct plan *plan, const char *what, larder_task_fn *fn, void *arg)
+{
+    autofree char *words = NULL;
+    struct larder_fs *carrier = NULL;
+    uint64_t failed = 0;
+    int rc = plan_carrier(plan, &carrier);
+    if (rc < 0 || !carrier)
+        return rc;
+    while ((rc = enter_task_untimed(carrier, what, fn, arg)) == PLAN_BLOCKED) {
+        if (plan->blocker == failed)
+            return fail(-EBUSY, "transaction %016llx died while it decided, and cannot be recovered: %s",
+                        (unsigned long long)failed, words ? words : "");
+        if (settle(plan, carrier->instance->loop) < 0) {
+            failed = plan->blocker;
+            mem_free(words);
+            words = mem_dup(error_text());
+        }
+    }
     return rc;
 }
 
@@ -257,7 +301,12 @@ void txn_recover_for(struct journal *journal, struct larder_fs *fs)
     struct larder_fs *whole = NULL;
     char *json = NULL;
     if (fs_new(instance_ref(fs->instance), "", &whole) == 0 && larder_fs_to_json(whole, false, &json) == 0) {
-        struct recovery common = {.journal = journal, .given = fs, .given_json = json};
+        const struct plan_member given = {.fs = fs, .json = json};
+        struct recovery common = {.journal = journal,
+                                  .given = &given,
+                                  .given_count = 1,
+                                  .only_given = true,
+                                  .loop = fs->instance->loop};
         recover_all(&common);
     }
     larder_free(json);

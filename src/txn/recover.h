@@ -22,6 +22,11 @@ struct id_list {
     size_t count, capacity;
 };
 int id_list_fill(struct id_list *list); /* may block on a disk */
+int id_list_add(struct id_list *list, uint64_t id);
+
+/* Run fn(arg), which goes through `plan`, in a task that reaches all its members; whoever is in its way (PLAN_BLOCKED) is
+ * recovered, and fn run again. -EBUSY: he cannot be. Nothing is run for a plan without members. */
+int plan_run(struct plan *plan, const char *what, larder_task_fn *fn, void *arg);
 
 /* The filesystem whose loop a plan's members can all be reached from; NULL: it has none. -EXDEV with text. */
 int plan_carrier(const struct plan *plan, struct larder_fs **out);

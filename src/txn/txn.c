@@ -201,13 +201,6 @@ static int CO_FN undo_in_task(void *arg)
     return plan_undo(&ending->plan);
 }
 
-static int run(struct ending *ending, const char *what, larder_task_fn *fn)
-{
-    struct larder_fs *carrier = NULL;
-    int rc = plan_carrier(&ending->plan, &carrier);
-    return rc < 0 || !carrier ? rc : enter_task_untimed(carrier, what, fn, ending);
-}
-
 static void tell_result(const struct plan_item *item, const struct larder_txn_commit *how)
 {
     autofree char *url = NULL;
@@ -233,7 +226,7 @@ int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit *ho
         return rc;
     rc = plan_make(txn, &ending.plan);
     if (rc == 0)
-        rc = run(&ending, "larder_txn_commit", commit_in_task);
+        rc = plan_run(&ending.plan, "larder_txn_commit", commit_in_task, &ending);
     for (size_t i = 0; rc == 0 && options.published && i < ending.plan.item_count; i++)
         tell_result(&ending.plan.items[i], &options);
     plan_fini(&ending.plan);
@@ -260,7 +253,7 @@ int larder_txn_rollback(struct larder_txn *txn)
     if (rc == 0) {
         rc = plan_make(txn, &ending.plan);
         if (rc == 0)
-            rc = run(&ending, "larder_txn_rollback", undo_in_task);
+            rc = plan_run(&ending.plan, "larder_txn_rollback", undo_in_task, &ending);
         plan_fini(&ending.plan);
     } else if (rc == -EBADF) {
         rc = 0; /* it ended with a commit that failed half-way */

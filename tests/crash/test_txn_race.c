@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Processes that race on one file, each with a transaction that replaces the version it has seen: a counter. Of those
- * that saw one version exactly one commits, so each number is written once, by one of them, and none is lost. Some are
- * killed on the way; what they decided counts.
+ * that saw one version exactly one commits, so each number is written once, by one of them, and none is lost. Each
+ * writes its name for the number as well, so whoever has the number has the name. Some are killed on the way; what they
+ * decided counts.
  *
  * LARDER_RACE_COUNT makes it longer.
  */
@@ -29,57 +30,88 @@
 #define COUNT_MAX 100000
 
 static struct shared {
-    atomic_uint winners[COUNT_MAX]; /* who were told that they wrote this number */
-    atomic_uint won, lost;
+    atomic_uint winners[COUNT_MAX]; /* how many were told that they wrote this number */
+    atomic_uint names[COUNT_MAX];   /* and who was the last */
+    atomic_uint won, lost, last_name;
 } *shared;
 static char *scratch, *tree, *journal;
 static unsigned target;
 
-/* 1: the number is high enough; else the status of a try. */
-static int try_once(struct larder_fs *fs, const char *const options[])
+static void name_path(unsigned number, char out[32])
+{
+    snprintf(out, 32, "names/%u", number);
+}
+
+/* What the counter says, and which version of it that is. */
+static int see(struct larder_fs *fs, unsigned *number, struct larder_info *info)
 {
     struct larder_bytes bytes = {0};
+    int rc = larder_info(fs, "counter", info);
+    if (rc == 0 && (rc = larder_cat_file(fs, "counter", NULL, &bytes)) < 0)
+        larder_info_free(info);
+    if (rc == 0)
+        *number = (unsigned)strtoul(bytes.data, NULL, 10);
+    larder_bytes_free(&bytes);
+    return rc;
+}
+
+/* The next number in place of what was seen, and who wrote it. */
+static int count_up(struct larder_fs *view, unsigned seen, const char *version, unsigned name)
+{
+    char path[32], text[32];
+    name_path(seen + 1, path);
+    snprintf(text, sizeof text, "%u", name);
+    int rc = larder_pipe_file(view, path, text, strlen(text), LARDER_PARENTS);
+    snprintf(text, sizeof text, "%u", seen + 1);
+    return rc == 0 ? larder_replace_file(view, "counter", text, strlen(text), version, 0) : rc;
+}
+
+static int begin(struct larder_txn **txn)
+{
+    char option[300];
+    snprintf(option, sizeof option, "journal=%s", journal);
+    const char *const options[] = {option, NULL};
+    return larder_txn_begin(options, txn);
+}
+
+/* 1: the number is high enough; else the status of a try. */
+static int try_once(struct larder_fs *fs)
+{
+    unsigned number, name = ++shared->last_name;
     struct larder_info info;
     struct larder_txn *txn;
     struct larder_fs *view;
-    char text[32];
-    int rc = larder_info(fs, "counter", &info);
-    if (rc == 0)
-        rc = larder_cat_file(fs, "counter", NULL, &bytes);
-    if (rc < 0)
-        return rc;
-    unsigned number = (unsigned)strtoul(bytes.data, NULL, 10) + 1;
-    larder_bytes_free(&bytes);
-    if (number > target) {
+    int rc = see(fs, &number, &info);
+    if (rc == 0 && number >= target) {
         larder_info_free(&info);
         return 1;
     }
-    snprintf(text, sizeof text, "%u", number);
-    rc = larder_txn_begin(options, &txn);
-    if (rc == 0 && (rc = larder_txn_fs(txn, fs, &view)) == 0) {
-        rc = larder_replace_file(view, "counter", text, strlen(text), info.version, 0);
+    if (rc < 0 || (rc = begin(&txn)) < 0)
+        return rc;
+    rc = larder_txn_fs(txn, fs, &view);
+    if (rc == 0) {
+        rc = count_up(view, number, info.version, name);
         larder_fs_free(view);
-        if (rc == 0)
-            rc = larder_txn_commit(txn, NULL);
     }
     if (rc == 0)
-        shared->winners[number]++;
-    else
+        rc = larder_txn_commit(txn, NULL);
+    if (rc == 0) {
+        shared->winners[number + 1]++;
+        shared->names[number + 1] = name;
+    } else {
         larder_txn_rollback(txn);
+    }
     larder_info_free(&info);
     return rc;
 }
 
 static int race(void)
 {
-    char option[300];
-    snprintf(option, sizeof option, "journal=%s", journal);
-    const char *const options[] = {option, NULL};
     struct larder_fs *fs;
     if (larder_open(NULL, tree, NULL, &fs, NULL) < 0)
         return 1;
     for (;;) {
-        int rc = try_once(fs, options);
+        int rc = try_once(fs);
         if (rc == 1)
             break;
         if (rc < 0 && rc != -ESTALE) {
@@ -92,20 +124,29 @@ static int race(void)
     return 0;
 }
 
-static pid_t start(void)
+static pid_t start(int (*fn)(void), const char *crash_at)
 {
     pid_t child = fork();
     if (child == 0) {
         alarm(300);
-        _exit(race());
+        if (crash_at)
+            setenv("LARDER_CRASH_AT", crash_at, 1);
+        _exit(fn());
     }
     return child;
 }
 
-static unsigned number_there(void)
+static int wait_for(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static unsigned number_in(const char *path)
 {
     size_t size;
-    char *data = tree_read(tree, "counter", &size);
+    char *data = tree_read(tree, path, &size);
     assert_non_null(data);
     unsigned number = (unsigned)strtoul(data, NULL, 10);
     free(data);
@@ -116,12 +157,12 @@ static unsigned number_there(void)
 static unsigned kill_some(pid_t racers[])
 {
     unsigned killed = 0;
-    while (number_there() < target) {
+    while (number_in("counter") < target) {
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
         pid_t *victim = &racers[killed++ % RACERS];
         kill(*victim, SIGKILL);
-        waitpid(*victim, NULL, 0);
-        *victim = start();
+        wait_for(*victim);
+        *victim = start(race, NULL);
     }
     return killed;
 }
@@ -130,26 +171,99 @@ static void each_number_is_written_once(void **state)
 {
     const char *count = getenv("LARDER_RACE_COUNT");
     pid_t racers[RACERS];
-    int status;
     target = count ? (unsigned)strtoul(count, NULL, 10) : 150;
     assert_true(target < COUNT_MAX);
     tree_write(tree, "counter", "0", 1);
     for (int i = 0; i < RACERS; i++)
-        racers[i] = start();
+        racers[i] = start(race, NULL);
     unsigned killed = kill_some(racers), untold = 0;
-    for (int i = 0; i < RACERS; i++) {
-        assert_int_equal(waitpid(racers[i], &status, 0), racers[i]);
-        assert_int_equal(status, 0);
-    }
+    for (int i = 0; i < RACERS; i++)
+        assert_int_equal(wait_for(racers[i]), 0);
     assert_status(0, larder_txn_recover(journal, NULL, NULL));
-    assert_int_equal(number_there(), target);
+    assert_int_equal(number_in("counter"), target);
     for (unsigned i = 1; i <= target; i++) {
+        char path[32];
+        name_path(i, path);
         assert_true(shared->winners[i] <= 1);
+        assert_true(number_in(path) == shared->names[i] || shared->winners[i] == 0);
         untold += shared->winners[i] == 0; /* it was killed between the write and the word */
     }
     print_message("%u numbers, %u lost races, %u killed, %u of them after they had decided\n", target,
                   (unsigned)shared->lost, killed, untold);
     assert_true(untold <= killed);
+}
+
+/* ---- one dies, and another has begun already ---- */
+
+static int go_on[2]; /* a pipe */
+
+static int write_and_die(void)
+{
+    struct larder_fs *fs;
+    return larder_open(NULL, tree, NULL, &fs, NULL) < 0 || try_once(fs) < 0;
+}
+
+/* Its view is there before the other dies, so that what that one left is not recovered with it. */
+static int come_second(void)
+{
+    unsigned number;
+    struct larder_info info;
+    struct larder_fs *fs, *view;
+    struct larder_txn *txn;
+    char word;
+    if (larder_open(NULL, tree, NULL, &fs, NULL) < 0 || begin(&txn) < 0 || larder_txn_fs(txn, fs, &view) < 0)
+        return 1;
+    shared->won = 1;
+    if (read(go_on[0], &word, 1) != 1 || see(fs, &number, &info) < 0)
+        return 1;
+    shared->lost = number;
+    int rc = count_up(view, number, info.version, 77);
+    if (rc == 0)
+        rc = larder_txn_commit(txn, NULL);
+    if (rc < 0)
+        print_error("%s\n", larder_error());
+    larder_info_free(&info);
+    return rc < 0;
+}
+
+static int recover_all(void)
+{
+    return larder_txn_recover(journal, NULL, NULL) != 0;
+}
+
+/* `seen`: the number that is there when the first is dead. */
+static void play_two(const char *crash_at, unsigned seen)
+{
+    target = 1;
+    tree_write(tree, "counter", "0", 1);
+    shared->won = 0;
+    assert_int_equal(pipe(go_on), 0);
+    pid_t second = start(come_second, NULL);
+    while (shared->won == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(WTERMSIG(wait_for(start(write_and_die, crash_at))), SIGKILL);
+    assert_int_equal(write(go_on[1], "", 1), 1);
+    assert_int_equal(wait_for(second), 0);
+    assert_int_equal(shared->lost, seen);
+    assert_int_equal(wait_for(start(recover_all, NULL)), 0);
+    assert_int_equal(number_in("counter"), seen + 1);
+    for (unsigned i = 1; i <= seen + 1; i++) {
+        char path[32];
+        name_path(i, path);
+        assert_int_equal(number_in(path), i == seen + 1 ? 77 : shared->last_name);
+    }
+    close(go_on[0]);
+    close(go_on[1]);
+}
+
+static void who_was_killed_after_it_wrote_has_won_before_another_does(void **state)
+{
+    play_two("txn.condition_written", 1);
+}
+
+static void who_was_killed_before_it_wrote_has_lost_to_another(void **state)
+{
+    play_two("txn.deciding", 0);
 }
 
 static int setup(void **state)
@@ -172,6 +286,11 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_number_is_written_once)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(each_number_is_written_once),
+        CASE(who_was_killed_after_it_wrote_has_won_before_another_does),
+        CASE(who_was_killed_before_it_wrote_has_lost_to_another),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

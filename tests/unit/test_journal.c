@@ -125,6 +125,23 @@ static void a_record_that_is_damaged_cut_or_of_another_key_does_not_read(void **
     buffer_free(&buffer);
 }
 
+static void what_is_locked_comes_back_as_it_was(void **state)
+{
+    struct journal_key key = journal_key(TXN, RECORD_LOCKS, 0);
+    const uint64_t held[] = {0, 1, 300, CONDITION_BYTES - 1};
+    struct buffer buffer = BUFFER(RECORD_SIZE_TOP);
+    uint64_t *read;
+    size_t count;
+    assert_ok(locks_write(&key, held, 4, &buffer));
+    assert_ok(locks_read(&key, buffer.data, buffer.size, &read, &count));
+    assert_int_equal(count, 4);
+    assert_memory_equal(read, held, sizeof held);
+    buffer.data[3] ^= 1;
+    assert_int_equal(locks_read(&key, buffer.data, buffer.size, &read, &count), -EBADMSG);
+    mem_free(read);
+    buffer_free(&buffer);
+}
+
 /* ---- writing and reading ---- */
 
 static int collect(void *arg, const struct journal_key *key, const void *data, size_t size)
@@ -422,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_record_comes_back_as_it_was),
         CASE(a_record_that_is_damaged_cut_or_of_another_key_does_not_read),
+        CASE(what_is_locked_comes_back_as_it_was),
         CASE(what_was_written_is_there_for_another_process_and_after_reopening),
         CASE(records_are_walked_by_kind_and_heads_across_transactions),
         CASE(a_transaction_is_forgotten_whole_and_alone),
