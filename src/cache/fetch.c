@@ -189,7 +189,7 @@ static int CO_FN request(struct reading *r)
     struct run *run = run_new(task_loop(task_current()), r->view, r->store, r->path, RUN_DATA);
     if (!run)
         return fail_memory();
-    bool whole = !r->range && r->pos == 0 && !r->begun;
+    bool whole = !r->range && r->pos == 0 && !r->begun && !reading_has_much(r);
     run->end = LARDER_TO_END;
     run_unref(r->joined);
     r->joined = run;
@@ -377,6 +377,18 @@ static bool was_lost(const struct reading *r)
     return r->alone || (r->joined && r->joined->status == 0 && !r->joined->kept);
 }
 
+/* Of what changed on the way, the store has blocks that the next attempt has to find there. */
+static int CO_FN keep_all(struct reading *r)
+{
+    int rc = read_all(r);
+    if (rc != -ESTALE)
+        return rc;
+    reading_unpin(r);
+    r->ignore_store = false;
+    rc = writer_flush_wait(r->store);
+    return rc < 0 ? rc : read_all(r);
+}
+
 int fetch_keep(struct view *view, const char *path, const struct terms *terms, struct throttle *throttle,
                int64_t *size, uint64_t *fetched)
 {
@@ -392,7 +404,7 @@ int fetch_keep(struct view *view, const char *path, const struct terms *terms, s
     watched_init(&r.sink, &sink.sink);
     reading_unpin(&r);
     r.known_age_ms = -1;
-    int rc = read_all(&r);
+    int rc = keep_all(&r);
     if (rc == 0 && was_lost(&r))
         rc = fail(-EIO, "%s: it could not be kept", path);
     *size = rc == 0 ? r.pin.info.size : 0;

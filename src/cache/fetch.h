@@ -30,6 +30,7 @@ struct reading { /* in its task's frame */
     int64_t known_age_ms; /* <0: nothing is known */
     bool known_absent;
     bool known_whole; /* all that is wanted is there: it is worth while to ask whether it is still right */
+    bool known_much;  /* for the store only: so much is there that it is worth while, too */
 
     struct seen looked; /* what was there when the store was last compared with a flight */
     uint64_t valid_id;  /* of the record that the place said is still right */
@@ -71,6 +72,8 @@ bool reading_is_pinned(const struct reading *r, const struct record *record);
 int CO_FN reading_begin(struct reading *r); /* the sink, once */
 /* Take note of a record that is not to be used without asking. `reader` NULL: its bytes do not matter. */
 int reading_know(struct reading *r, struct reader *reader, const struct record *record);
+/* For the store only: is so much of the pinned version there that only what is missing is asked for? */
+bool reading_has_much(struct reading *r);
 bool reading_may_use(struct reading *r, const struct record *record);
 /* No run serves, and the store is not as it was: it is to be looked at again before anybody is asked, for a run's bytes
  * may have come into it between the look and the search. */

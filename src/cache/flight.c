@@ -263,17 +263,22 @@ void run_finish(struct run *run, int status, struct op *op)
     end(run);
 }
 
-struct put *run_put(struct run *run, const struct view *view, enum record_state state)
+void run_fill_put(const struct run *run, const struct view *view, enum record_state state,
+                  const struct answer *answer, struct put *put)
 {
-    struct put *put = &run->put;
     *put = (struct put){.op = {.apply = edit_put},
                         .type = KEY_RECORD,
                         .place = run->place,
                         .path = run->path,
                         .seen = run->seen,
                         .packing = packing_of(view->packing, &run->place, run->path)};
-    record_from_answer(&put->record, &run->answer);
+    record_from_answer(&put->record, answer);
     put->record.head.state = (uint8_t)state;
     put->record.head.answered_ns = run->answered_ns;
-    return put;
+}
+
+struct put *run_put(struct run *run, const struct view *view, enum record_state state)
+{
+    run_fill_put(run, view, state, &run->answer, &run->put);
+    return &run->put;
 }

@@ -90,5 +90,8 @@ void run_set_alone(struct run *run);
 void run_finish(struct run *run, int status, struct op *op);
 /* A record for `put` out of what came; the bytes are the caller's to add. */
 struct put *run_put(struct run *run, const struct view *view, enum record_state state);
+/* The same for one of several: `answer` and the run's strings stay as they are until it is done. */
+void run_fill_put(const struct run *run, const struct view *view, enum record_state state,
+                  const struct answer *answer, struct put *put);
 
 #endif

@@ -89,7 +89,6 @@ void tally_add(struct tally *tally, const struct tally *more)
 {
     tally->files += more->files;
     tally->bytes += more->bytes;
-    tally->bytes_there += more->bytes_there;
     tally->takes += more->takes;
     tally->took += more->took;
     tally->unknown |= more->unknown;

@@ -25,7 +25,7 @@
 #include "cache/fetch.h"
 
 struct tally { /* of files */
-    uint64_t files, bytes, bytes_there;
+    uint64_t files, bytes;
     uint64_t takes, took; /* of the cap: all of them once they are there, and what of them is, and pinned */
     bool unknown;         /* some file's size is not */
 };

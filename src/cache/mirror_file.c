@@ -128,10 +128,12 @@ static bool is_contradicted(const struct file *file, const struct record *record
 }
 
 struct presence {
-    bool there;   /* whole, and fresh or of the version that the listing has just named */
-    bool ask;     /* it is not, and what is there is not to be used unasked */
-    bool stored;  /* some of it is there */
-    int64_t size; /* of what is stored */
+    bool there;     /* whole, and fresh or of the version that the listing has just named */
+    bool ask;       /* it is not, and what is there is not to be used unasked */
+    bool whole;     /* all of it is stored, be it fresh or not */
+    bool pinned;    /* what is stored of it */
+    int64_t size;   /* of what is stored … */
+    int64_t amount; /* … and how much of that there is */
 };
 
 static struct presence look(struct mirror *mirror, const struct file *file)
@@ -144,12 +146,15 @@ static struct presence look(struct mirror *mirror, const struct file *file)
     bool named = file->version && record_is_strong(&record);
     found.size = record.head.size;
     found.ask = is_contradicted(file, &record);
-    found.stored = record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE && found.size >= 0 &&
-                   (record.head.body_there || record.head.version || found.size == 0);
-    found.there = found.stored && !found.ask &&
-                  (named || hit_is_fresh(mirror->view, file->path, &record, &mirror->terms)) &&
-                  reader_has(mirror->store, reader, &record, 0, found.size) == 0;
+    if (record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE)
+        found.amount = reader_amount(mirror->store, reader, &record);
+    found.whole =
+        record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE && found.size == found.amount;
+    found.there = found.whole && !found.ask &&
+                  (named || hit_is_fresh(mirror->view, file->path, &record, &mirror->terms));
     reader_end(mirror->store, reader);
+    found.pinned =
+        (found.whole || found.amount > 0) && pin_covers(mirror->store, &mirror->view->place, file->path);
     return found;
 }
 
@@ -177,10 +182,8 @@ static void count(struct mirror *mirror, const struct file *file, struct tally *
     struct presence found = look(mirror, file);
     int64_t size = found.there ? found.size : file->size;
     tally->files++;
-    if (found.there)
-        tally->bytes_there += (uint64_t)size;
-    if (found.stored && pin_covers(mirror->store, &mirror->view->place, file->path))
-        tally->took += cost_of(found.size);
+    if (found.pinned)
+        tally->took += cost_of(found.amount);
     if (size >= 0) {
         tally->bytes += (uint64_t)size;
         tally->takes += cost_of(size);
@@ -234,22 +237,37 @@ static int no_room(const struct file *file, const char *what)
                 what);
 }
 
+/* Beside what else is pinned; another version that is whole stays until this one is. */
+static bool may_fit(const struct mirror *mirror, const struct file *file, const struct presence *found)
+{
+    uint64_t cost = cost_of(file->size > 0 ? file->size : 0);
+    uint64_t has = found->pinned && !found->whole ? cost_of(found->amount) : 0;
+    return cap_may_fit(mirror->store, cost > has ? cost - has : 0);
+}
+
+/* A dry run: what would be fetched of it. */
+static int plan_file(struct mirror *mirror, const struct file *file, const struct presence *found)
+{
+    int64_t there = found->ask || (found->whole && !found->there) ? 0 : found->amount;
+    mirror->stats.bytes_present += (uint64_t)there;
+    if (!found->there && file->size > there)
+        mirror->stats.bytes_fetched += (uint64_t)(file->size - there);
+    return found->there;
+}
+
 /* 1: there is nothing to be told of it. */
 static int CO_FN do_file(struct mirror *mirror, const struct file *file)
 {
     struct presence found = look(mirror, file);
     if (mirror->pass == PASS_CHECK)
-        return found.stored || mirror_is_skipped(mirror, file->path) ? 1 : no_room(file, "kept");
-    if (found.there)
-        mirror->stats.bytes_present += (uint64_t)found.size;
+        return found.whole || mirror_is_skipped(mirror, file->path) ? 1 : no_room(file, "kept");
     if (mirror->options.dry_run)
-        mirror->stats.bytes_fetched += !found.there && file->size > 0 ? (uint64_t)file->size : 0;
-    if (mirror->options.dry_run)
-        return found.there;
-    if (!found.there && !cap_may_fit(mirror->store, cost_of(file->size > 0 ? file->size : 0)))
+        return plan_file(mirror, file, &found);
+    if (!found.there && !may_fit(mirror, file, &found))
         return no_room(file, "fetched");
     if (!found.there)
         return fetch_file(mirror, file, found.ask);
+    mirror->stats.bytes_present += (uint64_t)found.size;
     return mirror->partial ? pin_set(mirror->store, &mirror->view->place, file->path, true) : 0;
 }
 

@@ -295,6 +295,17 @@ int64_t reader_next(struct store *store, struct reader *reader, const struct rec
     return next < record->head.size ? next : record->head.size;
 }
 
+int64_t reader_amount(struct store *store, struct reader *reader, const struct record *record)
+{
+    int64_t size = record->head.size, amount = 0, at = 0;
+    while (at < size) {
+        int64_t there = reader_extent(store, reader, record, at, size - at);
+        amount += there;
+        at = there ? at + there : reader_next(store, reader, record, at + BLOCK_SIZE);
+    }
+    return amount;
+}
+
 int reader_has(struct store *store, struct reader *reader, const struct record *record, int64_t start,
                int64_t count)
 {

@@ -13,7 +13,8 @@
 
 #define LOOP_SIZE_MAX   (256 * 1024) /* more is copied on a worker */
 #define WORKER_SIZE_MAX (16 << 20)
-#define PIECE_SIZE_MAX  (1 << 20) /* at a time, into a sink that may suspend */
+#define PIECE_SIZE_MAX  (1 << 20)    /* at a time, into a sink that may suspend */
+#define MUCH_SIZE       (256 * 1024) /* for which a mirror rather asks once more than fetches it again */
 
 static int64_t min(int64_t a, int64_t b)
 {
@@ -62,6 +63,24 @@ int CO_FN reading_begin(struct reading *r)
 
 /* ---- out of the store ---- */
 
+static bool has_much(const struct reading *r, struct reader *reader, const struct record *record)
+{
+    return r->keep && reader && record_is_strong(record) &&
+           reader_amount(r->store, reader, record) >= MUCH_SIZE;
+}
+
+bool reading_has_much(struct reading *r)
+{
+    struct reader *reader;
+    struct record record;
+    if (!r->pinned || !r->keep ||
+        reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return false;
+    bool much = reading_is_pinned(r, &record) && has_much(r, reader, &record);
+    reader_end(r->store, reader);
+    return much;
+}
+
 int reading_know(struct reading *r, struct reader *reader, const struct record *record)
 {
     struct answer answer;
@@ -70,6 +89,7 @@ int reading_know(struct reading *r, struct reader *reader, const struct record *
     r->known_whole = record->head.size >= 0 && reader && r->sink.into &&
                      (record->head.body_there || record->head.version) &&
                      reader_has(r->store, reader, record, start, count) == 0;
+    r->known_much = has_much(r, reader, record);
     record_answer(record, &answer);
     answer_free(&r->known);
     r->known_id = record->head.id;

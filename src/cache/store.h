@@ -96,6 +96,8 @@ int64_t reader_extent(struct store *store, struct reader *reader, const struct r
 
 /* The first byte from `start` on, a block's, that is there; the file's size: none is. */
 int64_t reader_next(struct store *store, struct reader *reader, const struct record *record, int64_t start);
+/* How many bytes of it are there in all. */
+int64_t reader_amount(struct store *store, struct reader *reader, const struct record *record);
 /* It is said once, and the value is removed. */
 void reader_found_damage(struct store *store, const struct key *key);
 

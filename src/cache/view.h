@@ -14,7 +14,8 @@
  *       what does not match starts the answer over, once, and then fails with -ESTALE.
  *   V2  Of a version without a strong validator only what came whole in one answer is kept, and only that is
  *       given.
- *   V3  Bytes are kept only after the read that brought them returned 0, with the size that was promised.
+ *   V3  Bytes are kept only after the read that brought them returned 0, with the size that was promised. A mirror
+ *       keeps more: of a version with a strong validator and a known size, also the blocks that came before the end.
  */
 #include "cache/lifetime.h"
 #include "cache/edit.h"

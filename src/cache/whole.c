@@ -3,6 +3,10 @@
  * Asking for a whole file, and keeping it. What goes through to the reader's sink is copied aside, chunk by
  * chunk. Full chunks go to the writer as blocks of a version that no record names yet; the last one brings the
  * record. When there is no room, nothing is kept.
+ *
+ * A mirror's file grows in the store instead, where its parts may be put together: the first chunk brings the record,
+ * and however the mirror ends, the next one goes on with the blocks that are there. But what the store has whole of
+ * another version stays until all of this one has come.
  */
 #include "cache/fetch.h"
 
@@ -30,28 +34,97 @@ struct tee {
     char *chunk;
     size_t chunk_size, chunk_capacity;
     int64_t chunk_start, chunk_max;
-    size_t cost;     /* of the chunk */
-    uint64_t staged; /* 0: nothing is yet */
+    size_t cost;      /* of the chunk */
+    uint64_t staged;  /* 0: nothing is yet */
+    bool grows, grew; /* the record is first; some of it is on its way */
     int64_t patience_ms;
 };
 
-struct staged_chunk {
-    struct stage stage;
-    char *data;
-};
+/* ---- chunks on their way to the writer ---- */
 
-static void staged_done(struct op *op, int status)
+struct chunk {
+    union {
+        struct op op; /* the first of both */
+        struct stage stage;
+        struct put put;
+    };
+    char *data;
+    /* of what grows */
+    struct run *run; /* a reference: it has the strings */
+    struct answer answer;
+};
+_Static_assert(offsetof(struct stage, op) == 0 && offsetof(struct put, op) == 0, "");
+
+static void chunk_done(struct op *op, int status)
 {
-    struct staged_chunk *chunk = container_of(op, struct staged_chunk, stage.op);
+    struct chunk *chunk = container_of(op, struct chunk, op);
+    answer_free(&chunk->answer);
+    run_unref(chunk->run);
     mem_free(chunk->data);
     mem_free(chunk);
 }
 
-/* What came is not kept. */
+static void fill_stage(struct tee *tee, struct stage *stage)
+{
+    if (!tee->staged)
+        tee->staged = store_number();
+    *stage = (struct stage){
+        .op = {.apply = edit_stage},
+        .version = tee->staged,
+        .data = tee->chunk,
+        .start = tee->chunk_start,
+        .size = tee->chunk_size,
+        .packing = packing_of(tee->r->view->packing, &tee->run->place, tee->run->path),
+    };
+}
+
+static int fill_put(struct tee *tee, struct chunk *chunk)
+{
+    int rc = answer_copy(&chunk->answer, &tee->run->answer);
+    if (rc < 0)
+        return rc;
+    chunk->run = run_ref(tee->run);
+    run_fill_put(tee->run, tee->r->view, RECORD_KNOWN, &chunk->answer, &chunk->put);
+    chunk->put.data = tee->chunk;
+    chunk->put.start = tee->chunk_start;
+    chunk->put.size = tee->chunk_size;
+    return 0;
+}
+
+static int hand_over_chunk(struct tee *tee)
+{
+    struct chunk *chunk = mem_zero(sizeof *chunk);
+    int rc = chunk ? 0 : -ENOMEM;
+    if (rc == 0 && tee->grows)
+        rc = fill_put(tee, chunk);
+    else if (rc == 0)
+        fill_stage(tee, &chunk->stage);
+    if (rc == 0) {
+        chunk->op.cost = tee->cost;
+        chunk->op.done = chunk_done;
+        rc = writer_add(tee->r->store, &chunk->op);
+    }
+    if (rc < 0) {
+        if (chunk)
+            chunk_done(&chunk->op, rc);
+        return rc;
+    }
+    chunk->data = take(tee->chunk);
+    tee->grew = tee->grows;
+    tee->cost = tee->chunk_capacity = 0;
+    tee->chunk_start += (int64_t)tee->chunk_size;
+    tee->chunk_size = 0;
+    return 0;
+}
+
+/* What came is not kept, but for whole blocks of what grows. */
 static void drop(struct tee *tee)
 {
     struct store *store = tee->r->store;
     tee->keep = false;
+    tee->chunk_size -= tee->chunk_size % (size_t)BLOCK_SIZE;
+    if (tee->grows && tee->chunk && tee->chunk_size > 0)
+        hand_over_chunk(tee);
     writer_release(store, tee->cost);
     tee->cost = 0;
     edit_drop(store, tee->staged);
@@ -111,33 +184,6 @@ static int CO_FN grow_chunk(struct tee *tee, size_t more)
     return 0;
 }
 
-static int hand_over_chunk(struct tee *tee)
-{
-    struct staged_chunk *chunk = mem_zero(sizeof *chunk);
-    if (!chunk)
-        return -ENOMEM;
-    if (!tee->staged)
-        tee->staged = store_number();
-    chunk->data = tee->chunk;
-    chunk->stage = (struct stage){
-        .op = {.cost = tee->cost, .apply = edit_stage, .done = staged_done},
-        .version = tee->staged,
-        .data = tee->chunk,
-        .start = tee->chunk_start,
-        .size = tee->chunk_size,
-        .packing = packing_of(tee->r->view->packing, &tee->run->place, tee->run->path),
-    };
-    if (writer_add(tee->r->store, &chunk->stage.op) < 0) {
-        mem_free(chunk);
-        return -EIO;
-    }
-    tee->chunk = NULL;
-    tee->cost = tee->chunk_capacity = 0;
-    tee->chunk_start += (int64_t)tee->chunk_size;
-    tee->chunk_size = 0;
-    return 0;
-}
-
 static int CO_FN copy_aside(struct tee *tee, const char *data, size_t size)
 {
     while (tee->keep && size > 0) {
@@ -159,8 +205,34 @@ static int CO_FN copy_aside(struct tee *tee, const char *data, size_t size)
     return 0;
 }
 
+/* Is there another version of it, whole? */
+static bool has_another(const struct tee *tee)
+{
+    const struct reading *r = tee->r;
+    struct reader *reader;
+    struct record record;
+    struct answer answer;
+    if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
+        return false;
+    record_answer(&record, &answer);
+    bool file = record.head.state == RECORD_KNOWN && record.head.type == LARDER_FILE && record.head.size >= 0;
+    bool another = file && !same_version(&answer, &tee->run->answer) &&
+                   reader_has(r->store, reader, &record, 0, record.head.size) == 0;
+    reader_end(r->store, reader);
+    return another;
+}
+
+static bool may_grow(const struct tee *tee)
+{
+    const struct answer *answer = &tee->run->answer;
+    return tee->r->keep && tee->keep && tee->promised > BLOCK_SIZE && tee->promised == answer->info.size &&
+           answer_is_strong(answer) && !has_another(tee);
+}
+
 static int CO_FN tee_begin_in(struct tee *tee, const struct answer *answer, int64_t size)
 {
+    if (tee->grew && !same_version(answer, &tee->run->answer))
+        return fail(-ESTALE, "%s: it changed while it was read", tee->r->path);
     int rc = ask_note_answer(tee->run, answer);
     if (rc < 0)
         return rc;
@@ -174,6 +246,7 @@ static int CO_FN tee_begin_in(struct tee *tee, const struct answer *answer, int6
     tee->total = 0;
     tee->promised = size >= 0 ? size : answer->info.size;
     tee->keep = tee->keep && ask_may_keep(tee->run);
+    tee->grows = may_grow(tee);
     if (tee->keep && tee->promised > 0 && grow_chunk(tee, 1) < 0)
         drop(tee);
     if (!tee->keep)
@@ -230,7 +303,7 @@ static void finish_whole(struct tee *tee)
     put->size = run->size;
     put->whole = true;
     put->staged = tee->staged;
-    run->streamed = tee->staged;
+    run->streamed = tee->chunk_start > 0;
     run_finish(run, 0, &put->op);
     if (run->state == RUN_ENDED)
         edit_drop(run->store, tee->staged);
@@ -244,7 +317,7 @@ int ask_whole(struct reading *r, struct run *run)
                       .keep = true,
                       .chunk_max = store_piece_max(r->store),
                       .patience_ms = PATIENCE_MS};
-    struct terms terms = ask_terms(r, run, r->known_whole);
+    struct terms terms = ask_terms(r, run, r->known_whole || r->known_much);
     struct answer said = {0};
     int rc = layer_read(view_next(r->view), r->path, NULL, &terms, &tee.sink, &said);
     ask_take_unchanged(run, rc, &said);

@@ -83,19 +83,15 @@ static void say_lifetime(const struct judge *judge, const char *path, enum fact 
 static void count_bytes(const struct judge *judge, const struct record *record,
                         struct larder_cache_entry *out)
 {
-    int64_t size = record->head.size;
-    struct reader *reader = record->head.version ? reader_begin(judge->store) : NULL;
-    if (record->head.body_there)
-        out->bytes_there = size;
-    for (int64_t at = 0; reader && (at = reader_next(judge->store, reader, record, at)) < size;) {
-        int64_t there = reader_extent(judge->store, reader, record, at, size - at);
-        out->bytes_there += there;
-        out->blocks_there += (uint64_t)block_count(there);
-        at += there;
-    }
-    if (reader)
-        reader_end(judge->store, reader);
-    out->blocks = record->head.version ? (uint64_t)block_count(size) : 0;
+    struct reader *reader = reader_begin(judge->store);
+    if (!reader)
+        return;
+    out->bytes_there = reader_amount(judge->store, reader, record);
+    reader_end(judge->store, reader);
+    if (!record->head.version)
+        return;
+    out->blocks_there = (uint64_t)block_count(out->bytes_there);
+    out->blocks = (uint64_t)block_count(record->head.size);
 }
 
 static enum larder_cache_kind kind_of(const struct record *record, bool listing)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """larder mirror from outside, against nginx."""
+import json
 import os
 import signal
 import subprocess
@@ -124,6 +125,35 @@ class Mirror(Served):
         code, stats = self.stopped(signal.SIGKILL)
         self.assertEqual(code, -signal.SIGKILL)
         self.assertGreater(stats['bytes_present'], 0) # what had been written by then
+
+    def halves(self, number):
+        """A mirror of one large file, stopped in the middle of it: the next one asks only for what is missing."""
+        data = os.urandom(20 << 20)
+        self.serve({'large': data})
+        child = subprocess.Popen([COMMAND, 'mirror', '--limit-rate', '10M', self.url], env=self.environment,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        there, deadline = 0, time.monotonic() + 60
+        while there == 0 and time.monotonic() < deadline:
+            why = self.run_('--json', 'cache', 'why', f'{self.url}/large')
+            there = json.loads(why.stdout).get('bytes_there', 0) if why.returncode == 0 else 0
+        child.send_signal(number)
+        child.communicate(timeout=60)
+        before = len(self.requests())
+        self.larder('--offline', 'cat', f'{self.url}/large', code=4)
+        stats = self.stats(self.url)
+        asked = [line.split() for line in self.requests()[before:] if '/large ' in line]
+        self.assertEqual({line[4] for line in asked}, {'304', '206'})
+        ranges = [line[5].removeprefix('bytes=').split('-') for line in asked if line[4] == '206']
+        self.assertEqual(sum(int(last) + 1 - int(first) for first, last in ranges), stats['bytes_fetched'])
+        self.assertEqual(stats['bytes_fetched'] + stats['bytes_present'], len(data))
+        self.assertGreaterEqual(stats['bytes_present'], there)
+        self.assertEqual(self.larder('--offline', 'cat', f'{self.url}/large'), data)
+
+    def test_an_interrupted_file_goes_on(self):
+        self.halves(signal.SIGINT)
+
+    def test_a_file_of_a_killed_mirror_goes_on(self):
+        self.halves(signal.SIGKILL)
 
     def test_the_rate_is_kept(self):
         self.serve({'large': os.urandom(400000), **{f'f{i}': os.urandom(20000) for i in range(20)}})
