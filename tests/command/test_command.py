@@ -267,7 +267,8 @@ class Local(Case):
         self.assertEqual(os.listdir(tree), ['q1'])
         self.assertEqual((self.dir / 'outside/kept').read_bytes(), b'7')
         self.larder('rm', '-r', 'memory://', code=1)
-        self.larder('rm', 'nonsense://x', code=2)
+        self.larder('rm', tree / 'q1', 'nonsense://x', code=2)
+        self.assertEqual(os.listdir(tree), ['q1'])
 
     def test_directories_are_made_and_removed(self):
         tree = self.tree({'a': b''})

@@ -37,12 +37,56 @@ static int change_all(struct cli *cli, change_fn *change)
     return change_each(cli, cli->args, cli->arg_count, change, &outcome);
 }
 
+/* ---- rm ---- */
+
+struct removal {
+    const struct place *place;
+    const struct larder_item *items;
+    struct outcome *outcome;
+};
+
 /* A slip of the hand must not empty a disk or a host. */
-static int remove_path(const struct cli *cli, const char *url, struct larder_fs *fs, const char *path)
+static int refuse_root(const char *url)
 {
-    if (!*path)
-        return complain_of(url, -EBUSY, "the root of a place is not removed");
-    return code_of(url, larder_rm(fs, path, cli->recursive));
+    return complain_of(url, -EBUSY, "the root of a place is not removed");
+}
+
+static int file_removed(void *arg, struct larder_item *item)
+{
+    struct removal *removal = arg;
+    if (!interrupted())
+        outcome_add(removal->outcome, code_of(removal->place->urls[item - removal->items], item->status));
+    return interrupted() ? -ECANCELED : 0;
+}
+
+/* Together, in as few requests as the place takes. */
+static int remove_files(const struct cli *cli, const struct place *place, struct outcome *outcome)
+{
+    struct larder_item *items = calloc((size_t)place->count, sizeof *items);
+    struct removal removal = {place, items, outcome};
+    struct larder_batch batch = {.size = sizeof batch,
+                                 .on_error = LARDER_RETURN,
+                                 .jobs_max = cli->jobs,
+                                 .completed = file_removed,
+                                 .arg = &removal};
+    if (!items)
+        return complain_of("rm", -ENOMEM, NULL);
+    for (int i = 0; i < place->count; i++)
+        items[i].path = place->paths[i];
+    int rc = larder_rm_files(place->fs, items, (size_t)place->count, &batch);
+    free(items);
+    return rc < 0 ? complain("rm", rc) : DONE;
+}
+
+static int remove_trees(const struct cli *cli, const struct place *place, struct outcome *outcome)
+{
+    struct larder_rm_options options = {.size = sizeof options, .recursive = true, .jobs_max = cli->jobs};
+    for (int i = 0; i < place->count && !interrupted(); i++) {
+        const char *path = place->paths[i], *url = place->urls[i];
+        outcome_add(outcome,
+                    !*path ? refuse_root(url) : code_of(url, larder_rm_paths(place->fs, &path, 1, &options)));
+    }
+    return DONE;
 }
 
 /* What a pattern matches are files, one item each; nothing is one that is missing. */
@@ -50,17 +94,21 @@ int command_rm(struct cli *cli)
 {
     struct outcome outcome = {0};
     struct url_list list = {0};
-    int code = DONE;
-    for (int i = 0; i < cli->arg_count && (code == DONE || code == MISSING); i++) {
-        code = expand_url(cli, cli->args[i], &list);
-        if (code == MISSING)
-            outcome_add(&outcome, code);
+    int code = expand_args(cli, &list, &outcome);
+    for (int i = 0; code == DONE && i < list.count;) {
+        struct place place;
+        code = place_open(cli, list.urls + i, list.count - i, &place);
+        if (code == DONE) {
+            code = (cli->recursive ? remove_trees : remove_files)(cli, &place, &outcome);
+            i += place.count;
+            place_close(&place);
+        }
     }
-    if (code == DONE || code == MISSING)
-        code = change_each(cli, list.urls, list.count, remove_path, &outcome);
     url_list_free(&list);
-    return code;
+    return code == DONE ? outcome_code(&outcome) : code;
 }
+
+/* ---- mkdir, rmdir, touch ---- */
 
 static int make_directory(const struct cli *cli, const char *url, struct larder_fs *fs, const char *path)
 {

@@ -40,6 +40,16 @@ struct cli {              /* const once the command runs, but for `cached` */
 int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **fs, char **path);
 /* The same of a local path, whatever it looks like, and never through the cache. */
 int cli_open_local(struct cli *cli, const char *path, struct larder_fs **fs, char **full);
+/* The first of `urls`, and those behind it that are in the same place. */
+struct place {
+    struct larder_fs *fs;
+    char **urls;  /* borrowed */
+    char **paths; /* in `fs`, one for each */
+    int count;
+};
+/* DONE, or it has complained. */
+int place_open(struct cli *cli, char **urls, int count, struct place *out);
+void place_close(struct place *place);
 int cli_open_map(struct cli *cli, const char *url, struct larder_map **map);
 int cli_open_cache(struct cli *cli, struct larder_cache **cache);
 /* What was fetched stays, also when the command was stopped: so that the next one goes on there. */
@@ -139,9 +149,9 @@ struct url_list { /* all malloc */
     char **urls;
     int count;
 };
-/* Add `url`, or the files that it matches if it is a pattern, names nothing and no --literal was given. DONE, or it
- * has complained: MISSING when nothing matches. */
-int expand_url(struct cli *cli, const char *url, struct url_list *list);
+/* The arguments, each that is a pattern, names nothing and comes without --literal as the files that it matches; one
+ * that matches nothing is an item that is missing. DONE, or it has complained. */
+int expand_args(struct cli *cli, struct url_list *list, struct outcome *outcome);
 void url_list_free(struct url_list *list);
 /* A source of a copy: its place, and its path there with the slash behind it (malloc). It is a pattern unless it names
  * something, or --literal was given. DONE, or it has complained. */

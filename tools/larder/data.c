@@ -44,65 +44,16 @@ static bool parse_range(const char *text, struct larder_range *out)
     return !*at;
 }
 
-/* The part of a URL that says which place it is in: files of one place share a handle. */
-static size_t place_size(const char *url)
+static int cat_place(struct cli *cli, const struct place *place, const struct larder_range *range,
+                     struct outcome *outcome)
 {
-    const char *protocol = strstr(url, "://");
-    return protocol ? (size_t)(protocol + 3 - url) + strcspn(protocol + 3, "/") : 0;
-}
-
-static bool same_place(const char *a, const char *b)
-{
-    size_t size = place_size(a);
-    return size > 0 && size == place_size(b) && strncmp(a, b, size) == 0;
-}
-
-/* From the first of `urls` on, those that are in its place: how many they were, or -1 when `*code` says
- * why not. */
-static int cat_place(struct cli *cli, char **urls, int count, const struct larder_range *range,
-                     struct outcome *outcome, int *code)
-{
-    char **paths = calloc((size_t)count, sizeof *paths);
-    struct larder_fs *fs = NULL;
-    int opened = 0, rc = 0;
-    *code = paths ? cli_open(cli, urls[0], false, &fs, &paths[0]) : complain_of("cat", -ENOMEM, NULL);
-    for (opened = *code == DONE; *code == DONE && opened < count && same_place(urls[0], urls[opened]);
-         opened++) {
-        struct larder_fs *same;
-        *code = cli_open(cli, urls[opened], false, &same, &paths[opened]);
-        if (*code == DONE)
-            larder_fs_free(same);
-    }
-    if (*code == DONE) {
-        struct values values = {.cli = cli,
-                                .fs = fs,
-                                .range = range,
-                                .names = (const char *const *)paths,
-                                .labels = (const char *const *)urls,
-                                .count = (size_t)opened};
-        rc = values_write(&values, outcome);
-    }
-    for (int i = 0; paths && i < opened; i++)
-        larder_free(paths[i]);
-    free(paths);
-    larder_fs_free(fs);
-    if (rc < 0)
-        *code = FAILED;
-    return *code == DONE ? opened : -1;
-}
-
-/* A pattern that matches nothing is an item that is missing, not the end. */
-static int expand_all(struct cli *cli, char **urls, int count, struct url_list *list, struct outcome *outcome)
-{
-    int code = DONE;
-    for (int i = 0; code == DONE && i < count; i++) {
-        code = expand_url(cli, urls[i], list);
-        if (code == MISSING) {
-            outcome_add(outcome, code);
-            code = DONE;
-        }
-    }
-    return code;
+    struct values values = {.cli = cli,
+                            .fs = place->fs,
+                            .range = range,
+                            .names = (const char *const *)place->paths,
+                            .labels = (const char *const *)place->urls,
+                            .count = (size_t)place->count};
+    return values_write(&values, outcome) < 0 ? FAILED : DONE;
 }
 
 int command_cat(struct cli *cli)
@@ -112,12 +63,16 @@ int command_cat(struct cli *cli)
     if (cli->range && !parse_range(cli->range, &range))
         return wrong_usage("cat: \"%s\" is not a range such as 0-100, 5-, -100- or -100--20", cli->range);
     struct url_list list = {0};
-    int code = expand_all(cli, cli->args, cli->arg_count, &list, &outcome);
+    int code = expand_args(cli, &list, &outcome);
     progress_begin_output(cli, "cat");
     for (int i = 0; code == DONE && i < list.count;) {
-        int count =
-            cat_place(cli, list.urls + i, list.count - i, cli->range ? &range : NULL, &outcome, &code);
-        i += count;
+        struct place place;
+        code = place_open(cli, list.urls + i, list.count - i, &place);
+        if (code == DONE) {
+            code = cat_place(cli, &place, cli->range ? &range : NULL, &outcome);
+            i += place.count;
+            place_close(&place);
+        }
     }
     progress_end();
     url_list_free(&list);

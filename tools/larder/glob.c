@@ -36,12 +36,17 @@ static bool is_url_of(const char *leaf, const char *protocol)
     return strncmp(leaf, "://", 3) == 0;
 }
 
+static bool is_encoded(const char *leaf)
+{
+    return is_url_of(leaf, "http") || is_url_of(leaf, "webdav");
+}
+
 /* false: no pattern. */
 static bool find_pattern(const char *url, struct pattern *out)
 {
     const char *leaf = leaf_of(url), *protocol = strstr(leaf, "://");
     struct pattern pattern = {.url = url, .path = protocol ? protocol + 3 : leaf};
-    pattern.http = is_url_of(leaf, "http") || is_url_of(leaf, "webdav");
+    pattern.http = is_encoded(leaf);
     pattern.query = leaf + (pattern.http ? strcspn(leaf, "?#") : strlen(leaf));
     if (pattern.http)
         pattern.path += strcspn(pattern.path, "/?#");
@@ -227,7 +232,8 @@ void url_list_free(struct url_list *list)
     *list = (struct url_list){0};
 }
 
-int expand_url(struct cli *cli, const char *url, struct url_list *list)
+/* Add `url`, or the files that it matches if it is a pattern, names nothing and no --literal was given. */
+static int expand_url(struct cli *cli, const char *url, struct url_list *list)
 {
     struct pattern pattern;
     struct larder_fs *fs;
@@ -245,12 +251,24 @@ int expand_url(struct cli *cli, const char *url, struct url_list *list)
     return exists ? keep(cli, list, url, NULL) : each_match(cli, &pattern, true, keep, list);
 }
 
+int expand_args(struct cli *cli, struct url_list *list, struct outcome *outcome)
+{
+    int code = DONE;
+    for (int i = 0; code == DONE && i < cli->arg_count; i++) {
+        code = expand_url(cli, cli->args[i], list);
+        if (code == MISSING) {
+            outcome_add(outcome, code);
+            code = DONE;
+        }
+    }
+    return code;
+}
+
 /* Is there a slash behind the path? */
 static bool ends_with_slash(const char *url)
 {
     const char *leaf = leaf_of(url);
-    bool http = strncasecmp(leaf, "http://", 7) == 0 || strncasecmp(leaf, "https://", 8) == 0;
-    size_t size = http ? strcspn(leaf, "?#") : strlen(leaf);
+    size_t size = is_encoded(leaf) ? strcspn(leaf, "?#") : strlen(leaf);
     return size > 0 && leaf[size - 1] == '/';
 }
 

@@ -52,27 +52,6 @@ static int out_entries(const struct cli *cli, const struct larder_entries *entri
     return code;
 }
 
-int command_ls(struct cli *cli)
-{
-    const char *url = cli->args[0];
-    struct larder_entries entries;
-    struct larder_fs *fs;
-    char *path;
-    int code = cli_open(cli, url, false, &fs, &path);
-    if (code != DONE)
-        return code;
-    int rc = larder_ls(fs, path, &entries);
-    if (rc == 0) {
-        code = out_entries(cli, &entries, path, url);
-        larder_entries_free(&entries);
-    } else {
-        code = complain(url, rc);
-    }
-    larder_free(path);
-    larder_fs_free(fs);
-    return code;
-}
-
 /* Nothing below it: that is a failure only when there is no such directory either. */
 static int check_there(const char *url, struct larder_fs *fs, const char *path)
 {
@@ -82,17 +61,16 @@ static int check_there(const char *url, struct larder_fs *fs, const char *path)
     return rc < 0 ? complain(url, rc) : DONE;
 }
 
-int command_find(struct cli *cli)
+static int list(struct cli *cli, const struct larder_find_options *options)
 {
     const char *url = cli->args[0];
-    struct larder_find_options options = {sizeof options, cli->maxdepth, cli->dirs, cli->jobs, !cli->json};
     struct larder_entries entries;
     struct larder_fs *fs;
     char *path;
     int code = cli_open(cli, url, false, &fs, &path);
     if (code != DONE)
         return code;
-    int rc = larder_find(fs, path, &options, &entries);
+    int rc = larder_find(fs, path, options, &entries);
     if (rc == 0) {
         code = out_entries(cli, &entries, path, url);
         if (entries.count == 0)
@@ -104,6 +82,25 @@ int command_find(struct cli *cli)
     larder_free(path);
     larder_fs_free(fs);
     return code;
+}
+
+int command_ls(struct cli *cli)
+{
+    struct larder_find_options options = {.size = sizeof options,
+                                          .maxdepth = 1,
+                                          .dirs = true,
+                                          .names_only = !cli->json && !cli->details};
+    return list(cli, &options);
+}
+
+int command_find(struct cli *cli)
+{
+    struct larder_find_options options = {.size = sizeof options,
+                                          .maxdepth = cli->maxdepth,
+                                          .dirs = cli->dirs,
+                                          .jobs_max = cli->jobs,
+                                          .names_only = !cli->json};
+    return list(cli, &options);
 }
 
 static void out_stat(const struct cli *cli, const char *name, const struct larder_info *info)

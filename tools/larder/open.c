@@ -105,6 +105,39 @@ int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **f
     return rc < 0 ? open_failed(url, rc) : DONE;
 }
 
+void place_close(struct place *place)
+{
+    for (int i = 0; i < place->count; i++)
+        larder_free(place->paths[i]);
+    free(place->paths);
+    larder_fs_free(place->fs);
+}
+
+int place_open(struct cli *cli, char **urls, int count, struct place *out)
+{
+    struct place place = {.urls = urls, .paths = calloc((size_t)count, sizeof *place.paths)};
+    int code = place.paths ? cli_open(cli, urls[0], false, &place.fs, &place.paths[0])
+                           : complain_of(urls[0], -ENOMEM, NULL);
+    for (place.count = code == DONE; code == DONE && place.count < count; place.count++) {
+        struct larder_fs *fs;
+        char *path;
+        code = cli_open(cli, urls[place.count], false, &fs, &path);
+        bool same = code == DONE && larder_fs_is_same(fs, place.fs);
+        if (code == DONE)
+            larder_fs_free(fs);
+        if (!same && code == DONE)
+            larder_free(path);
+        if (!same)
+            break;
+        place.paths[place.count] = path;
+    }
+    if (code == DONE)
+        *out = place;
+    else
+        place_close(&place);
+    return code;
+}
+
 int cli_open_map(struct cli *cli, const char *url, struct larder_map **map)
 {
     int code = watch_signals();
