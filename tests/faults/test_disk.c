@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -23,6 +22,7 @@
 #include "base/seams.h"
 #include "cache/store.h"
 #include "cached_place.h"
+#include "disk.h"
 #include "task_test.h"
 #include "tmpdir.h"
 
@@ -54,27 +54,16 @@ static int teardown(void **state)
     larder_cache_free(cache);
     fs = NULL;
     cache = NULL;
-    if (disk)
-        umount2(disk, MNT_DETACH);
-    free(disk);
+    disk_unmount(disk);
     disk = NULL;
     tmpdir_remove(dir);
     return 0;
 }
 
-/* A disk of so many bytes, where the cache will be. */
+/* Where the cache will be. */
 static void mount_disk(size_t size)
 {
-    char options[64];
-    disk = tmpdir_path(dir, "cache");
-    snprintf(options, sizeof options, "size=%zu,mode=700", size);
-    assert_int_equal(mkdir(disk, 0700), 0);
-    if (mount("tmpfs", disk, "tmpfs", 0, options) == 0)
-        return;
-    print_message("skipped: no disk may be mounted here (%s)\n", strerror(errno));
-    free(disk);
-    disk = NULL;
-    skip();
+    disk = disk_mount(dir, "cache", size);
 }
 
 static uint64_t free_bytes(void)
@@ -222,9 +211,7 @@ static void a_disk_that_can_only_be_read_is_read(void **state)
     larder_cache_free(cache);
     fs = NULL;
     cache = NULL;
-    /* The writer may still have it open. */
-    while (mount(NULL, disk, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
-        usleep(1000);
+    disk_make_read_only(disk);
     warnings = 0;
     begin();
     unsigned before = fake.reads;

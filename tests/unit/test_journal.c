@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/seams.h"
+#include "disk.h"
 #include "tmpdir.h"
 #include "txn/journal.h"
 
@@ -245,13 +245,7 @@ static void what_many_write_at_once_is_all_there(void **state)
 /* One of several that share a commit cannot be written (a key that LMDB refuses would do; here it is too large). */
 static void a_write_for_which_there_is_no_room_fails_alone(void **state)
 {
-    char *disk = tmpdir_path(scratch, "disk"), *text = mem_zero(1 << 20);
-    assert_int_equal(mkdir(disk, 0700), 0);
-    if (mount("tmpfs", disk, "tmpfs", 0, "size=512k,mode=700") < 0) {
-        free(disk);
-        mem_free(text);
-        skip();
-    }
+    char *disk = disk_mount(scratch, "disk", 512 << 10), *text = mem_zero(1 << 20);
     struct journal *small = NULL;
     assert_ok(journal_open(disk, &small));
     struct edit fits = put(TXN, RECORD_CHANGE, 1, "fits", 4),
@@ -264,8 +258,7 @@ static void a_write_for_which_there_is_no_room_fails_alone(void **state)
     assert_ok(journal_each(small, TXN, RECORD_CHANGE, collect, out));
     assert_string_equal(out, "C1=fits C3=fits ");
     journal_unref(small);
-    umount2(disk, MNT_DETACH);
-    free(disk);
+    disk_unmount(disk);
     mem_free(text);
 }
 
