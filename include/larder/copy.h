@@ -93,8 +93,8 @@ struct larder_copy_options {
  *     several, or `into`     each to TARGET/name; the contents of a directory with a slash behind it, to TARGET
  *
  * Directories are made as needed, empty ones where the target has real directories (with a maxdepth: none but for files);
- * links are followed. Two sources that would go to one name are -EEXIST in any mode, before anything is copied; what the
- * contents of several directories have in common is not noticed. A tree is not copied into itself (-EINVAL). A directory
+ * links are followed. Two sources that would go to one name are -EEXIST in any mode, before anything is copied; of the
+ * contents of several directories, the second file of a name fails by itself, when it is found. A tree is not copied into itself (-EINVAL). A directory
  * without `recursive` is passed over, and so is nothing to do: 0. But a source that is missing is a failure, as on_error
  * says; -ENOENT: a pattern matches nothing. In any mode each file's status is told, and with LARDER_RETURN the count of
  * those that failed is returned. (fsspec: copy)

@@ -8,44 +8,9 @@
 #include "base/glob.h"
 #include "base/path.h"
 #include "base/seams.h"
-#include "fs/copy_names.h"
+#include "fs/copy_plan_parts.h"
 #include "fs/layer.h"
 #include "fs/walk.h"
-
-struct copy_plan {
-    /* const */
-    struct larder_fs *from, *to;
-    const char *const *sources;
-    size_t count;
-    struct larder_copy_options options;
-    enum copy_plan_mode mode;
-    char *target; /* clean */
-    bool target_slash;
-    bool each_by_name; /* into a directory */
-    bool dirs;         /* directories are steps */
-    bool collects;     /* a tree is listed to its end before its first step */
-
-    size_t next;                     /* source */
-    int target_is_dir;               /* <0: nobody asked yet */
-    struct copy_names names;         /* of sources that go by theirs */
-    bool names_known;                /* those of all */
-    struct larder_entries *expanded; /* what each pattern matches, until it is its turn; mem, or NULL */
-
-    struct larder_entries matches; /* of a pattern, those that come as they are, or each as a source */
-    size_t match;
-    bool matches_are_sources;
-
-    struct larder_walk *walk; /* of a directory; or, once it was collected: */
-    struct entries_builder collected;
-    struct larder_entries tree;
-    size_t at;
-
-    /* What is `cut` bytes into the path of a match, or of an entry of the tree, is where it goes below `base`. */
-    char *base; /* mem */
-    size_t cut;
-
-    char *from_path, *to_path; /* of the step at hand; mem */
-};
 
 /* ---- steps ---- */
 
@@ -288,12 +253,6 @@ static int begin_pattern(struct copy_plan *plan, const char *pattern)
                     one ? path_parent_size(first) : copy_names_common(&plan->matches));
 }
 
-static int match(struct copy_plan *plan, const char *pattern, struct larder_entries *out)
-{
-    struct larder_glob_options options = {.size = sizeof options, .maxdepth = plan->options.maxdepth};
-    return larder_glob(plan->from, pattern, &options, out);
-}
-
 /* One of several patterns: each match is a source by itself. */
 static int begin_matches(struct copy_plan *plan, const char *pattern, struct larder_entries *expanded)
 {
@@ -301,7 +260,7 @@ static int begin_matches(struct copy_plan *plan, const char *pattern, struct lar
     plan->matches = *expanded;
     *expanded = (struct larder_entries){0};
     if (plan->matches.count == 0)
-        rc = match(plan, pattern, &plan->matches);
+        rc = plan_match(plan, pattern, &plan->matches);
     if (rc == 0 && plan->matches.count == 0)
         rc = fail(-ENOENT, "%s: nothing matches", pattern);
     plan->matches_are_sources = true;
@@ -330,63 +289,7 @@ static int match_step(struct copy_plan *plan, struct copy_step *out)
     return rc < 0 ? failed(plan, match->name, rc, out) : rc;
 }
 
-/* ---- names, before anything is copied ---- */
-
-static int know_name(struct copy_plan *plan, const char *path)
-{
-    autofree char *to = path_join(plan->target, path_name(path));
-    return to ? copy_names_take(&plan->names, path, to) : fail_memory();
-}
-
-/* Of directories those that are gone into; a move takes along what is in one. */
-static int know_matches(struct copy_plan *plan, struct larder_entries *matches)
-{
-    const struct larder_copy_options *options = &plan->options;
-    bool whole = plan->mode == PLAN_WHOLE, into = whole || (options->recursive && options->maxdepth != 1);
-    const char *along = NULL;
-    int rc = 0;
-    if (whole)
-        entries_sort_by_path(matches);
-    for (size_t i = 0; rc == 0 && i < matches->count; i++) {
-        const struct larder_info *match = &matches->info[i];
-        bool directory = match->type == LARDER_DIRECTORY;
-        if ((directory && !into) || (along && path_within(along, match->name)))
-            continue;
-        rc = know_name(plan, match->name);
-        along = whole && directory ? match->name : along;
-    }
-    return rc;
-}
-
-/* A failure to find out is told when it is the source's turn. The contents of a directory have their own names. */
-static int know_names(struct copy_plan *plan, const char *source, struct larder_entries *expanded)
-{
-    autofree char *clean = NULL;
-    bool slash;
-    int rc = path_resolve("", source, &clean, &slash);
-    if (rc < 0 || !*clean)
-        return error_finish(0, NULL);
-    if (!plan->options.glob || !glob_has_magic(clean))
-        return slash && plan->mode == PLAN_COPY ? 0 : know_name(plan, clean);
-    rc = match(plan, source, expanded);
-    if (rc < 0)
-        return rc == -ECANCELED ? rc : error_finish(0, NULL);
-    return know_matches(plan, expanded);
-}
-
-static int know_all_names(struct copy_plan *plan)
-{
-    int rc = 0;
-    plan->names_known = true;
-    if (!plan->each_by_name)
-        return 0;
-    plan->expanded = mem_array(plan->count ? plan->count : 1, sizeof *plan->expanded);
-    if (!plan->expanded)
-        return fail_memory();
-    for (size_t i = 0; rc == 0 && i < plan->count; i++)
-        rc = know_names(plan, plan->sources[i], &plan->expanded[i]);
-    return rc;
-}
+/* ---- the plan ---- */
 
 static void forget_expanded(struct copy_plan *plan)
 {
@@ -394,8 +297,6 @@ static void forget_expanded(struct copy_plan *plan)
         larder_entries_free(&plan->expanded[i]);
     mem_free(plan->expanded);
 }
-
-/* ---- the plan ---- */
 
 static int next_source(struct copy_plan *plan, struct copy_step *out)
 {
@@ -426,7 +327,7 @@ int copy_plan_next(struct copy_plan *plan, struct copy_step *out)
     error_clear();
     if (!plan->names_known) {
         out->from = NULL;
-        rc = know_all_names(plan);
+        rc = plan_know_names(plan);
     }
     while (rc == 0) {
         if (plan->walk) {
@@ -442,7 +343,7 @@ int copy_plan_next(struct copy_plan *plan, struct copy_step *out)
             return 0;
         }
     }
-    return rc;
+    return rc > 0 ? plan_check_merged(plan, out) : rc;
 }
 
 int copy_plan_open(struct larder_fs *from, const char *const sources[], size_t count, struct larder_fs *to,

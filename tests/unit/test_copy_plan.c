@@ -209,6 +209,18 @@ static void two_of_one_name_do_not_go_to_one_place(void **state)
     assert_plan("a/f>t/a/f b/f>t/b/f c/f>t/c/f", PLAN("t", OPTIONS(.glob = true), "*/f"));
 }
 
+static void what_several_directories_have_in_common_goes_once(void **state)
+{
+    put((const char *[]){"a/f", "b/f", "a/d/x", "b/d/x", "b/d/y", "c", "e/c", NULL});
+    assert_plan("a/>t/ a/d/>t/d/ a/d/x>t/d/x a/f>t/f b/>t/ b/d/>t/d/ b/d/x!EEXIST b/d/y>t/d/y b/f!EEXIST",
+                PLAN("t", OPTIONS(.recursive = true), "a/", "b/"));
+    assert_plan("c>t/c e/>t/ e/c!EEXIST", PLAN("t", OPTIONS(.recursive = true), "c", "e/"));
+    assert_plan("a/>t/a/ a/d/>t/a/d/ a/d/x>t/a/d/x a/f>t/a/f b/>t/ b/d/>t/d/ b/d/x>t/d/x b/d/y>t/d/y b/f>t/f",
+                PLAN("t", OPTIONS(.recursive = true), "a", "b/"));
+    assert_plan("a/>t/ a/>t/ a/d/>t/d/ a/d/>t/d/ a/d/x>t/d/x a/d/x>t/d/x a/f>t/f a/f>t/f",
+                PLAN("t", OPTIONS(.recursive = true), "a/", "a/"));
+}
+
 static void several_patterns_keep_the_trees_of_their_matches(void **state)
 {
     put((const char *[]){"a/x/1", "a/y", "b/z/2/3", NULL});
@@ -298,6 +310,7 @@ int main(void)
         TEST(the_root_gives_its_contents),
         TEST(what_is_missing_is_a_failure_of_its_own),
         TEST(two_of_one_name_do_not_go_to_one_place),
+        TEST(what_several_directories_have_in_common_goes_once),
         TEST(several_patterns_keep_the_trees_of_their_matches),
         TEST(names_are_literal_unless_asked),
         TEST(a_tree_does_not_go_into_itself),
