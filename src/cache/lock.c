@@ -53,7 +53,7 @@ static void lock_drop(struct lock *lock)
 
 void lock_move(struct lock *to, struct lock *from)
 {
-    *to = *from;
+    *to = (struct lock){.held = from->held, .hash = from->hash};
     from->held = false;
     if (to->held)
         range_lock_move(&to->range, &from->range);

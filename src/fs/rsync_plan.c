@@ -117,7 +117,7 @@ static int CO_FN list_one(struct rsync *rsync, struct pair *pair, int which)
         return rc;
     side->status = rc;
     side->text = rc < 0 ? mem_dup(error_text()) : NULL;
-    if (rc == 0)
+    if (side->entries.count > 1)
         qsort(side->entries.info, side->entries.count, sizeof *side->entries.info, order);
     return 0;
 }
