@@ -630,10 +630,10 @@ class Http(Served):
         self.larder('mirror', f'http://127.0.0.1:{free_ports(1)[0]}/x', code=1)
         self.larder('--offline', 'mirror', f'{self.server.url}/elsewhere', code=4)
 
-    def limited(self, *args):
+    def limited(self, *args, stdin=os.devnull):
         """The largest resident size in bytes of a run that writes to /dev/null."""
-        with open(os.devnull, 'wb') as null:
-            child = subprocess.Popen([COMMAND, *args], stdout=null, stderr=subprocess.PIPE, env=self.environment)
+        with open(os.devnull, 'wb') as null, open(stdin, 'rb') as data:
+            child = subprocess.Popen([COMMAND, *args], stdin=data, stdout=null, stderr=subprocess.PIPE, env=self.environment)
             stderr = child.stderr.read()
             _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -651,7 +651,9 @@ class Http(Served):
                      ['cat', f'{self.url}/big', f'{self.url}/big'], ['get', f'{self.url}/big', str(self.dir / 'big')]):
             with self.subTest(args[0]):
                 self.assertLess(self.limited(*args), limit)
-        self.assertEqual((self.dir / 'big').stat().st_size, BIG)
+        self.assertLess(self.limited('pipe', str(self.dir / 'piped'), stdin=self.www / 'big'), limit)
+        for name in 'big', 'piped':
+            self.assertEqual((self.dir / name).stat().st_size, BIG)
 
     def test_a_signal_cancels_and_cleans_up(self):
         silent = socket.socket()

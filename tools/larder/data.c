@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PIECE_SIZE (256 << 10)
+
 /* ---- cat ---- */
 
 /* A number at *text, and move behind it. */
@@ -81,22 +83,51 @@ int command_cat(struct cli *cli)
 
 /* ---- pipe ---- */
 
+/* All of stdin. An exit code; what is stopped, or cannot be read, is no end, whatever it looks like. */
+static int pour_stdin(const char *url, struct larder_file *file)
+{
+    static char buffer[PIECE_SIZE];
+    for (ssize_t got = 1; got != 0;) {
+        got = read(STDIN_FILENO, buffer, sizeof buffer);
+        if (interrupted() || (got < 0 && errno != EINTR)) {
+            int error = interrupted() ? ECANCELED : errno;
+            return complain_of("stdin", -error, strerror(error));
+        }
+        int rc = got > 0 ? larder_file_write(file, buffer, (size_t)got) : 0;
+        if (rc < 0)
+            return complain(url, rc);
+        progress_more(got > 0 ? (uint64_t)got : 0);
+    }
+    return DONE;
+}
+
+static int pipe_into(const char *url, struct larder_fs *fs, const char *path, const char *mode)
+{
+    struct larder_file *file;
+    int rc = larder_file_open(fs, path, mode, NULL, &file);
+    if (rc < 0)
+        return complain(url, rc);
+    int code = pour_stdin(url, file);
+    if (code != DONE) {
+        larder_file_discard(file);
+        return code;
+    }
+    rc = larder_file_close(file);
+    return rc < 0 ? complain(url, rc) : DONE;
+}
+
 int command_pipe(struct cli *cli)
 {
     const char *url = cli->args[0];
     struct larder_fs *fs;
-    char *path, *data;
-    size_t size;
+    char *path;
     int code = cli_open(cli, url, false, &fs, &path);
     if (code != DONE)
         return code;
-    code = read_input(STDIN_FILENO, "stdin", &data, &size);
-    if (code == DONE) {
-        int rc = larder_pipe_file(fs, path, data, size, cli->create ? LARDER_CREATE : 0);
-        if (rc < 0)
-            code = complain(url, rc);
-        free(data);
-    }
+    if (!isatty(STDIN_FILENO))
+        progress_begin(cli, url);
+    code = pipe_into(url, fs, path, cli->create ? "x" : "w");
+    progress_end();
     larder_free(path);
     larder_fs_free(fs);
     return code;
