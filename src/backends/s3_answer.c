@@ -62,8 +62,10 @@ int s3_fail_code(const char *code, const char *message, int status)
 
 static bool may_pass(const char *code)
 {
-    static const char *const codes[] = {"SlowDown",       "ServiceUnavailable", "InternalError",
-                                        "RequestTimeout", "OperationAborted",   "ConditionalRequestConflict"};
+    static const char *const codes[] = {"SlowDown",         "ServiceUnavailable",
+                                        "InternalError",    "RequestTimeout",
+                                        "OperationAborted", "ConditionalRequestConflict",
+                                        "BadDigest",        "XAmzContentSHA256Mismatch"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(code, codes[i]) == 0)
             return true;

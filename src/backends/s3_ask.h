@@ -15,13 +15,18 @@ struct s3_prepared {
     char *url;            /* mem */
     struct buffer lines;  /* of the headers, each ended by NUL */
     const char **headers; /* NULL-ended; mem */
+    unsigned keys_serial; /* of the keys that signed it */
 };
 /* The SHA-256 of a request's body, which does not change from try to try. */
 int CO_FN s3_hash_payload(const struct s3_request *request, char out[HEX_SIZE(SHA256_SIZE)]);
+/*
+ * `elsewhere`: the URL that a redirect leads to; NULL: nowhere. On a host of the endpoint's, or of AWS where there is none, it is
+ * signed as if it had been meant from the first. Anywhere else it is asked as it stands, and nothing of the keys goes there.
+ */
 int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, const char *payload,
-                     struct s3_prepared *out);
+                     const char *elsewhere, struct s3_prepared *out);
 void s3_prepared_fini(struct s3_prepared *prepared);
-/* The bucket of `path` is in this region. 1: that is another than was thought; 0: it is not. */
+/* The bucket of `path` is in this region. 1: that is another than was thought; 0: it is not, or is none. */
 int s3_learn_region(struct s3_instance *s3, const char *path, const char *region);
 
 /* ---- s3_answer.c ---- */

@@ -45,11 +45,12 @@ struct s3_request {
     const struct sigv4_pair *more;           /* of them; likewise, but any number. NULL: none */
     const void *data;                        /* the body; NULL: none */
     size_t size;
-    struct http_request http; /* method, range, conditions, maybe_done, tries; the rest is made here */
+    struct http_request http; /* method, range, conditions, tries; maybe_done, which is only ever set, not
+                                 cleared; the rest is made here */
 };
 /*
  * Sign and send. Returns when the headers of a good answer are there (2xx), or with the failure that the answer's error
- * document names; region and clock were corrected on the way. `asked->transfer` is to be closed.
+ * document names; region, clock, keys and server were corrected on the way. `asked->transfer` is to be closed.
  */
 int CO_FN s3_ask(struct s3_instance *s3, const struct s3_request *request, struct asked *asked);
 /* The same, and its body as a tree; NULL where the body is empty. An <Error> that comes with a 200 is the failure that it

@@ -8,10 +8,13 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/path.h"
 #include "base/seams.h"
+#include "net/uri.h"
 
-#define HERE_SIZE_MAX ((size_t)64 << 10) /* up to that a body is hashed in the task itself */
-#define EMPTY_SHA256  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define HERE_SIZE_MAX   ((size_t)64 << 10) /* up to that a body is hashed in the task itself */
+#define REGION_SIZE_MAX 63
+#define EMPTY_SHA256    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 struct s3_name s3_name_of(const char *path)
 {
@@ -49,10 +52,17 @@ static void region_free(struct s3_region *region)
     mem_free(region);
 }
 
+/* It becomes part of a host: nothing that an answer says may make that somebody else's. */
+static bool is_region(const char *text)
+{
+    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+    return size > 0 && size <= REGION_SIZE_MAX && !text[size];
+}
+
 int s3_learn_region(struct s3_instance *s3, const char *path, const char *region)
 {
     size_t size = s3_name_of(path).bucket_size;
-    if (size == 0 || strcmp(region_of(s3, path), region) == 0)
+    if (size == 0 || !is_region(region) || strcmp(region_of(s3, path), region) == 0)
         return 0;
     struct s3_region *known = find_region(s3, path, size);
     struct s3_region *made = known ? known : mem_zero(sizeof *made);
@@ -123,8 +133,10 @@ static bool is_by_host(const struct s3_instance *s3, const char *path, size_t bu
 static char *make_host(struct s3_instance *s3, const char *path)
 {
     size_t size = s3_name_of(path).bucket_size;
+    const char *region = region_of(s3, path);
     autofree char *host =
-        s3->host ? mem_dup(s3->host) : mem_format("s3.%s.amazonaws.com", region_of(s3, path));
+        s3->host ? mem_dup(s3->host)
+                 : mem_format("s3.%s.amazonaws.com%s", region, strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
     if (!host || !is_by_host(s3, path, size))
         return take(host);
     return mem_format("%.*s.%s", (int)size, path, host);
@@ -143,11 +155,80 @@ static char *make_path(const struct s3_instance *s3, const char *path)
     return buffer_take_text(&out);
 }
 
-static int make_url(const struct s3_instance *s3, const char *host, const char *path,
-                    const struct buffer *query, char **out)
+/* What a request is sent to; mem. */
+struct target {
+    char *origin, *host, *path; /* the path as it is signed */
+    char *url;                  /* all of it, where nothing may be signed; else NULL */
+};
+
+static void target_fini(struct target *target)
+{
+    mem_free(target->origin);
+    mem_free(target->host);
+    mem_free(target->path);
+    mem_free(target->url);
+}
+
+static int make_target(struct s3_instance *s3, const char *path, struct target *out)
+{
+    *out = (struct target){.host = make_host(s3, path), .path = make_path(s3, path)};
+    out->origin = out->host ? mem_format("%s://%s", s3->scheme, out->host) : NULL;
+    return out->origin && out->path ? 0 : fail_memory();
+}
+
+/* Is it `owner` itself, or a name below it? */
+static bool host_is_of(struct slice host, struct slice owner)
+{
+    const struct slice end = {host.text + host.size - owner.size, owner.size};
+    if (host.size < owner.size || strncasecmp(end.text, owner.text, owner.size) != 0)
+        return false;
+    return host.size == owner.size || host.text[host.size - owner.size - 1] == '.';
+}
+
+static bool is_own_host(const struct s3_instance *s3, struct slice host)
+{
+    static const struct slice aws = {"amazonaws.com", 13}, aws_china = {"amazonaws.com.cn", 16};
+    struct uri endpoint;
+    if (!s3->host)
+        return host_is_of(host, aws) || host_is_of(host, aws_china);
+    uri_split(s3->origin, &endpoint);
+    return host_is_of(host, endpoint.host);
+}
+
+/* Servers sign the path as sigv4_encode writes it, however their Location does. */
+static int encode_again(struct slice path, char **out)
+{
+    struct buffer encoded = BUFFER((size_t)1 << 16);
+    autofree char *decoded = NULL;
+    int rc = url_decode_path(path.text, path.size, &decoded);
+    if (rc < 0)
+        return rc;
+    sigv4_encode(&encoded, *decoded ? decoded : "/", true);
+    *out = buffer_take_text(&encoded);
+    return *out ? 0 : fail_memory();
+}
+
+static int take_target(const struct s3_instance *s3, const char *url, struct target *out)
+{
+    struct uri uri;
+    int rc = uri_split_http(url, &uri);
+    if (rc == 0)
+        rc = encode_again(uri.path, &out->path);
+    if (rc < 0)
+        return rc;
+    out->origin = uri_origin(&uri);
+    out->host = out->origin ? mem_dup(strstr(out->origin, "://") + 3) : NULL;
+    bool own = is_own_host(s3, uri.host);
+    out->url = own ? NULL : mem_dup(url);
+    return out->host && (own || out->url) ? 0 : fail_memory();
+}
+
+static int make_url(const struct target *target, const struct buffer *query, char **out)
 {
     bool any = query->size > 0;
-    *out = mem_format("%s://%s%s%s%s", s3->scheme, host, path, any ? "?" : "", any ? query->data : "");
+    *out = target->url
+               ? mem_dup(target->url)
+               : mem_format("%s%s%s%s", target->origin, target->path, any ? "?" : "", any ? query->data : "");
     return *out ? 0 : fail_memory();
 }
 
@@ -202,44 +283,52 @@ int CO_FN s3_hash_payload(const struct s3_request *request, char out[HEX_SIZE(SH
     return rc;
 }
 
-int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, const char *payload,
-                     struct s3_prepared *out)
+static int add_headers(struct s3_instance *s3, const struct s3_request *request, const struct target *target,
+                       const struct aws_keys *keys, const char *payload, struct s3_prepared *out)
 {
-    const struct aws_keys *keys;
-    struct buffer query = BUFFER((size_t)1 << 20);
-    *out = (struct s3_prepared){.lines = BUFFER((size_t)1 << 20)};
-    int rc = aws_provider_keys(s3->provider, &keys);
-    if (rc < 0)
-        return rc;
     struct sigv4_pair *headers = NULL;
-    size_t header_count = 0;
-    rc = join_headers(request, &headers, &header_count);
-    if (rc < 0)
-        return rc;
-    autofree char *host = make_host(s3, request->path), *path = make_path(s3, request->path);
-    rc = host && path ? sigv4_query(&query, request->query, count_pairs(request->query)) : fail_memory();
-    if (rc == 0)
-        rc = make_url(s3, host, path, &query, &out->url);
-    for (size_t i = 0; rc == 0 && i < header_count; i++)
+    size_t count = 0;
+    int rc = join_headers(request, &headers, &count);
+    for (size_t i = 0; rc == 0 && i < count; i++)
         rc = add_line(&out->lines, &headers[i]);
     const struct sigv4_signer signer = {keys->access_key, keys->secret_key, keys->session_token,
                                         region_of(s3, request->path), "s3"};
     const struct sigv4_request to_sign = {.method = http_method_name(request->http.method),
-                                          .host = host,
-                                          .path = path,
+                                          .host = target->host,
+                                          .path = target->path,
                                           .query = request->query,
                                           .query_count = count_pairs(request->query),
                                           .headers = headers,
-                                          .header_count = header_count,
+                                          .header_count = count,
                                           .payload = payload,
                                           .payload_header = true,
                                           .time_ns = wall_ns() + s3->skew_ns};
-    if (rc == 0 && keys->access_key)
+    if (rc == 0 && keys->access_key && !target->url)
         rc = sigv4_sign(&signer, &to_sign, &out->lines);
-    if (rc == 0)
-        rc = list_lines(out);
-    buffer_free(&query);
     mem_free(headers);
+    return rc < 0 ? rc : list_lines(out);
+}
+
+int CO_FN s3_prepare(struct s3_instance *s3, const struct s3_request *request, const char *payload,
+                     const char *elsewhere, struct s3_prepared *out)
+{
+    const struct aws_keys *keys;
+    struct buffer query = BUFFER((size_t)1 << 20);
+    struct target target = {0};
+    *out = (struct s3_prepared){.lines = BUFFER((size_t)1 << 20)};
+    int rc = aws_provider_keys(s3->provider, &keys);
+    if (rc < 0)
+        return rc;
+    out->keys_serial = keys->serial;
+    rc = elsewhere ? take_target(s3, elsewhere, &target) : make_target(s3, request->path, &target);
+    if (rc == 0)
+        rc = sigv4_query(&query, request->query, count_pairs(request->query));
+    if (rc == 0)
+        rc = make_url(&target, &query, &out->url);
+    if (rc == 0)
+        rc = add_headers(s3, request, &target, keys, payload, out);
+    buffer_free(&query);
+    target_fini(&target);
     if (rc < 0)
         s3_prepared_fini(out);
     return rc;
@@ -257,17 +346,20 @@ int CO_FN s3_sign(struct instance *instance, const char *path, uint32_t expires_
         return rc;
     if (!keys->access_key)
         return fail(-EACCES, "%s: without keys nothing can be signed", path);
-    autofree char *host = make_host(s3, path), *encoded = make_path(s3, path);
+    struct target target;
+    rc = make_target(s3, path, &target);
     const struct sigv4_signer signer = {keys->access_key, keys->secret_key, keys->session_token,
                                         region_of(s3, path), "s3"};
     const struct sigv4_request request = {.method = "GET",
-                                          .host = host,
-                                          .path = encoded,
+                                          .host = target.host,
+                                          .path = target.path,
                                           .payload = SIGV4_UNSIGNED,
                                           .time_ns = wall_ns() + s3->skew_ns};
-    rc = host && encoded ? sigv4_presign(&signer, &request, expires_s, &query) : fail_memory();
     if (rc == 0)
-        rc = make_url(s3, host, encoded, &query, url);
+        rc = sigv4_presign(&signer, &request, expires_s, &query);
+    if (rc == 0)
+        rc = make_url(&target, &query, url);
+    target_fini(&target);
     buffer_free(&query);
     return rc;
 }

@@ -242,6 +242,7 @@ static int CO_FN refresh(struct aws_provider *provider)
         provider->retry_at_ns = now_ns() + PAUSE_NS;
         return rc;
     }
+    keys.serial = provider->keys.serial + 1;
     aws_keys_fini(&provider->keys);
     provider->keys = keys;
     provider->known = true;
@@ -263,8 +264,12 @@ int CO_FN aws_provider_keys(struct aws_provider *provider, const struct aws_keys
     return 0;
 }
 
-void aws_provider_refused(struct aws_provider *provider)
+bool aws_provider_refused(struct aws_provider *provider, unsigned serial)
 {
-    if (provider->keys.expires_ns != 0)
-        provider->known = false;
+    if (provider->keys.serial != serial)
+        return true; /* another task was told so before, and others are here */
+    if (provider->keys.expires_ns == 0)
+        return false;
+    provider->known = false;
+    return true;
 }

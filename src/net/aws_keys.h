@@ -23,6 +23,7 @@ struct aws_keys {
     char *access_key, *secret_key; /* mem; NULL: unsigned */
     char *session_token;           /* NULL: none */
     int64_t expires_ns;            /* wall clock; 0: never */
+    unsigned serial;               /* those that a provider fetches anew have another */
 };
 
 struct aws_config { /* copied; NULL: not given */
@@ -36,7 +37,7 @@ int aws_provider_new(const struct aws_config *config, struct aws_provider **out)
 void aws_provider_free(struct aws_provider *provider); /* NULL is fine; nobody waits in it */
 /* Borrowed until the caller next waits. -EACCES: none are found, and the text says where they were looked for. */
 int CO_FN aws_provider_keys(struct aws_provider *provider, const struct aws_keys **out);
-/* A server refused them: the next call fetches anew those that can be fetched. */
-void aws_provider_refused(struct aws_provider *provider);
+/* A server refused the keys of this serial: the next call fetches others. False: it would be the same ones again. */
+bool aws_provider_refused(struct aws_provider *provider, unsigned serial);
 
 #endif

@@ -173,7 +173,7 @@ void fault_answer_free(struct fault_answer *answer)
 static void plain_status(struct fault_answer *answer, int status)
 {
     char text[64];
-    int size = snprintf(text, sizeof(text), "status %d\n", status);
+    int size = status == 201 ? 0 : snprintf(text, sizeof(text), "status %d\n", status);
     answer->status = status;
     if (status == 204)
         return;

@@ -79,16 +79,19 @@ static void answer(const char *method, const char *path, int status, const char 
 struct ask {
     struct aws_provider *provider;
     char text[256]; /* "ACCESS SECRET TOKEN" */
+    unsigned serial;
 };
 
 static int CO_FN do_ask(struct ask *ask)
 {
     const struct aws_keys *keys;
     int rc = aws_provider_keys(ask->provider, &keys);
-    if (rc == 0)
-        snprintf(ask->text, sizeof ask->text, "%s %s %s", keys->access_key ? keys->access_key : "-",
-                 keys->secret_key ? keys->secret_key : "-", keys->session_token ? keys->session_token : "-");
-    return rc;
+    if (rc < 0)
+        return rc;
+    snprintf(ask->text, sizeof ask->text, "%s %s %s", keys->access_key ? keys->access_key : "-",
+             keys->secret_key ? keys->secret_key : "-", keys->session_token ? keys->session_token : "-");
+    ask->serial = keys->serial;
+    return 0;
 }
 
 static int CO_EDGE ask_task(void *arg)
@@ -319,8 +322,12 @@ static void keys_are_fetched_once_and_again_before_their_end(void **state)
     fault_clear(server);
     answer("GET", "/creds", 200, json_keys);
     assert_task(ask_task, &ask);
-    aws_provider_refused(ask.provider);
     size_t asked = fault_count(server, "GET", "/creds");
+    unsigned serial = ask.serial;
+    assert_true(aws_provider_refused(ask.provider, serial));
+    assert_task(ask_task, &ask);
+    assert_int_equal(fault_count(server, "GET", "/creds"), asked + 1);
+    assert_true(aws_provider_refused(ask.provider, serial)); /* which was of those before */
     assert_task(ask_task, &ask);
     assert_int_equal(fault_count(server, "GET", "/creds"), asked + 1);
     world_seam = before;
