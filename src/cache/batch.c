@@ -8,11 +8,11 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "cache/damage.h"
+#include "cache/length.h"
 #include "cache/lock.h"
 #include "cache/shared.h"
 #include "cache/unit.h"
 
-#define DEAD_CHECK_NS (60 * 1000000000ULL)
 #define STAGED_TIME_NS \
     (24 * 3600 * 1000000000LL) /* after which what was staged, and not touched since, is dead in any case */
 
@@ -30,21 +30,31 @@ static int look_before(struct batch *batch, const struct key *key)
     return pages_are_sound(&batch->store->pages, key) ? 0 : -EBADMSG;
 }
 
-int batch_put(struct batch *batch, const struct key *key, const void *data, size_t size)
-{
-    int rc = look_before(batch, key);
-    MDB_val name = {key->size, (void *)key->data}, value = {size, (void *)data};
-    return rc < 0 ? rc : lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, 0));
-}
-
-/* Room for a value, to be filled before anything else is done with the transaction. */
 int batch_room(struct batch *batch, const struct key *key, size_t size, void **out)
 {
     MDB_val name = {key->size, (void *)key->data}, value = {.mv_size = size};
     int rc = look_before(batch, key);
     if (rc == 0)
         rc = lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, MDB_RESERVE));
+    batch->wrote = true;
+    if (rc == 0 && batch_has_own_pages(batch, key, size))
+        rc = length_check(batch, value.mv_data);
     *out = value.mv_data;
+    return rc;
+}
+
+bool batch_has_own_pages(const struct batch *batch, const struct key *key, size_t size)
+{
+    size_t node_max = (batch->page_size - 16) / 2 - 2; /* two fit on a page */
+    return 8 + key->size + size > node_max;
+}
+
+int batch_put(struct batch *batch, const struct key *key, const void *data, size_t size)
+{
+    void *room;
+    int rc = batch_room(batch, key, size, &room);
+    if (rc == 0)
+        memcpy(room, data, size);
     return rc;
 }
 
@@ -54,6 +64,7 @@ int batch_remove(struct batch *batch, const struct key *key)
     int rc = look_before(batch, key);
     if (rc == 0)
         rc = lmdb_status(mdb_del(batch->txn, batch->store->dbi, &name, NULL));
+    batch->wrote |= rc == 0;
     return rc == -ENOENT ? 0 : rc;
 }
 
@@ -180,8 +191,7 @@ int batch_drop_version(struct batch *batch, uint64_t version)
     return batch_put(batch, &note, &dead, sizeof dead);
 }
 
-/* Remove one dead version, as far as the bound goes. EDIT_AGAIN: there may be more. */
-static int sweep_one(struct batch *batch)
+int batch_sweep_one(struct batch *batch)
 {
     struct key prefix = {.size = 1, .data = {KEY_STAGED}}, at = prefix;
     MDB_val value;
@@ -359,139 +369,4 @@ void below_step(struct below *below)
     else
         key_step(&below->from);
     below->self = false;
-}
-
-/* ---- the whole ---- */
-
-static int save_counters(struct batch *batch, uint64_t now[COUNTERS])
-{
-    struct store *store = batch->store;
-    struct key key;
-    uint64_t sums[COUNTERS] = {0}, added = 0;
-    batch_get_struct(batch, "counters", sums, sizeof sums);
-    for (unsigned i = 0; i < COUNTERS; i++) {
-        now[i] = store_counted(store, i);
-        uint64_t more = now[i] - atomic_load_explicit(&store->saved[i], memory_order_relaxed);
-        sums[i] += more;
-        added += more;
-    }
-    key_meta(&key, "counters");
-    return added ? batch_put(batch, &key, sums, sizeof sums) : 0;
-}
-
-static int save_clock(struct batch *batch)
-{
-    struct clock before = {0};
-    struct key key;
-    batch_get_struct(batch, "clock", &before, sizeof before);
-    key_meta(&key, "clock");
-    return memcmp(&before, &batch->clock, sizeof before) == 0
-               ? 0
-               : batch_put(batch, &key, &batch->clock, sizeof batch->clock);
-}
-
-static int begin(struct batch *batch)
-{
-    batch->removed = 0;
-    batch->evicted = batch->evicted_bytes = 0;
-    struct store *store = batch->store;
-    int rc = mdb_txn_begin(store->env, NULL, 0, &batch->txn);
-    if (rc != 0)
-        return lmdb_status(rc);
-    atomic_store(&store->shared->writing, store->owner);
-    damage_lengthen(store);
-    pages_begin(&store->pages);
-    batch->clock = (struct clock){.number = 1, .tick = 1};
-    batch_get_struct(batch, "clock", &batch->clock, sizeof batch->clock);
-    return batch_read_limits(batch);
-}
-
-static void count_evicted(struct batch *batch, bool undo)
-{
-    store_count(batch->store, COUNT_EVICTED, undo ? -batch->evicted : batch->evicted);
-    store_count(batch->store, COUNT_EVICTED_BYTES, undo ? -batch->evicted_bytes : batch->evicted_bytes);
-}
-
-static int commit(struct batch *batch)
-{
-    struct store *store = batch->store;
-    uint64_t counted[COUNTERS];
-    count_evicted(batch, false);
-    int rc = save_counters(batch, counted);
-    if (rc == 0)
-        rc = save_clock(batch);
-    CRASH_POINT("cache.before_commit");
-    if (rc == 0) { /* what jumps out of it leaves the transaction to be aborted */
-        rc = lmdb_status(mdb_txn_commit(batch->txn));
-        batch->txn = NULL;
-    }
-    if (rc < 0) {
-        count_evicted(batch, true);
-        return rc;
-    }
-    for (unsigned i = 0; i < COUNTERS; i++)
-        atomic_store_explicit(&store->saved[i], counted[i], memory_order_relaxed);
-    store_note(store, batch->size_max, &batch->clock);
-    return 0;
-}
-
-/* Again and again while `rc` says so, a transaction each time. */
-static int again(struct batch *batch)
-{
-    int rc = commit(batch);
-    return rc < 0 ? rc : begin(batch);
-}
-
-/* What a process left that was killed: the snapshot of a read, which holds every page freed since; and what it staged. */
-static void look_for_the_dead(struct batch *batch)
-{
-    struct store *store = batch->store;
-    uint64_t now = now_ns();
-    int dead;
-    if (now - store->writer.checked_ns < DEAD_CHECK_NS)
-        return;
-    store->writer.checked_ns = now;
-    batch->sweep = true;
-    mdb_reader_check(store->env, &dead);
-}
-
-static int run(struct batch *batch, struct op *ops)
-{
-    int rc = damage_may_write(batch->store) ? begin(batch) : -EBADMSG;
-    for (struct op *op = ops; rc == 0 && op; op = op->next)
-        while ((rc = op->apply(op, batch)) == EDIT_AGAIN && (rc = again(batch)) == 0)
-            ;
-    if (rc == 0 && batch->sweep)
-        rc = sweep_one(batch);
-    batch->sweep = rc == EDIT_AGAIN;
-    while (rc >= 0 && (rc = batch_make_room(batch, 0)) == EDIT_AGAIN)
-        rc = again(batch);
-    return rc < 0 ? rc : commit(batch); /* EDIT_FULL: all that is left is pinned */
-}
-
-struct batch_work {
-    struct batch *batch;
-    struct op *ops;
-};
-
-static int run_guarded(void *arg)
-{
-    struct batch_work *work = arg;
-    return run(work->batch, work->ops);
-}
-
-int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *sweep)
-{
-    struct batch batch = {.store = store, .packer = packer, .sweep = *sweep};
-    struct batch_work work = {&batch, ops};
-    uint64_t owner = store->owner;
-    if (!store_is_in_place(store))
-        return -ESTALE;
-    look_for_the_dead(&batch);
-    int rc = damage_guard(run_guarded, &work);
-    if (batch.txn)
-        mdb_txn_abort(batch.txn);
-    atomic_compare_exchange_strong(&store->shared->writing, &owner, 0);
-    *sweep = rc >= 0 && batch.sweep;
-    return rc;
 }

@@ -12,25 +12,35 @@
 struct batch {
     struct store *store;
     struct packer *packer;
+    struct op *todo; /* the first that is not on the disk */
     MDB_txn *txn;
     unsigned removed;
+    bool wrote; /* something was put or removed */
     bool sweep; /* some version is dead */
+    /* the file's length (length.h) */
+    bool refusing;     /* nothing is kept; changes are noted */
+    bool is_long;      /* as long as it may be: only free pages are used */
+    uint64_t page_max; /* the last page that it may have */
+    unsigned probed, tries;
     /* as the transaction has them; the clock is written back with it */
     struct limits limits;
     struct clock clock;
     uint64_t page_size;
-    uint64_t size_max; /* what of the limit the disk allows now */
-    uint64_t evicted, evicted_bytes;
+    uint64_t size_max;                        /* what of the limit the disk allows now */
+    uint64_t evicted, evicted_bytes, refused; /* by the transaction */
 };
 
-/* Apply and commit `ops`, in one transaction if none says EDIT_AGAIN. `*sweep`: there are dead versions, to
+/* batch_run.c. Apply and commit `ops`, in one transaction if none says EDIT_AGAIN. `*sweep`: there are dead versions, to
  * be removed; out: there still are. When it fails, what was not committed is as before. */
 int batch_run(struct store *store, struct packer *packer, struct op *ops, bool *sweep);
 
 int batch_get(struct batch *batch, const struct key *key, MDB_val *value); /* LMDB's status */
+/* Not of what lies in the store. -EFBIG, here and below: the file would become too long (length.h). */
 int batch_put(struct batch *batch, const struct key *key, const void *data, size_t size);
 /* Room for a value, to be filled before anything else is done. */
 int batch_room(struct batch *batch, const struct key *key, size_t size, void **out);
+/* Does a value have pages of its own, or does it lie in the tree's? */
+bool batch_has_own_pages(const struct batch *batch, const struct key *key, size_t size);
 int batch_remove(struct batch *batch, const struct key *key); /* not there: 0 */
 int batch_put_number(struct batch *batch, const struct key *key, uint64_t number);
 uint64_t batch_get_number(struct batch *batch, const struct key *key); /* not there: 0 */
@@ -46,6 +56,8 @@ bool batch_is_staged(struct batch *batch, uint64_t version);
 /* No record names the version any more (or none will). What is too much for a transaction is swept later.
  * 0: there is none. */
 int batch_drop_version(struct batch *batch, uint64_t version);
+/* One dead version, as far as the bound goes. EDIT_AGAIN: there may be more. */
+int batch_sweep_one(struct batch *batch);
 /* 0; -ENOENT (a damaged one is removed); -EEXIST: another path's, with the same key. */
 int batch_find(struct batch *batch, const struct key *key, const struct place *place, const char *path,
                struct record *out);

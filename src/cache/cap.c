@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "cache/length.h"
 #include "cache/shared.h"
 #include "cache/unit.h"
 
@@ -75,6 +76,7 @@ int batch_read_limits(struct batch *batch)
     batch->limits = LIMITS_DEFAULT;
     batch_get_struct(batch, "limits", &batch->limits, sizeof batch->limits);
     batch->size_max = cap_effective(batch->store, &batch->limits);
+    length_begin(batch);
     return 0;
 }
 
@@ -141,7 +143,7 @@ static int evict_segment(struct batch *batch, const struct unit *unit)
     int rc;
     /* Of a file that is still on its way in: all of it goes, since it does not fit. */
     if (batch_is_staged(batch, version)) {
-        store_count(batch->store, COUNT_REFUSED, 1);
+        batch->refused++;
         return batch_drop_version(batch, version);
     }
     while ((rc = batch_next(batch, &at, &unit->of, &value)) == 0) {
@@ -188,7 +190,9 @@ int batch_make_room(struct batch *batch, uint64_t more)
 {
     if (more && batch->clock.pinned + more > batch->size_max)
         return EDIT_FULL; /* without anything having gone for it */
-    return shrink(batch, batch->size_max, more);
+    uint64_t spare = batch->store->writer.spare;
+    int rc = shrink(batch, batch->size_max > spare ? batch->size_max - spare : 0, more);
+    return rc == EDIT_FULL && used(batch) + more <= batch->size_max ? 0 : rc;
 }
 
 /* ---- changing it ---- */

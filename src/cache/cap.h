@@ -7,7 +7,7 @@
  * (unit.h), pinned trees never. What does not fit beside what is pinned is not kept.
  *
  * The disk has a say, too: while less of it is free than `free_min`, so much less may lie in the store. Pages are freed
- * within its file, which does not become shorter.
+ * within its file, which does not become shorter; how long it becomes, length.h says.
  */
 #include "cache/store.h"
 

@@ -67,21 +67,6 @@ bool damage_may_write(struct store *store)
     return writer->looked;
 }
 
-void damage_lengthen(struct store *store)
-{
-    MDB_envinfo info;
-    MDB_stat stat;
-    struct stat status;
-    int fd;
-    if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
-        mdb_env_get_fd(store->env, &fd) != 0 || file_seam.fstat(fd, &status) < 0)
-        return;
-    uint64_t grows = BATCH_PIECES * (uint64_t)store_piece_max(store);
-    uint64_t least = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize + VALUE_SIZE_MAX + grows;
-    int rc = (uint64_t)status.st_size < least ? ftruncate(fd, (off_t)(least + grows)) : 0;
-    (void)rc; /* then it is no longer, and that is all */
-}
-
 /* ---- who died ---- */
 
 #define DYING_MAX 64

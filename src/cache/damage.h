@@ -11,7 +11,8 @@
  *     before a page is written       it is looked at, with all on the way to it (pages.h): LMDB would move what a damaged
  *                                    one names, in memory that is others'
  *     before the first write         the list of free pages is: what it names wrongly would be written over
- *     behind the last page           there is something to be read by mistake: the file is longer than what is used
+ *     behind the last page           there is something to be read by mistake: the file is longer than what is used, by
+ *                                    as much as a value can be (length.h)
  *     a process died in a read or a  readers' slots and shared.h tell; the next one that opens the store looks at all its
  *     write, for whatever reason     pages before it goes on
  *
@@ -36,8 +37,6 @@ int damage_guard(int (*work)(void *arg), void *arg);
 
 /* Before each transaction that writes: is the list of free pages sound? Once a store it is looked at. */
 bool damage_may_write(struct store *store);
-/* Within it, when nobody else writes: something is to be there behind the last page, also when the batch has grown it. */
-void damage_lengthen(struct store *store);
 
 /* Did somebody die in the middle of a read or a write? Forgets it. With its lock file and shared memory open. */
 bool damage_is_likely(struct store *store);

@@ -87,11 +87,12 @@ static bool is_swept(struct batch *batch, uint64_t staged)
 /* Room for what is about to be put, with what goes around it. 0: there is; EDIT_FULL: it is not kept. */
 static int make_room(struct batch *batch, size_t size)
 {
-    int rc = batch_make_room(batch, size + size / 64 + 4 * batch->page_size);
+    size_t with = size + size / 64 + 4 * batch->page_size;
+    int rc = batch->refusing ? EDIT_FULL : batch_make_room(batch, with);
     if (rc != EDIT_FULL)
         return rc;
-    store_count(batch->store, COUNT_REFUSED, 1);
-    if (batch->size_max < batch->limits.size_max)
+    batch->refused++;
+    if (!batch->refusing && batch->size_max < batch->limits.size_max)
         store_say(batch->store, SAID_DISK, "too little of the disk is free: less is stored, or nothing");
     return rc;
 }
@@ -231,6 +232,8 @@ int edit_freshen(struct op *base, struct batch *batch)
     struct record record;
     struct key key;
     MDB_val value;
+    if (batch->refusing)
+        return 0;
     key_path(&key, op->type, &op->place, op->path);
     int rc = batch_find(batch, &key, &op->place, op->path, &record);
     if (rc == -ENOENT || rc == -EEXIST || (rc == 0 && record.head.id != op->id))

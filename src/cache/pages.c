@@ -341,3 +341,14 @@ bool pages_free_list_is_sound(struct pages *pages)
     mem_free(named);
     return sound;
 }
+
+/* ---- where a value came to lie ---- */
+
+uint64_t pages_last_of(const struct pages *pages, const void *value)
+{
+    struct page_head head;
+    if (!pages->map)
+        return 0;
+    memcpy(&head, (const char *)value - HEAD_SIZE, sizeof head);
+    return head.number + head.count - 1;
+}

@@ -23,6 +23,8 @@
  *       kept".
  *   S7  A transaction ends with no more in the tree's pages than the cap, unless all that is left is pinned; and
  *       with every record and segment in the order of eviction (unit.h, U1 to U4).
+ *   S8  The file does not become longer than nine eighths of the cap, but for some of the tree's own pages and for what
+ *       lies behind the last page (damage.h), whoever holds what snapshot.
  *
  * Why so: path keys cost what hashed ones cost, and make clearing, changing and looking below a directory a
  * range of keys. A small file in its record is one look-up. Versions are random numbers, so that blocks can
@@ -153,6 +155,8 @@ struct writer {
     bool dropping;       /* closing: what fails now is lost */
     bool looked;         /* at the list of free pages (damage.h) */
     uint64_t checked_ns; /* monotonic: when readers were last looked for that died */
+    uint64_t held;       /* the snapshot that was last waited for in vain (length.h) */
+    uint64_t spare;      /* bytes of the cap that are left free, so that pages are found in a row */
 };
 
 /* Some of the budget. False: there is none left; what would be kept is not. Any thread. */

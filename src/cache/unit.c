@@ -178,9 +178,9 @@ int unit_remove(struct batch *batch, uint64_t number)
 /* As LMDB lays out nodes: what is more than half a page has pages of its own. */
 uint64_t unit_cost(struct batch *batch, const struct key *key, size_t size)
 {
-    size_t page = batch->page_size, node = 8 + key->size + size;
-    size_t node_max = (page - 16) / 2 - 2;
-    return node <= node_max ? node + 2 : (size + 15) / page * page + page;
+    size_t page = batch->page_size;
+    return batch_has_own_pages(batch, key, size) ? (size + 15) / page * page + page
+                                                 : 8 + key->size + size + 2;
 }
 
 /* Apart, for the room that keys take on a stack. */
