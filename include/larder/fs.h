@@ -203,10 +203,15 @@ struct larder_find_options {
     /* Only names and types are wanted. What else a place would have to ask for is unknown then: size
      * LARDER_SIZE_UNKNOWN, times 0, version NULL. On a local disk this saves a system call an entry. */
     bool names_only;
+    /* Of larder_find: told of each directory that cannot be listed (`dir` as of a walk; larder_error() says why), which is
+     * then left out. Anything but 0 ends the call, which returns it. NULL: such a directory fails the call. */
+    int (*failed)(void *arg, const char *dir, int status);
+    void *arg;
 };
 /*
  * Every file below `path`, sorted by path; names are relative to `path`. A file is found as "" below itself. A missing
- * directory has nothing below it: 0 entries, as in fsspec; a directory that cannot be listed is a failure.
+ * directory has nothing below it: 0 entries, as in fsspec; a directory that cannot be listed is a failure, unless
+ * `failed` takes it. Offline that is one whose listing is not in the cache (-ENONET), as after a mirror of some levels.
  * A link that leads nowhere, or to a directory on its own path, is LARDER_OTHER, and nobody goes into it; more than 512
  * levels are -ELOOP.
  */

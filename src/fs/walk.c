@@ -446,6 +446,14 @@ const char *walk_failed(const struct larder_walk *walk)
 
 /* ---- find ---- */
 
+/* Of a directory that cannot be listed: 0, it is left out. */
+static int leave_out(const struct larder_walk *walk, int status)
+{
+    const struct larder_find_options *options = &walk->options;
+    return walk->failed && options->failed ? options->failed(options->arg, walk->failed->path, status)
+                                           : status;
+}
+
 int walk_collect(struct larder_walk *walk, struct larder_entries *out)
 {
     struct entries_builder builder = {0};
@@ -453,13 +461,13 @@ int walk_collect(struct larder_walk *walk, struct larder_entries *out)
     const struct larder_info *entry;
     const char *dir;
     int rc;
-    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
-        rc = entries_add_below(&builder, dir, entry);
-        if (rc < 0)
+    while ((rc = larder_walk_next(walk, &dir, &entry)) != 0) {
+        rc = rc < 0 ? leave_out(walk, rc) : entries_add_below(&builder, dir, entry);
+        if (rc != 0)
             break;
     }
     larder_walk_free(walk);
-    if (rc < 0) {
+    if (rc != 0) {
         entries_discard(&builder);
         return rc;
     }

@@ -56,6 +56,24 @@ class Mirror(Served):
         for wrong in (['--max-depth', '0'], ['--limit-rate', '0'], ['--limit-rate', '5X'], ['--from', str(self.dir / 'none')]):
             self.larder('mirror', *wrong, self.url, code=1 if 'from' in wrong[0] else 2)
 
+    def test_part_of_a_tree_shows_offline_what_is_known_of_it(self):
+        self.serve(TREE)
+        self.larder('mirror', '--max-depth', '2', self.url)
+        offline = lambda *args, **more: self.lines('--offline', *args, **more)
+        self.assertEqual(offline('find', self.url, code=5), ['a.json', 'b.bin', 'c/0', 'c/a.json', 'tmp/x'])
+        self.assertEqual([line for line in self.stderr.splitlines() if line],
+                         [f'larder: {self.url}: {self._testMethodName}/c/d: offline, and its listing is not in the cache'])
+        self.assertEqual(offline('find', '--maxdepth', '2', self.url), ['a.json', 'b.bin', 'c/0', 'c/a.json', 'tmp/x'])
+        self.assertEqual(offline('ls', f'{self.url}/c'), ['0', 'a.json', 'd/'])
+        self.assertEqual(offline('stat', f'{self.url}/c/d')[:2], ['name:  d', 'type:  directory'])
+        for command in ('ls', 'find'):
+            self.assertEqual(offline(command, f'{self.url}/c/d', code=4), [])
+        for command in ('cat', 'stat', 'exists', 'ls'):
+            offline(command, f'{self.url}/c/d/1', code=4) # nobody has looked
+            offline(command, f'{self.url}/c/none', code=3) # the listing has no such name
+        self.larder('mirror', '--include', '/c/d/', self.url)
+        self.assertEqual(offline('find', self.url), ['a.json', 'b.bin', 'c/0', 'c/a.json', 'c/d/1', 'tmp/x'])
+
     def test_names_from_a_file(self):
         self.serve({**TREE, 'new\nline': b'n'})
         url = self.url.replace(self.server.url, f'{self.server.url}/noindex')

@@ -3,103 +3,11 @@
 #include "test.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/seams.h"
-#include "cache/pin.h"
-#include "cache/store.h"
 #include "cache/throttle.h"
-#include "cached_place.h"
-
-#define FILES 40
-
-static const char *const none[] = {NULL};
-
-/* ---- what a test mirrors, and what it is told ---- */
-
-struct told {
-    unsigned count, failed, stop_after;
-    char names[1024];
-};
-
-static int note_item(void *arg, struct larder_item *item)
-{
-    struct told *told = arg;
-    told->count++;
-    told->failed += item->status < 0;
-    if (strlen(told->names) + strlen(item->path) + 2 < sizeof told->names)
-        strcat(strcat(told->names, item->path), " ");
-    return told->count == told->stop_after ? 77 : 0;
-}
-
-static struct larder_mirror_options telling(struct told *told)
-{
-    *told = (struct told){0};
-    return (struct larder_mirror_options){.size = sizeof(struct larder_mirror_options),
-                                          .on_error = LARDER_RETURN,
-                                          .completed = note_item,
-                                          .arg = told};
-}
-
-static const char *path_of(unsigned index)
-{
-    static char path[64];
-    snprintf(path, sizeof path, "t/d%u/f%u", index / 7, index);
-    return path;
-}
-
-static size_t size_of(unsigned index)
-{
-    return index * 9000;
-}
-
-static void put_tree(void)
-{
-    for (unsigned i = 0; i < FILES; i++)
-        fake_put(path_of(i), size_of(i), i);
-}
-
-static void read_tree(struct larder_fs *from)
-{
-    for (unsigned i = 0; i < FILES; i++)
-        assert_ok(read_all(from, path_of(i), size_of(i), i));
-}
-
-static struct larder_mirror_stats mirror(const char *path, const struct larder_mirror_options *options)
-{
-    struct larder_mirror_stats stats = {.size = sizeof stats};
-    assert_ok(larder_mirror(fs, path, options, &stats));
-    return stats;
-}
-
-static size_t count_below(struct larder_fs *from, const char *path)
-{
-    struct larder_entries entries;
-    assert_ok(larder_find(from, path, NULL, &entries));
-    size_t count = entries.count;
-    larder_entries_free(&entries);
-    return count;
-}
-
-static struct store *store_of_cache(void)
-{
-    struct store *store;
-    char text[256];
-    snprintf(text, sizeof text, "%s/cache", dir);
-    assert_ok(store_open(text, &store));
-    return store;
-}
-
-static bool is_pinned(const char *path)
-{
-    struct place place = place_of("fake://");
-    struct store *store = store_of_cache();
-    bool pinned = pin_covers(store, &place, path);
-    store_unref(store);
-    return pinned;
-}
+#include "mirror_case.h"
 
 /* ---- once ---- */
 
@@ -169,102 +77,6 @@ static void an_interrupted_mirror_goes_on(void **state)
     struct larder_fs *offline = open_with("mode=offline");
     read_tree(offline);
     larder_fs_free(offline);
-}
-
-#define LARGE 6000000
-
-static int mirror_cut(const char *path, int64_t cut_at)
-{
-    struct larder_mirror_stats stats = {.size = sizeof stats};
-    fake.cut_at = cut_at;
-    int rc = larder_mirror(fs, path, NULL, &stats);
-    fake.cut_at = -1;
-    fake.log[0] = 0;
-    fake.bytes = 0;
-    return rc;
-}
-
-static void goes_on_when_cut_at(const char *path, size_t cut, bool stale)
-{
-    struct larder_mirror_options dry_run = {.size = sizeof dry_run, .dry_run = true};
-    struct larder_fs *offline = open_with("mode=offline");
-    size_t whole_blocks = cut / BLOCK_SIZE * BLOCK_SIZE;
-    fake_put(path, LARGE, 1);
-    assert_status(-EPROTO, mirror_cut(path, (int64_t)cut));
-    clock_ahead_ms += stale ? 100000 : 0;
-    unsigned unchanged = fake.unchanged;
-    assert_status(-ENONET, read_all(offline, path, LARGE, 1));
-    struct larder_mirror_stats dry = mirror(path, &dry_run);
-    struct larder_mirror_stats stats = mirror(path, NULL);
-    /* The place gives pieces of 50,000 bytes, and whole blocks are kept. */
-    assert_in_range(stats.bytes_present, whole_blocks - 2 * (size_t)BLOCK_SIZE, whole_blocks);
-    assert_int_equal(stats.bytes_present + stats.bytes_fetched, LARGE);
-    assert_int_equal(dry.bytes_present, stats.bytes_present);
-    assert_int_equal(dry.bytes_fetched, stats.bytes_fetched);
-    assert_int_equal(fake.bytes, stats.bytes_fetched);
-    assert_int_equal(fake.unchanged - unchanged, stale);
-    assert_ok(read_all(offline, path, LARGE, 1));
-    larder_fs_free(offline);
-}
-
-static void a_file_that_was_cut_goes_on_with_what_is_there(void **state)
-{
-    goes_on_when_cut_at("a", 700000, false); /* before the first chunk was full */
-    goes_on_when_cut_at("b", 700000, true);
-    goes_on_when_cut_at("c", 4500000, false);
-    goes_on_when_cut_at("d", 4500000, true);
-    goes_on_when_cut_at("e", LARGE - 1, true);
-}
-
-static void a_file_that_was_cut_and_changed_begins_anew(void **state)
-{
-    struct larder_fs *offline = open_with("mode=offline");
-    for (int stale = 0; stale < 2; stale++) {
-        fake_put("t/large", LARGE, 1);
-        assert_status(-EPROTO, mirror_cut("t", 5000000));
-        clock_ahead_ms += stale ? 100000 : 0;
-        fake_put("t/large", LARGE, 2); /* the listing says so */
-        assert_int_equal(mirror("t", NULL).bytes_fetched, LARGE);
-        assert_ok(read_all(offline, "t/large", LARGE, 2));
-    }
-    larder_fs_free(offline);
-}
-
-static void a_file_that_changes_between_its_parts_begins_anew(void **state)
-{
-    struct larder_fs *offline = open_with("mode=offline");
-    const char *const names[] = {"large"};
-    struct larder_mirror_options options = {.size = sizeof options, .names = names, .name_count = 1};
-    fake_put("t/large", 3 * LARGE, 1);
-    assert_status(-EPROTO, mirror_cut("t", 5000000));
-    fake.change_after = fake.reads + 1; /* behind the first of what is missing */
-    assert_ok(larder_mirror(fs, "t", &options, NULL));
-    assert_ok(read_all(offline, "t/large", 3 * LARGE, 1));
-    fake.change_after = 0;
-    larder_fs_free(offline);
-}
-
-/* What can be read offline is not given up for half of something newer. */
-static void the_whole_file_of_before_stays_until_the_new_one_has_come(void **state)
-{
-    struct larder_fs *offline = open_with("mode=offline");
-    fake_put("t/large", LARGE, 1);
-    mirror("t", NULL);
-    fake_put("t/large", LARGE, 2);
-    assert_status(-EPROTO, mirror_cut("t", 5000000));
-    assert_ok(read_all(offline, "t/large", LARGE, 1));
-    mirror("t", NULL);
-    assert_ok(read_all(offline, "t/large", LARGE, 2));
-    larder_fs_free(offline);
-}
-
-static void what_takes_part_of_the_cap_takes_it_once(void **state)
-{
-    struct larder_fs *small = open_with("max_size=8M");
-    fake_put("t/large", LARGE, 1);
-    assert_status(-EPROTO, mirror_cut("t", 5000000));
-    assert_ok(larder_mirror(small, "t", NULL, NULL));
-    larder_fs_free(small);
 }
 
 static void a_failure_stops_it_unless_all_are_tried(void **state)
@@ -351,114 +163,6 @@ static void what_cannot_be_asked_for_is_not_forgotten(void **state)
     assert_int_equal(stats.vanished, 0);
     read_tree(offline);
     larder_fs_free(offline);
-}
-
-/* ---- some of it ---- */
-
-static void patterns_and_depth_choose(void **state)
-{
-    static const struct {
-        const char *include, *exclude;
-        unsigned maxdepth;
-        const char *fetched;
-    } cases[] = {
-        {NULL, NULL, 1, "a.json b.bin "},
-        {NULL, NULL, 2, "a.json b.bin c/a.json c/1 tmp/x "},
-        {"*.json", NULL, 0, "a.json c/a.json c/d/a.json "},
-        {"c/", NULL, 0, "c/a.json c/1 c/d/a.json c/d/2 tmp/c/3 "},
-        {"/c/?", NULL, 0, "c/1 c/d/a.json c/d/2 "},
-        {"*.json", "d/", 0, "a.json c/a.json "},
-        {NULL, "*.json", 0, "b.bin c/1 c/d/2 tmp/x tmp/c/3 "},
-        {NULL, "tmp/", 0, "a.json b.bin c/a.json c/1 c/d/a.json c/d/2 "},
-        {NULL, "/c", 2, "a.json b.bin tmp/x "},
-    };
-    static const char *const files[] = {"a.json",     "b.bin", "c/a.json", "c/1",
-                                        "c/d/a.json", "c/d/2", "tmp/x",    "tmp/c/3"};
-    for (size_t i = 0; i < 8; i++) {
-        char path[32];
-        snprintf(path, sizeof path, "t/%s", files[i]);
-        fake_put(path, 100, (unsigned)i);
-    }
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct told told;
-        struct larder_mirror_options options = telling(&told);
-        const char *include[] = {cases[i].include, NULL}, *exclude[] = {cases[i].exclude, NULL};
-        options.include = include;
-        options.exclude = exclude;
-        options.maxdepth = cases[i].maxdepth;
-        options.jobs_max = 1;
-        size_t expected = 0;
-        for (const char *at = cases[i].fetched; (at = strchr(at, ' ')); at++)
-            expected++;
-        uint64_t found = mirror("t", &options).files;
-        if (found != expected)
-            fail_msg("case %zu: %d files: \"%s\"", i, (int)found, told.names);
-        for (size_t j = 0; j < 8; j++) {
-            char word[32], told_word[1100], fetched[1100];
-            snprintf(word, sizeof word, " %s ", files[j]);
-            snprintf(told_word, sizeof told_word, " %s", told.names);
-            snprintf(fetched, sizeof fetched, " %s", cases[i].fetched);
-            if (!strstr(told_word, word) != !strstr(fetched, word))
-                fail_msg("case %zu: %s: \"%s\", not \"%s\"", i, files[j], told.names, cases[i].fetched);
-        }
-    }
-    struct larder_mirror_options options = {.size = sizeof options,
-                                            .include = (const char *const[]){"a**", NULL}};
-    assert_status(-EINVAL, larder_mirror(fs, "t", &options, NULL));
-}
-
-static void names_need_no_listing(void **state)
-{
-    static const char *const names[] = {"d0/f1", "d3/f22", "d9/none", "../secret", "d0"};
-    struct told told;
-    struct larder_mirror_options options = telling(&told);
-    struct larder_mirror_stats stats = {.size = sizeof stats};
-    struct larder_fs *offline = open_with("mode=offline");
-    put_tree();
-    options.names = names;
-    options.name_count = 5;
-    assert_int_equal(larder_mirror(fs, "t", &options, &stats), 3);
-    assert_int_equal(fake.lists, 0);
-    assert_int_equal(stats.failed, 3);
-    assert_int_equal(told.count, 5);
-    assert_ok(read_all(offline, path_of(1), size_of(1), 1));
-    assert_ok(read_all(offline, path_of(22), size_of(22), 22));
-    assert_status(-ENONET, read_all(offline, path_of(3), 0, 0));
-    options.names = none;
-    options.name_count = 0;
-    assert_ok(larder_mirror(fs, "t", &options, &stats));
-    assert_int_equal(stats.files, 0);
-    larder_fs_free(offline);
-}
-
-static void a_dry_run_asks_for_listings_only(void **state)
-{
-    struct told told;
-    struct larder_mirror_options options = telling(&told);
-    put_tree();
-    assert_ok(read_all(fs, path_of(5), size_of(5), 5));
-    unsigned before = fake.reads + fake.infos;
-    options.dry_run = true;
-    struct larder_mirror_stats stats = mirror("t", &options);
-    assert_int_equal(fake.reads + fake.infos, before);
-    assert_int_equal(told.count, FILES - 1);
-    assert_int_equal(stats.files, FILES);
-    assert_int_equal(stats.bytes_present, size_of(5));
-    assert_int_equal(stats.bytes_fetched, 9000 * (FILES - 1) * FILES / 2 - size_of(5));
-    assert_false(is_pinned("t"));
-}
-
-static void what_was_fetched_is_pinned(void **state)
-{
-    struct larder_mirror_options options = {.size = sizeof options, .maxdepth = 1};
-    put_tree();
-    fake_put("t/top", 10, 1);
-    mirror("t", &options);
-    assert_true(is_pinned("t/top"));
-    assert_false(is_pinned(path_of(1)));
-    mirror("t", NULL);
-    assert_true(is_pinned(path_of(1)));
-    assert_false(is_pinned("u"));
 }
 
 /* ---- the cap ---- */
@@ -598,19 +302,10 @@ int main(void)
         TEST(it_asks_once_for_each_file_and_directory),
         TEST(what_could_not_be_kept_is_said),
         TEST(an_interrupted_mirror_goes_on),
-        TEST(a_file_that_was_cut_goes_on_with_what_is_there),
-        TEST(a_file_that_was_cut_and_changed_begins_anew),
-        TEST(a_file_that_changes_between_its_parts_begins_anew),
-        TEST(the_whole_file_of_before_stays_until_the_new_one_has_come),
-        TEST(what_takes_part_of_the_cap_takes_it_once),
         TEST(a_failure_stops_it_unless_all_are_tried),
         TEST(what_is_named_or_fresh_is_not_fetched_again),
         TEST(a_changed_tree_is_followed),
         TEST(what_cannot_be_asked_for_is_not_forgotten),
-        TEST(patterns_and_depth_choose),
-        TEST(names_need_no_listing),
-        TEST(a_dry_run_asks_for_listings_only),
-        TEST(what_was_fetched_is_pinned),
         TEST(a_tree_that_does_not_fit_is_refused_first),
         TEST(sizes_that_nobody_tells_end_at_the_cap),
         TEST(a_link_that_leads_up_is_left_out),

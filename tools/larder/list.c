@@ -61,20 +61,39 @@ static int check_there(const char *url, struct larder_fs *fs, const char *path)
     return rc < 0 ? complain(url, rc) : DONE;
 }
 
-static int list(struct cli *cli, const struct larder_find_options *options)
+struct listing {
+    const char *url;
+    struct outcome outcome;
+};
+
+/* A directory that cannot be listed, as the error text says: the others are shown all the same. */
+static int leave_out(void *arg, const char *dir, int status)
+{
+    struct listing *listing = arg;
+    outcome_add(&listing->outcome, complain(listing->url, status));
+    return 0;
+}
+
+static int list(struct cli *cli, struct larder_find_options *options)
 {
     const char *url = cli->args[0];
+    struct listing listing = {.url = url};
     struct larder_entries entries;
     struct larder_fs *fs;
     char *path;
     int code = cli_open(cli, url, false, &fs, &path);
     if (code != DONE)
         return code;
+    options->failed = leave_out;
+    options->arg = &listing;
     int rc = larder_find(fs, path, options, &entries);
     if (rc == 0) {
         code = out_entries(cli, &entries, path, url);
-        if (entries.count == 0)
+        if (entries.count == 0 && listing.outcome.failed == 0)
             code = check_there(url, fs, path);
+        if (entries.count > 0 || listing.outcome.failed == 0)
+            outcome_add(&listing.outcome, code);
+        code = outcome_code(&listing.outcome);
         larder_entries_free(&entries);
     } else {
         code = complain(url, rc);
