@@ -185,7 +185,7 @@ LARDER_API LARDER_WAITS int larder_cache_prune(struct larder_cache *cache, uint6
  * All listings come first, then files, so that a tree that the cache has no room for is refused before any of it comes:
  * -ENOSPC, which names the size and the option. A directory that lists to the letter what one above it does is a link
  * back up, and left out. Files are read as streams: the handle's timeout does not count. A tree needs one request a
- * directory and one a file. On return the store has it all on the disk.
+ * directory, or one in all where the place can tell it at once, and one a file. On return the store has it all on the disk.
  */
 struct larder_mirror_options {
     size_t size;

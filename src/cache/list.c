@@ -1,156 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Listings through the cache: a stored one page by page, or the place's, which is collected on the way to be
- * kept. */
+ * kept. Where a place tells a whole tree at once, that is asked for; what is stored is then told as one level of it. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/path.h"
-#include "cache/edit.h"
-#include "cache/listing.h"
-#include "cache/lock.h"
-#include "cache/view.h"
+#include "cache/list_keep.h"
+#include "cache/list_tree.h"
 
 struct listing_cursor {
-    bool stored; /* `pages` are given; else collected */
-    struct listing pages;
+    struct view *view;   /* both live as long as the walk */
+    struct store *store; /* NULL: there was none when it was begun */
+    bool tree;           /* list_tree, where the place has it */
+    bool stored;         /* what is in `coming` is given; else it is collected there, or by `whole` */
+    bool keep, wait;     /* for room in the writer's queue */
     size_t offset;
     struct cursor next; /* of the place's */
-    bool keep, wait;    /* for room in the writer's queue */
-    struct seen seen;
-    struct store *store; /* for what is reserved; the view lives as long as the walk */
-    size_t cost;
-    struct answer answer; /* of the first page */
-    int64_t answered_ns;
-    struct lock lock; /* nobody else asks for this listing meanwhile */
+    struct coming coming;
+    struct listed_tree *whole; /* of a tree that is kept */
 };
 
-static void drop_pages(struct listing_cursor *at)
+static void drop(struct listing_cursor *at)
 {
     at->keep = false;
-    listing_free(&at->pages);
-    if (at->cost)
-        writer_release(at->store, at->cost);
-    at->cost = 0;
-    lock_end(&at->lock, at->store, false);
+    listed_tree_free(take(at->whole));
+    coming_drop(&at->coming, at->store);
 }
 
 static void free_cursor(void *state)
 {
     struct listing_cursor *at = state;
-    drop_pages(at);
+    drop(at);
     cursor_free(&at->next);
-    answer_free(&at->answer);
+    answer_free(&at->coming.answer);
     mem_free(at);
-}
-
-/* ---- into the store ---- */
-
-struct kept_listing {
-    struct put put;
-    struct listing pages;
-    struct answer answer;
-    struct lock lock; /* until it is in the store */
-    struct store *store;
-    char strings[];
-};
-
-static void kept_done(struct op *op, int status)
-{
-    struct kept_listing *kept = container_of(op, struct kept_listing, put.op);
-    lock_end(&kept->lock, kept->store, status == 0);
-    listing_free(&kept->pages);
-    answer_free(&kept->answer);
-    mem_free(kept);
-}
-
-static struct kept_listing *kept_new(struct view *view, const char *path, enum record_state state)
-{
-    size_t path_size = strlen(path) + 1, identity_size = view->place.size + 1;
-    struct kept_listing *kept = mem_zero(sizeof *kept + identity_size + path_size);
-    if (!kept)
-        return NULL;
-    struct put *put = &kept->put;
-    put->op = (struct op){.apply = edit_put, .done = kept_done};
-    put->type = KEY_LISTING;
-    put->place = view->place;
-    put->place.identity = memcpy(kept->strings, view->place.identity, identity_size);
-    put->path = memcpy(kept->strings + identity_size, path, path_size);
-    put->record.head.state = (uint8_t)state;
-    return kept;
-}
-
-/* The whole of it has come. */
-static void keep_listing(struct view *view, struct listing_cursor *at, const char *path)
-{
-    struct kept_listing *kept = kept_new(view, path, RECORD_KNOWN);
-    if (!kept)
-        return;
-    kept->store = at->store;
-    lock_move(&kept->lock, &at->lock);
-    kept->pages = at->pages;
-    kept->answer = at->answer;
-    at->pages = (struct listing){0};
-    at->answer = (struct answer){0};
-    struct put *put = &kept->put;
-    record_from_answer(&put->record, &kept->answer);
-    put->record.head.state = RECORD_KNOWN;
-    put->record.head.type = LARDER_DIRECTORY;
-    put->record.head.size = (int64_t)kept->pages.size;
-    put->record.head.answered_ns = at->answered_ns;
-    put->seen = at->seen;
-    put->data = kept->pages.data;
-    put->size = kept->pages.size;
-    put->whole = true;
-    put->op.cost = at->cost;
-    at->cost = 0;
-    if (writer_add(at->store, &put->op) < 0) {
-        writer_release(at->store, put->op.cost);
-        kept_done(&put->op, -EROFS);
-    }
-}
-
-void absence_keep(struct view *view, struct store *store, const char *path)
-{
-    struct kept_listing *kept = kept_new(view, path, RECORD_ABSENT);
-    if (!kept)
-        return;
-    kept->put.type = KEY_RECORD;
-    kept->put.record.head.fresh_ms = kept->put.record.head.stale_if_error_ms = -1;
-    kept->put.record.head.answered_ns = wall_ns();
-    int rc = store_seen(store, KEY_RECORD, &view->place, path, &kept->put.seen);
-    if (rc < 0 || writer_add(store, &kept->put.op) < 0)
-        kept_done(&kept->put.op, 0);
-}
-
-struct kept_freshen {
-    struct freshen freshen;
-    char strings[];
-};
-
-static void freshen_done(struct op *op, int status)
-{
-    mem_free(container_of(op, struct kept_freshen, freshen.op));
-}
-
-static void keep_fresh(struct view *view, struct store *store, const char *path, uint64_t id,
-                       const struct answer *answer)
-{
-    size_t path_size = strlen(path) + 1, identity_size = view->place.size + 1;
-    struct kept_freshen *kept = mem_zero(sizeof *kept + identity_size + path_size);
-    if (!kept)
-        return;
-    kept->freshen = (struct freshen){.op = {.apply = edit_freshen, .done = freshen_done},
-                                     .type = KEY_LISTING,
-                                     .place = view->place,
-                                     .id = id,
-                                     .answered_ns = wall_ns(),
-                                     .fresh_ms = answer->fresh_ms,
-                                     .stale_if_error_ms = answer->stale_if_error_ms};
-    kept->freshen.place.identity = memcpy(kept->strings, view->place.identity, identity_size);
-    kept->freshen.path = memcpy(kept->strings + identity_size, path, path_size);
-    if (writer_add(store, &kept->freshen.op) < 0)
-        mem_free(kept);
 }
 
 /* ---- out of the store ---- */
@@ -210,7 +94,7 @@ struct load {
 static int load(void *arg)
 {
     struct load *load = arg;
-    return listing_load(load->store, &load->view->place, load->path, &load->at->pages);
+    return listing_load(load->store, &load->view->place, load->path, &load->at->coming.pages);
 }
 
 /* On a worker: a listing may be large, and this is once a directory. */
@@ -222,8 +106,8 @@ static int CO_FN open_stored(struct view *view, struct store *store, const char 
     if (rc < 0)
         return rc;
     at->stored = true;
-    answer_free(&at->answer);
-    at->answer = found->answer;
+    answer_free(&at->coming.answer);
+    at->coming.answer = found->answer;
     found->answer = (struct answer){0};
     return 0;
 }
@@ -233,11 +117,16 @@ static int CO_FN open_stored(struct view *view, struct store *store, const char 
 static int CO_FN stored_page(struct listing_cursor *at, struct cursor *cursor, struct larder_entries *page,
                              struct answer *out)
 {
-    int rc = at->pages.size ? listing_page(&at->pages, &at->offset, page) : 0;
+    const struct listing *pages = &at->coming.pages;
+    int rc = pages->size ? listing_page(pages, &at->offset, page) : 0;
     if (rc < 0)
         return rc == -EBADMSG ? fail(rc, "a stored listing is damaged") : rc;
-    cursor->end = at->offset >= at->pages.size;
-    return out ? answer_copy(out, &at->answer) : 0;
+    cursor->end = at->offset >= pages->size;
+    if (!out)
+        return 0;
+    rc = answer_copy(out, &at->coming.answer);
+    out->flags |= at->tree ? ANSWER_SHALLOW : 0;
+    return rc;
 }
 
 struct collect {
@@ -249,66 +138,63 @@ struct collect {
 static int collect(void *arg)
 {
     struct collect *collect = arg;
-    return listing_add(&collect->at->pages, collect->page, collect->level);
+    return listing_add(&collect->at->coming.pages, collect->page, collect->level);
 }
 
-static int CO_FN collect_page(struct view *view, struct listing_cursor *at, const struct larder_entries *page)
+/* What cannot be kept is given all the same. */
+static void CO_FN collect_page(struct listing_cursor *at, const char *path, const struct larder_entries *page,
+                               const struct answer *answer)
 {
-    struct collect arg = {at, page, view->packing.level};
+    struct collect arg = {at, page, at->view->packing.level};
+    bool end = at->next.end;
+    if (at->tree) {
+        listed_tree_add(at->whole, page, answer, end, &at->coming.lock);
+        return;
+    }
     int rc = page->count > 64 ? offload(collect, &arg) : collect(&arg);
-    if (rc == -ECANCELED)
-        return rc;
-    size_t more = rc < 0 || at->pages.size <= at->cost ? 0 : at->pages.size - at->cost;
-    if (rc == 0 && at->wait && more)
-        rc = writer_reserve_wait(at->store, more);
-    else if (rc == 0 && more && !writer_reserve(at->store, more))
-        rc = -EAGAIN;
     if (rc == 0)
-        at->cost += more;
-    if (rc == -ECANCELED)
-        return rc;
+        rc = coming_reserve(&at->coming, at->store, at->wait);
     if (rc < 0)
-        drop_pages(at);
-    return 0;
+        drop(at);
+    else if (end)
+        coming_keep(&at->coming, at->view, at->store, path);
 }
 
-static int CO_FN next_page(struct view *view, const char *path, struct listing_cursor *at,
-                           const struct terms *terms, struct cursor *cursor, struct larder_entries *page,
-                           struct answer *out)
+static int CO_FN ask_next(struct listing_cursor *at, const char *path, const struct terms *terms,
+                          struct larder_entries *page, struct answer *answer)
+{
+    struct instance *next = view_next(at->view);
+    struct lock_beat beat;
+    lock_beat_start(&beat, task_loop(task_current()), &at->coming.lock, at->store);
+    int rc = at->tree ? layer_list_tree(next, path, terms, &at->next, page, answer)
+                      : layer_list(next, path, terms, &at->next, page, answer);
+    lock_beat_stop(&beat);
+    return rc;
+}
+
+static int CO_FN next_page(struct listing_cursor *at, const char *path, const struct terms *terms,
+                           struct cursor *cursor, struct larder_entries *page, struct answer *out)
 {
     struct answer answer = {0};
-    bool first = !at->answered_ns;
-    struct lock_beat beat;
-    lock_beat_start(&beat, task_loop(task_current()), &at->lock, at->store);
-    int rc = layer_list(view_next(view), path, terms, &at->next, page, &answer);
-    lock_beat_stop(&beat);
-    if (rc != 0) {
-        if (out && rc == UNCHANGED)
-            *out = answer;
-        else
-            answer_free(&answer);
+    int rc = ask_next(at, path, terms, page, &answer);
+    if (rc < 0) {
+        answer_free(&answer);
         return rc;
     }
-    if (first) {
-        at->answered_ns = wall_ns();
-        at->keep = at->keep && !(answer.flags & ANSWER_NO_STORE);
-        rc = answer_copy(&at->answer, &answer);
+    if (rc == 0 && !at->coming.answered_ns) {
+        at->coming.answered_ns = wall_ns();
+        at->keep =
+            at->keep && !(answer.flags & ANSWER_NO_STORE) && answer_copy(&at->coming.answer, &answer) == 0;
     }
+    cursor->end = rc == 0 && at->next.end;
     if (rc == 0 && at->keep)
-        rc = collect_page(view, at, page);
-    cursor->end = at->next.end;
-    if (rc == 0 && at->keep && cursor->end)
-        keep_listing(view, at, path);
-    if (!at->keep || cursor->end)
-        lock_end(&at->lock, at->store, false);
-    if (rc < 0) {
-        larder_entries_free(page);
-        answer_free(&answer);
-    } else if (out) {
+        collect_page(at, path, page, &answer);
+    if (rc == 0 && (!at->keep || cursor->end))
+        lock_end(&at->coming.lock, at->store, false);
+    if (out)
         *out = answer;
-    } else {
+    else
         answer_free(&answer);
-    }
     return rc;
 }
 
@@ -335,19 +221,26 @@ static bool may_fall_back(int rc)
            rc != -ENOTSUP && rc != -EINVAL;
 }
 
-static int CO_FN ask(struct view *view, struct store *store, const char *path, const struct terms *terms,
-                     struct listing_cursor *at, struct found *found, struct cursor *cursor,
+static bool begin_to_keep(struct listing_cursor *at, const char *path)
+{
+    return store_seen(at->store, KEY_LISTING, &at->view->place, path, &at->coming.seen) == 0;
+}
+
+static int CO_FN ask(struct listing_cursor *at, const char *path, struct found *found, struct cursor *cursor,
                      struct larder_entries *page, struct answer *out)
 {
+    struct view *view = at->view;
+    struct store *store = at->store;
     struct terms ask = TERMS_NONE;
     struct answer answer = {0};
-    if (found->id)
+    if (found->id && !at->tree)
         ask.if_none_match = found->answer.validator;
-    at->keep = store_seen(store, KEY_LISTING, &view->place, path, &at->seen) == 0;
+    at->keep =
+        at->tree ? listed_tree_new(view, store, path, at->wait, &at->whole) == 0 : begin_to_keep(at, path);
     store_count(store, COUNT_MISSES, 1);
-    int rc = next_page(view, path, at, &ask, cursor, page, &answer);
+    int rc = next_page(at, path, &ask, cursor, page, &answer);
     if (rc == UNCHANGED) {
-        keep_fresh(view, store, path, found->id, &answer);
+        listing_keep_fresh(view, store, path, found->id, &answer);
         answer_free(&answer);
         rc = open_stored(view, store, path, at, found);
         if (rc == 0)
@@ -355,7 +248,7 @@ static int CO_FN ask(struct view *view, struct store *store, const char *path, c
         if (rc != -EAGAIN)
             return rc;
         ask.if_none_match = NULL; /* it went meanwhile */
-        rc = next_page(view, path, at, &ask, cursor, page, &answer);
+        rc = next_page(at, path, &ask, cursor, page, &answer);
     }
     if (may_fall_back(rc) && found->id && found->stale_ok && open_stored(view, store, path, at, found) == 0) {
         store_count(store, COUNT_STALE, 1);
@@ -392,12 +285,12 @@ static int CO_FN look_again(struct view *view, struct store *store, const char *
 {
     if (found->id)
         return -EAGAIN;
-    lock_init(&at->lock, KEY_LISTING, &view->place, path);
-    int rc = lock_wait(&at->lock, store, 0, 1, UINT64_MAX);
+    lock_init(&at->coming.lock, KEY_LISTING, &view->place, path);
+    int rc = lock_wait(&at->coming.lock, store, 0, 1, UINT64_MAX);
     if (rc == 0)
         rc = look(view, store, path, terms, at, found);
     if (rc == -EAGAIN && found->id)
-        lock_end(&at->lock, store, true);
+        lock_end(&at->coming.lock, store, true);
     return rc;
 }
 
@@ -413,31 +306,31 @@ static int CO_FN first_page(struct view *view, struct store *store, const char *
         rc = stored_page(at, cursor, page, out);
     else if (rc == -EAGAIN)
         rc = view->mode == MODE_OFFLINE ? offline_list(view, store, path, terms)
-                                        : ask(view, store, path, terms, at, &found, cursor, page, out);
+                                        : ask(at, path, &found, cursor, page, out);
     if (at->stored || rc < 0)
-        lock_end(&at->lock, store, at->stored);
+        lock_end(&at->coming.lock, store, at->stored);
     answer_free(&found.answer);
     return rc;
 }
 
 static int CO_FN list_page(struct view *view, const char *path, const struct terms *terms, bool wait,
-                           struct cursor *cursor, struct larder_entries *page, struct answer *out)
+                           bool tree, struct cursor *cursor, struct larder_entries *page, struct answer *out)
 {
     struct store *store = view_store(view);
     struct listing_cursor *at = cursor->state;
     if (!store)
         return view->mode == MODE_OFFLINE
                    ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
-                   : layer_list(view_next(view), path, terms, cursor, page, out);
+               : tree ? layer_list_tree(view_next(view), path, terms, cursor, page, out)
+                      : layer_list(view_next(view), path, terms, cursor, page, out);
     if (at && at->stored)
         return stored_page(at, cursor, page, out);
     if (at)
-        return next_page(view, path, at, &TERMS_NONE, cursor, page, out);
+        return next_page(at, path, &TERMS_NONE, cursor, page, out);
     at = mem_zero(sizeof *at);
     if (!at)
         return fail_memory();
-    at->store = store;
-    at->wait = wait;
+    *at = (struct listing_cursor){.view = view, .store = store, .wait = wait, .tree = tree};
     cursor->state = at;
     cursor->free_state = free_cursor;
     return first_page(view, store, path, terms, at, cursor, page, out);
@@ -446,11 +339,36 @@ static int CO_FN list_page(struct view *view, const char *path, const struct ter
 int fetch_list(struct instance *instance, const char *path, const struct terms *terms, struct cursor *cursor,
                struct larder_entries *page, struct answer *out)
 {
-    return list_page(container_of(instance, struct view, instance), path, terms, false, cursor, page, out);
+    struct view *view = container_of(instance, struct view, instance);
+    return list_page(view, path, terms, false, false, cursor, page, out);
+}
+
+int fetch_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                    struct cursor *cursor, struct larder_entries *page, struct answer *out)
+{
+    struct view *view = container_of(instance, struct view, instance);
+    bool tree = layer_has_trees(view_next(view));
+    int rc = list_page(view, path, terms, false, tree, cursor, page, out);
+    if (rc == 0 && !tree && out)
+        out->flags |= ANSWER_SHALLOW;
+    return rc;
 }
 
 int fetch_list_kept(struct view *view, const char *path, const struct terms *terms, struct cursor *cursor,
                     struct larder_entries *page)
 {
-    return list_page(view, path, terms, true, cursor, page, NULL);
+    return list_page(view, path, terms, true, false, cursor, page, NULL);
+}
+
+int fetch_tree_kept(struct view *view, const char *path, const struct terms *terms)
+{
+    struct larder_entries page = {0};
+    struct cursor cursor = {0};
+    int rc = layer_has_trees(view_next(view)) ? 0 : -ENOTSUP;
+    while (rc == 0 && !cursor.end) {
+        rc = list_page(view, path, terms, true, true, &cursor, &page, NULL);
+        larder_entries_free(&page);
+    }
+    cursor_free(&cursor);
+    return rc;
 }

@@ -129,9 +129,22 @@ static int CO_FN fetch(struct mirror *mirror)
     return rc;
 }
 
+/* Where the place can tell of the tree at once, it need not be asked for each directory. If it cannot, each is asked for,
+ * and has its own failure. */
+static int CO_FN list_all(struct mirror *mirror)
+{
+    if (mirror->options.names || mirror->options.maxdepth)
+        return 0;
+    int rc = fetch_tree_kept(mirror->view, mirror->root, &mirror->list_terms);
+    mirror->listed = rc == 0;
+    return rc == 0 ? writer_flush_wait(mirror->store) : rc == -ECANCELED ? rc : 0;
+}
+
 static int CO_FN work(struct mirror *mirror)
 {
-    int rc = pass(mirror, PASS_PLAN);
+    int rc = list_all(mirror);
+    if (rc == 0)
+        rc = pass(mirror, PASS_PLAN);
     mirror->stats.files = mirror->plan.files;
     if (rc == 0) /* the second pass reads what the first one stored */
         rc = writer_flush_wait(mirror->store);

@@ -4,7 +4,8 @@
 /*
  * A whole tree into the cache, in passes over its directories:
  *
- *   plan     every listing is asked for, and so stored; the files in it are counted, and what of them is there
+ *   plan     every listing is asked for, and so stored, all at once if the place can tell a tree; the files in it are
+ *            counted, and what of them is there
  *   fetch    the same listings, out of the store; what is not there is read
  *   check    only if something was not kept: what is not there is told of
  *
@@ -57,6 +58,7 @@ struct mirror {
     /* the loop's */
     enum pass { PASS_PLAN, PASS_FETCH, PASS_CHECK } pass;
     bool root_is_file;
+    bool listed;  /* what listings there are of since it was begun are its own */
     bool partial; /* only some of the files: each is pinned by itself */
     struct tally plan;
     struct table skipped; /* what failed, and directories that lead back up: not to be done in a later pass */

@@ -223,10 +223,14 @@ static int CO_FN take_root(struct mirror *mirror)
 static int CO_FN do_page(struct mirror *mirror, struct dir *dir)
 {
     struct larder_entries page = {0};
-    const struct terms *terms = mirror->pass == PASS_PLAN ? &mirror->list_terms : &mirror->stored_terms;
+    struct terms terms = mirror->pass == PASS_PLAN ? mirror->list_terms : mirror->stored_terms;
     if (mirror->root_is_file)
         return take_root(mirror);
-    int rc = fetch_list_kept(mirror->view, dir->path, terms, &dir->cursor, &page);
+    if (mirror->pass == PASS_PLAN && mirror->listed) {
+        terms.ttl_ms = INT64_MAX;
+        terms.age_max_ms = (wall_ns() - mirror->begun_ns) / 1000000 + 1;
+    }
+    int rc = fetch_list_kept(mirror->view, dir->path, &terms, &dir->cursor, &page);
     if (rc == -ENOTDIR && dir->depth == 0)
         return take_root(mirror);
     if (rc == 0)

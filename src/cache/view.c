@@ -169,6 +169,7 @@ const struct backend cache_backend = {
     .look_read = look_read,
     .info = fetch_info,
     .list = fetch_list,
+    .list_tree = fetch_list_tree,
     .read = fetch_read,
     .properties = fetch_properties,
     .may_change = may_change,

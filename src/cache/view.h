@@ -86,6 +86,8 @@ int CO_FN fetch_info(struct instance *instance, const char *path, const struct t
                      struct answer *out);
 int CO_FN fetch_list(struct instance *instance, const char *path, const struct terms *terms,
                      struct cursor *cursor, struct larder_entries *page, struct answer *out);
+int CO_FN fetch_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                          struct cursor *cursor, struct larder_entries *page, struct answer *out);
 
 /*
  * For a mirror, which waits for the writer instead of keeping nothing: read the whole file, for the store
@@ -96,6 +98,8 @@ int CO_FN fetch_keep(struct view *view, const char *path, const struct terms *te
                      struct throttle *throttle, int64_t *size, uint64_t *fetched);
 int CO_FN fetch_list_kept(struct view *view, const char *path, const struct terms *terms,
                           struct cursor *cursor, struct larder_entries *page);
+/* Ask for all listings of a tree at once: 0, and those that were told whole are kept. -ENOTSUP: the place cannot tell. */
+int CO_FN fetch_tree_kept(struct view *view, const char *path, const struct terms *terms);
 /* The place has nothing there: so what was known of it is no more. Any thread, never waits. */
 void absence_keep(struct view *view, struct store *store, const char *path);
 /* The directory that options, the environment or the user's home name. mem. */

@@ -10,6 +10,7 @@
 #include "larder.h"
 
 #include "server.h"
+#include "tmpdir.h"
 #include "tree.h"
 
 #define COUNT 4
@@ -291,6 +292,63 @@ static void a_tree_is_one_request_where_the_server_tells_it(void **state)
     assert_ok(larder_rm(places[1], "t", true));
 }
 
+static struct larder_fs *open_cached(struct larder_cache *cache, struct larder_fs *fs, const char *option)
+{
+    const char *const options[] = {option, NULL};
+    struct larder_fs *cached;
+    assert_ok(larder_cache_fs(cache, fs, options, &cached));
+    return cached;
+}
+
+/* Five files in five directories: so many requests, no more, and offline each directory is listed. */
+static void mirror_counted(struct server *server, struct larder_fs *fs, size_t requests)
+{
+    static const char *const dirs[] = {"t", "t/a", "t/a/b", "t/a/b/c", "t/a b"};
+    static const size_t counts[] = {4, 2, 1, 1, 1};
+    char *dir = tmpdir_make();
+    char *option = NULL;
+    struct larder_cache *cache;
+    struct larder_entries entries;
+    struct larder_mirror_stats stats = {.size = sizeof stats};
+    assert_true(asprintf(&option, "dir=%s/cache", dir) > 0);
+    assert_ok(larder_cache_open((const char *const[]){option, NULL}, &cache));
+    struct larder_fs *cached = open_cached(cache, fs, NULL),
+                     *offline = open_cached(cache, fs, "mode=offline");
+    server_log_clear(server);
+    assert_ok(larder_mirror(cached, "t", NULL, &stats));
+    assert_int_equal(stats.files, 5);
+    assert_true(server_log_connections(server, requests) > 0);
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        assert_ok(larder_ls(offline, dirs[i], &entries));
+        assert_int_equal(entries.count, counts[i]);
+        larder_entries_free(&entries);
+    }
+    assert_file(offline, "t/a/b/c/f", "12345");
+    larder_fs_free(cached);
+    larder_fs_free(offline);
+    larder_cache_free(cache);
+    free(option);
+    tmpdir_remove(dir);
+}
+
+static void a_mirror_asks_once_for_each_file_and_as_often_as_it_must_for_the_tree(void **state)
+{
+    if (!servers[1] || !servers[2])
+        skip();
+    for (size_t i = 1; i < 3; i++) {
+        make_deep_tree(places[i]);
+        assert_ok(larder_rmdir(places[i], "t/empty"));
+    }
+    struct larder_fs *deep = open_at("webdav", server_url(servers[1]), "dav-deep", NULL);
+    struct larder_fs *flat = open_at("webdav", server_url(servers[2]), "dav", "webdav.user_agent=mirror");
+    mirror_counted(servers[1], deep, 5 + 1);
+    mirror_counted(servers[2], flat, 5 + 5 + 1); /* it was asked whether it tells all at once */
+    larder_fs_free(deep);
+    larder_fs_free(flat);
+    assert_ok(larder_rm(places[1], "t", true));
+    assert_ok(larder_rm(places[2], "t", true));
+}
+
 static void a_refused_depth_is_asked_for_once(void **state)
 {
     struct server *server = servers[2];
@@ -366,6 +424,7 @@ int main(void)
         cmocka_unit_test(nginx_tells_versions_by_head),
         cmocka_unit_test(trees_are_the_same_at_any_depth),
         cmocka_unit_test(a_tree_is_one_request_where_the_server_tells_it),
+        cmocka_unit_test(a_mirror_asks_once_for_each_file_and_as_often_as_it_must_for_the_tree),
         cmocka_unit_test(a_refused_depth_is_asked_for_once),
         cmocka_unit_test(writing_is_off_where_it_should_be),
         cmocka_unit_test(webdavs_is_webdav_over_https),
