@@ -54,6 +54,7 @@ void change_unref(struct change *change)
     if (!change || atomic_fetch_sub_explicit(&change->references, 1, memory_order_acq_rel) > 1)
         return;
     larder_bytes_free(&change->payload.bytes);
+    mem_free(change->payload.token.text);
     labels_fini(&change->labels);
     mem_free(change->if_match);
     mem_free(change->path);

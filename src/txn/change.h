@@ -20,11 +20,13 @@ enum payload_kind {
     PAYLOAD_MEMORY,  /* `bytes` */
     PAYLOAD_JOURNAL, /* a record of the journal */
     PAYLOAD_FILE,    /* a file beside the journal */
+    PAYLOAD_STAGED,  /* staged with its place, by `token` */
 };
 struct payload {
     enum payload_kind kind;
     int64_t size;
     uint8_t digest[16];        /* XXH3-128 of the bytes */
+    struct token token;        /* STAGED; mem */
     struct larder_bytes bytes; /* MEMORY; JOURNAL while it is pending, under the transaction's lock. Owned */
     /* JOURNAL, of pending.c under that lock */
     enum { PHASE_NONE, PHASE_PENDING, PHASE_WRITING, PHASE_WRITTEN } phase;

@@ -6,6 +6,7 @@
 #include "base/seams.h"
 #include "task/loop.h"
 #include "txn/recover.h"
+#include "txn/steps.h"
 
 #define UNDO_MS 60000 /* of a task that was cancelled, to clean up */
 
@@ -46,7 +47,10 @@ static int CO_FN discard_all(struct plan *plan)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < plan->item_count; i++)
-        rc = item_discard(plan, &plan->items[i]);
+        if (plan->items[i].change->payload.kind != PAYLOAD_STAGED)
+            rc = item_discard(plan, &plan->items[i]);
+    if (rc == 0)
+        rc = plan_sync(plan, NULL);
     return rc == 0 ? plan_unseal(plan) : rc;
 }
 

@@ -93,21 +93,13 @@ bool member_has_conditions(const struct plan *plan, const struct plan_member *me
 
 /* ---- deciding ---- */
 
-/*
- * One conditional write. 0: it is there; 1: the condition does not hold; else it is not known. What was asked of a place
- * without an answer, and what a recovery finds, is looked for: it is ours if it has our bytes.
- */
-static int CO_FN write_conditional(struct plan *plan, struct plan_item *item, bool look)
+/* One conditional write. 0: it is there; 1: the condition does not hold; else it is not known. */
+static int CO_FN write_conditional(struct plan *plan, struct plan_item *item)
 {
     const struct change *change = item->change;
-    int there = look && !item->token.text ? item_is_there(plan, item) : 0;
-    if (there < 0)
-        return there;
-    if (there == 0) {
-        int rc = item_write(plan, item, change->create ? LARDER_CREATE : 0, change->if_match);
-        if (rc < 0)
-            return item_conflicts(item, rc) ? 1 : rc;
-    }
+    int rc = item_write(plan, item, change->create ? LARDER_CREATE : 0, change->if_match);
+    if (rc < 0)
+        return item_conflicts(item, rc) ? 1 : rc;
     item->done = true;
     CRASH_POINT("txn.condition_written");
     return 0;
@@ -143,17 +135,35 @@ static int CO_FN apply_conditional(struct plan *plan)
     return decided;
 }
 
-/* J5: one of them there decides; so a recovery looks at all of them before any is written. */
+/*
+ * A small conditional write is with its place, and its bytes are on the disk, before its name is there: else a power cut
+ * could leave the name with other bytes, and nobody could tell whose it is.
+ */
+static int CO_FN stage_decisive(struct plan *plan, struct plan_item *item)
+{
+    bool named = is_decisive(item) && item_is_named(item) && !item->token.text;
+    return named && layer_has(item->member->fs->instance, LAYER_SYNC) ? item_stage(plan, item) : 0;
+}
+
+static int CO_FN stage_conditionals(struct plan *plan)
+{
+    int rc = plan_each(plan, stage_decisive);
+    return rc == 0 ? plan_sync(plan, item_is_conditional) : rc;
+}
+
+/* J5: one of them there decides; so a recovery looks at all of them before any is written. What is there is ours if it has
+ * our bytes. */
 static int CO_FN look_for_decision(struct plan *plan, bool *decided)
 {
-    for (size_t i = 0; i < plan->item_count && !*decided; i++) {
+    for (size_t i = 0; i < plan->item_count; i++) {
         struct plan_item *item = &plan->items[i];
         if (!is_decisive(item) || item->change->kind != CHANGE_WRITE)
             continue;
         int there = item_is_there(plan, item);
         if (there < 0)
             return there;
-        *decided = item->done = there;
+        item->done = there;
+        *decided |= there;
     }
     return 0;
 }
@@ -164,7 +174,7 @@ static int CO_FN write_conditionals(struct plan *plan, bool decided)
         struct plan_item *item = &plan->items[i];
         if (!is_decisive(item) || item->change->kind != CHANGE_WRITE)
             continue;
-        int rc = write_conditional(plan, item, plan->again);
+        int rc = write_conditional(plan, item);
         if (rc == 1 && !decided)
             return fail(item->change->create ? -EEXIST : -ESTALE, "%s", item->conflict);
         if (rc < 0)
@@ -189,12 +199,16 @@ int CO_FN plan_decide(struct plan *plan)
     if (plan->state == JOURNAL_DECIDED || plan->state == JOURNAL_CONFLICTED)
         return 0;
     bool decisive = first_decisive(plan), decided = false;
-    int rc = decisive && plan->state != JOURNAL_DECIDING ? plan_set_state(plan, JOURNAL_DECIDING) : 0;
+    int rc = decisive && !plan->again ? stage_conditionals(plan) : 0;
+    if (rc == 0 && decisive && plan->state != JOURNAL_DECIDING)
+        rc = plan_set_state(plan, JOURNAL_DECIDING);
     CRASH_POINT("txn.deciding");
     if (rc == 0 && plan->again)
         rc = look_for_decision(plan, &decided);
     if (rc == 0 && plan->again && !decided && decisive)
         return fail(-ECANCELED, "it was not decided");
+    if (rc == 0 && plan->again)
+        rc = stage_conditionals(plan);
     if (rc == 0)
         rc = apply_conditional(plan);
     if (rc < 0)
@@ -202,6 +216,8 @@ int CO_FN plan_decide(struct plan *plan)
     rc = write_conditionals(plan, decided || rc == 1);
     if (rc == 0)
         rc = note_conflicts(plan);
+    if (rc == 0) /* J5: nobody looks for them again */
+        rc = plan_sync(plan, item_is_conditional);
     if (rc == 0)
         rc = plan_set_state(plan, JOURNAL_DECIDED);
     CRASH_POINT("txn.decided");

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/seams.h"
 #include "fs/enter.h"
 #include "fs/layer.h"
+#include "txn/digest_sink.h"
 #include "txn/plan.h"
 
 #define PART_SIZE  ((int64_t)8 << 20)
@@ -112,8 +112,9 @@ static int CO_FN open_source(const struct plan *plan, const struct plan_item *it
     return rc == -ESTALE ? -EBADMSG : rc;
 }
 
-/* J1: the change is in the journal already. J2: so is the token, before the first byte is sent. */
-static int CO_FN stage_item(struct plan *plan, struct plan_item *item)
+/* J1: the change is in the journal already. J2: so is the token, before the first byte is sent; for a small one the id is
+ * enough. */
+int CO_FN item_stage(struct plan *plan, struct plan_item *item)
 {
     struct vault_source source;
     int rc = open_source(plan, item, &source);
@@ -123,7 +124,7 @@ static int CO_FN stage_item(struct plan *plan, struct plan_item *item)
         rc = layer_stage(instance_of(item), item->change->path, &item->change->labels, item->change->id,
                          &item->token);
         CRASH_POINT("txn.stage_begun");
-        if (rc == 0)
+        if (rc == 0 && item->change->payload.kind == PAYLOAD_FILE)
             rc = plan_note_item(plan, item);
         CRASH_POINT("txn.stage_noted");
     }
@@ -138,7 +139,7 @@ static int CO_FN stage_each(void *arg, size_t index)
 {
     struct plan *plan = arg;
     struct plan_item *item = &plan->items[index];
-    return item_is_staged(item) ? stage_item(plan, item) : 0;
+    return item_is_staged(item) ? item_stage(plan, item) : 0;
 }
 
 #define STAGE_JOBS 2 /* with PARTS_JOBS parts each: 64 MiB on their way */
@@ -198,64 +199,30 @@ int CO_FN item_write(struct plan *plan, struct plan_item *item, unsigned flags, 
     int rc = write_once(plan, item, flags, if_match);
     if (rc == -ENOENT && dirs_make_parents(instance_of(item), item->change->path) == 0)
         rc = write_once(plan, item, flags, if_match);
+    if (rc == -ENOENT && item->token.text)
+        rc = -ESTALE; /* it was removed, or published before and replaced since */
     CRASH_POINT("txn.written");
     return rc;
 }
 
 /* ---- looking for it ---- */
 
-/* Digests what it is given, and keeps nothing. */
-struct digest_sink {
-    struct sink sink;
-    struct hash128 hash;
-    int64_t size;
-    char *room; /* mem */
-};
-#define ROOM_SIZE ((size_t)64 << 10)
-
-static int digest_begin(struct sink *sink, const struct answer *answer, int64_t size)
-{
-    struct digest_sink *digest = container_of(sink, struct digest_sink, sink);
-    uint8_t unused[16];
-    hash128_end(&digest->hash, unused);
-    digest->size = 0;
-    return hash128_begin(&digest->hash);
-}
-
-static int digest_room(struct sink *sink, size_t want, void **out, size_t *size)
-{
-    struct digest_sink *digest = container_of(sink, struct digest_sink, sink);
-    *out = digest->room;
-    *size = want < ROOM_SIZE ? want : ROOM_SIZE;
-    return 0;
-}
-
-static int digest_fill(struct sink *sink, size_t size)
-{
-    struct digest_sink *digest = container_of(sink, struct digest_sink, sink);
-    hash128_add(&digest->hash, digest->room, size);
-    digest->size += (int64_t)size;
-    return 0;
-}
-
 static int CO_FN has_our_bytes(struct plan_item *item)
 {
     const struct payload *payload = &item->change->payload;
     struct terms terms = TERMS_NONE;
-    struct digest_sink digest = {
-        .sink = {.instant = true, .begin = digest_begin, .room = digest_room, .fill = digest_fill},
-        .room = mem_alloc(ROOM_SIZE)};
+    struct digest_sink digest;
     uint8_t found[16] = {0};
     terms.age_max_ms = 0;
-    if (!digest.room)
-        return fail_memory();
-    answer_free(&item->answer);
-    int rc = layer_read(instance_of(item), item->change->path, NULL, &terms, &digest.sink, &item->answer);
-    hash128_end(&digest.hash, found);
-    mem_free(digest.room);
+    int rc = digest_sink_init(&digest);
     if (rc < 0)
         return rc;
-    return digest.size == payload->size && memcmp(found, payload->digest, sizeof found) == 0;
+    answer_free(&item->answer);
+    rc = layer_read(instance_of(item), item->change->path, NULL, &terms, &digest.sink, &item->answer);
+    int64_t size = digest_sink_fini(&digest, found);
+    if (rc < 0)
+        return rc;
+    return size == payload->size && memcmp(found, payload->digest, sizeof found) == 0;
 }
 
 /* The size first: most that is not ours is of another. */
@@ -286,8 +253,10 @@ int CO_FN item_discard(struct plan *plan, struct plan_item *item)
         int rc = layer_discard(instance, change->path, &item->token);
         if (rc == 0)
             mem_free(take(item->token.text));
-        return rc;
+        if (rc < 0 || !plan->again)
+            return rc;
     }
+    /* Who died may have begun one elsewhere: where directories were made meanwhile. */
     bool litter = plan->again ? item_is_named(item) || item_is_staged(item) : item_is_staged(item);
     return litter && layer_has(instance, LAYER_SWEEP)
                ? layer_sweep(instance, change->path, change->id, plan->began_ns)

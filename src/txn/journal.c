@@ -35,18 +35,55 @@ int journal_fail(const struct journal *journal, int rc)
     return fail_errno(-rc, "%s", journal->file);
 }
 
-static int open_file(struct journal *journal)
+/* It has the mark or, with `make`, gets it. */
+static int open_at(struct journal *journal, const char *file, bool make)
 {
     uint64_t mark = JOURNAL_MARK;
     struct journal_key key = journal_key(0, RECORD_HEAD, 0);
     MDB_val name = {sizeof key.data, key.data}, value = {sizeof mark, &mark};
-    int dead, rc = lmdb_fill_lock_file(journal->file, READERS_MAX);
+    int rc = lmdb_fill_lock_file(file, READERS_MAX);
     if (rc == 0)
-        rc = lmdb_status(lmdb_open(journal->file, READERS_MAX, 0, &journal->env));
+        rc = lmdb_status(lmdb_open(file, READERS_MAX, 0, &journal->env));
     if (rc == 0)
         rc = lmdb_check_length(journal->env, &journal->device, &journal->inode);
+    return rc == 0 ? lmdb_check_mark(journal->env, &name, &value, make ? journal->dir : NULL, &journal->dbi)
+                   : rc;
+}
+
+static void remove_draft(const char *draft)
+{
+    autofree char *lock = mem_format("%s-lock", draft);
+    file_seam.unlink(draft);
+    if (lock)
+        file_seam.unlink(lock);
+}
+
+/* It has its name when it is whole and on the disk: what is found by that name and does not read is damaged. */
+static int make_file(struct journal *journal)
+{
+    autofree char *draft = mem_format("%s-new", journal->file);
+    if (!draft)
+        return -ENOMEM;
+    remove_draft(draft);
+    int rc = open_at(journal, draft, true);
+    if (journal->env)
+        mdb_env_close(take(journal->env));
+    if (rc == 0 && file_seam.rename(draft, journal->file) < 0)
+        rc = -errno;
     if (rc == 0)
-        rc = lmdb_check_mark(journal->env, &name, &value, journal->dir, &journal->dbi);
+        rc = file_sync_directory(journal->dir);
+    remove_draft(draft);
+    return rc;
+}
+
+static int open_file(struct journal *journal)
+{
+    struct stat status;
+    int dead, rc = 0;
+    if (file_seam.stat(journal->file, &status) < 0)
+        rc = errno == ENOENT ? make_file(journal) : -errno;
+    if (rc == 0)
+        rc = open_at(journal, journal->file, false);
     if (rc < 0)
         return journal_fail(journal, rc);
     mdb_reader_check(journal->env, &dead);
@@ -151,6 +188,12 @@ static void remove_payloads(struct journal *journal, const uint64_t *wanted)
     }
     if (all)
         file_seam.closedir(all);
+}
+
+int journal_sync_payloads(struct journal *journal)
+{
+    int rc = file_sync_directory(journal->payload);
+    return rc < 0 ? fail_errno(-rc, "%s", journal->payload) : 0;
 }
 
 void journal_remove_payloads(struct journal *journal, uint64_t txn)
@@ -311,6 +354,9 @@ static int apply(MDB_txn *txn, MDB_dbi dbi, const struct edit *edit)
     switch (edit->kind) {
     case EDIT_PUT:
         return mdb_put(txn, dbi, &name, &value, 0);
+    case EDIT_NEW:
+        rc = mdb_put(txn, dbi, &name, &value, MDB_NOOVERWRITE);
+        return rc == MDB_KEYEXIST ? 0 : rc;
     case EDIT_DELETE:
         rc = mdb_del(txn, dbi, &name, NULL);
         return rc == MDB_NOTFOUND ? 0 : rc;

@@ -24,12 +24,15 @@ const char *journal_dir(const struct journal *journal);
 /* Of a payload file; mem. */
 char *journal_payload_path(const struct journal *journal, uint64_t txn, uint64_t change);
 
+/* The names of those that there are, are on the disk when it returns. */
+int journal_sync_payloads(struct journal *journal);
 /* Those of a transaction, all of them. Failures are logged. */
 void journal_remove_payloads(struct journal *journal, uint64_t txn);
 
 /* ---- writing ---- */
 enum edit_kind {
     EDIT_PUT,
+    EDIT_NEW,    /* put, unless there is one */
     EDIT_DELETE, /* may be missing */
     EDIT_FORGET, /* every record of the key's transaction */
 };

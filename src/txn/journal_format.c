@@ -125,6 +125,13 @@ int locks_write(const struct journal_key *key, const uint64_t bytes[], size_t co
     return close_record(key, out);
 }
 
+int stray_write(const struct journal_key *key, const struct stray_record *stray, struct buffer *out)
+{
+    put_number(out, stray->member, 4);
+    put_text(out, stray->path);
+    return close_record(key, out);
+}
+
 /* ---- reading ---- */
 
 /* `texts` has room for all of them, since each loses four bytes of size and gets one of NUL. */
@@ -269,6 +276,18 @@ int locks_read(const struct journal_key *key, const void *data, size_t size, uin
     *bytes = numbers;
     *count = found;
     return 0;
+}
+
+int stray_read(const struct journal_key *key, const void *data, size_t size, struct stray_record *out,
+               char **texts)
+{
+    struct record_reader reader;
+    int rc = open_record(key, data, size, &reader);
+    if (rc < 0)
+        return rc;
+    out->member = (uint32_t)get_number(&reader, 4);
+    out->path = get_text(&reader);
+    return end_record(&reader, out->path, texts);
 }
 
 const char *journal_state_name(enum journal_state state)

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "txn/journal.h"
 #include "txn/view.h"
 
@@ -37,6 +38,8 @@ static void member_free(struct member *member)
 {
     overlay_fini(&member->overlay);
     larder_fs_free(member->fs);
+    mem_free(member->json);
+    mem_free(member->url);
     mem_free(member);
 }
 
@@ -111,6 +114,13 @@ static struct member *find(const struct larder_txn *txn, const struct instance *
     return NULL;
 }
 
+/* How the journal knows it. */
+static int describe(struct member *member)
+{
+    int rc = larder_fs_to_json(member->fs, false, &member->json);
+    return rc == 0 ? chain_url(member->fs->instance, "", &member->url) : rc;
+}
+
 static int member_new(struct larder_txn *txn, const struct larder_fs *fs, struct member **out)
 {
     struct member *member = mem_zero(sizeof *member);
@@ -120,6 +130,8 @@ static int member_new(struct larder_txn *txn, const struct larder_fs *fs, struct
     member->persistent = fs->instance->can.persistent && txn->journal;
     member->overlay.real_directories = fs->instance->can.real_directories;
     int rc = fs_new(instance_ref(fs->instance), "", &member->fs);
+    if (rc == 0 && member->persistent)
+        rc = describe(member);
     if (rc == 0)
         rc = txn_view_open(member);
     if (rc < 0)
@@ -149,6 +161,20 @@ static int member_add(struct larder_txn *txn, const struct larder_fs *fs, struct
         member_free(member);
     }
     return 0;
+}
+
+size_t member_number(const struct member *member)
+{
+    struct larder_txn *txn = member->txn;
+    size_t number = 0;
+    pthread_mutex_lock(&txn->lock);
+    list_for_each (node, &txn->members) {
+        if (node == &member->node)
+            break;
+        number++;
+    }
+    pthread_mutex_unlock(&txn->lock);
+    return number;
 }
 
 int txn_member(struct larder_txn *txn, const struct larder_fs *fs, struct member **out)

@@ -56,7 +56,8 @@ struct member {
     struct list node; /* of txn->members */
     struct larder_txn *txn;
     struct larder_fs *fs; /* what is changed: the instance of the user's handle, its root "" */
-    bool persistent;      /* const: it outlives the process, and is in the journal */
+    bool persistent;      /* const: it outlives the process, and is in the journal, as … */
+    char *json, *url;     /* … this; mem; of a persistent one */
     /* under the transaction's lock */
     struct larder_fs *view; /* a handle on its view, until the end */
     struct overlay overlay;
@@ -65,6 +66,9 @@ struct member {
 /* The member for the instance of `fs`, which is made if there is none yet. -EINVAL: `fs` is a view of a transaction. Takes
  * the lock. */
 int txn_member(struct larder_txn *txn, const struct larder_fs *fs, struct member **out);
+
+/* Of the members, from 0: they are only ever added. Takes the lock. */
+size_t member_number(const struct member *member);
 
 /*
  * Take the transaction's lock, to change something (`change`) or to look: 0, and it is held; else it is not, with text:

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/seams.h"
 #include "txn/pending.h"
+#include "txn/staged.h"
 #include "txn/vault.h"
 
 #define PIECE_SIZE ((size_t)1 << 20)
@@ -132,43 +133,23 @@ static int CO_FN on_worker(struct member *member, struct change *change, work_fn
     return offload(fn, step);
 }
 
-static int CO_FN write_pieces(struct file_step *step, struct source *source, void *piece)
-{
-    for (;;) {
-        int64_t count = source_read(source, piece, PIECE_SIZE);
-        if (count <= 0)
-            return (int)count;
-        step->data = piece;
-        step->size = (size_t)count;
-        int rc = offload(write_piece, step);
-        if (rc < 0)
-            return rc;
-        step->offset += count;
-    }
-}
-
 /* What was taken in of the source already, and all that follows; or all of source->data. */
-static int CO_FN write_file(struct member *member, struct change *change, const void *first,
-                            size_t first_size, struct source *source)
+static int CO_FN write_parts(struct member *member, struct change *change, const void *first,
+                             size_t first_size, struct source *source)
 {
     autofree char *piece = source->data ? NULL : mem_alloc(PIECE_SIZE);
-    struct file_step step = {.data = first, .size = first_size};
+    int64_t at = (int64_t)first_size, count = 0;
     int rc = piece || source->data ? payload_stage(member, change) : fail_memory();
-    if (rc < 0)
-        return rc;
-    struct file_step opened = {.vault = vault_of(member), .change = change};
-    opened.fd = vault_open(&opened.vault, change->id);
-    if (opened.fd < 0)
-        return opened.fd;
-    step.vault = opened.vault;
-    step.change = change;
-    step.fd = opened.fd;
-    rc = offload(write_piece, &step);
-    step.offset = (int64_t)first_size;
-    if (rc == 0 && !source->data)
-        rc = write_pieces(&step, source, piece);
-    close_file(&opened);
-    return rc < 0 ? rc : payload_finish(member, change, step.offset);
+    if (rc == 0)
+        rc = payload_stage_part(member, change, 0, 0, first, first_size);
+    for (uint32_t part = 1; rc == 0 && piece && (count = source_read(source, piece, PIECE_SIZE)) > 0;
+         part++) {
+        rc = payload_stage_part(member, change, part, at, piece, (size_t)count);
+        at += count;
+    }
+    if (rc == 0 && count < 0)
+        rc = (int)count;
+    return rc < 0 ? rc : payload_finish(member, change, at);
 }
 
 /* ---- all at once ---- */
@@ -182,7 +163,7 @@ static int CO_FN write_stream(struct member *member, struct change *change, stru
     if (rc == 0 && ended)
         rc = hold(member, change, buffer_take_bytes(&head));
     else if (rc == 0)
-        rc = write_file(member, change, head.data, head.size, source);
+        rc = write_parts(member, change, head.data, head.size, source);
     buffer_free(&head);
     return rc;
 }
@@ -193,7 +174,7 @@ int CO_FN payload_write(struct member *member, struct change *change, struct sou
         return write_stream(member, change, source);
     if (!member->persistent || source->size <= PAYLOAD_SMALL_MAX)
         return write_data(member, change, source);
-    return write_file(member, change, source->data, (size_t)source->size, source);
+    return write_parts(member, change, source->data, (size_t)source->size, source);
 }
 
 /* ---- in parts ---- */
@@ -201,6 +182,8 @@ int CO_FN payload_write(struct member *member, struct change *change, struct sou
 int CO_FN payload_stage(struct member *member, struct change *change)
 {
     struct file_step step = {.fd = -1};
+    if (member_stages(member))
+        return staged_begin(member, change);
     change->payload.kind = member->persistent ? PAYLOAD_FILE : PAYLOAD_MEMORY;
     if (!member->persistent)
         return 0;
@@ -229,6 +212,8 @@ int CO_FN payload_stage_part(struct member *member, struct change *change, uint3
                              const void *data, size_t size)
 {
     struct file_step step = {.data = data, .size = size, .offset = offset};
+    if (change->payload.kind == PAYLOAD_STAGED)
+        return staged_part(member, change, part, offset, data, size);
     if (change->payload.kind == PAYLOAD_MEMORY)
         return size > 0 ? put_in_memory(&change->payload.bytes, offset, data, size) : 0;
     return on_worker(member, change, write_part, &step);
@@ -239,6 +224,8 @@ int CO_FN payload_finish(struct member *member, struct change *change, int64_t s
     struct payload *payload = &change->payload;
     struct file_step step = {0};
     payload->size = size;
+    if (payload->kind == PAYLOAD_STAGED)
+        return staged_finish(member, change);
     if (payload->kind == PAYLOAD_FILE)
         return on_worker(member, change, finish_file, &step);
     if ((int64_t)payload->bytes.size != size)
@@ -248,18 +235,27 @@ int CO_FN payload_finish(struct member *member, struct change *change, int64_t s
     return 0;
 }
 
+static int CO_FN remove_payload(struct member *member, struct change *change)
+{
+    struct file_step step = {0};
+    return change->payload.kind == PAYLOAD_STAGED ? staged_drop(member, change)
+                                                  : on_worker(member, change, remove_file, &step);
+}
+
 /* Also for a task that was cancelled. */
 void CO_FN payload_drop(struct member *member, struct change *change)
 {
-    struct file_step step = {0};
     struct deadline deadline;
     if (change->payload.kind == PAYLOAD_JOURNAL)
         pending_drop(member->txn, change);
-    if (change->payload.kind != PAYLOAD_FILE)
+    if (change->payload.kind != PAYLOAD_FILE && change->payload.kind != PAYLOAD_STAGED)
         return;
     struct error_slot words = *error_slot();
     deadline_begin_shielded(&deadline, DROP_MS);
-    deadline_end(&deadline, on_worker(member, change, remove_file, &step), change->path);
+    int rc = deadline_end(&deadline, remove_payload(member, change), change->path);
+    if (rc < 0)
+        log_at(LARDER_LOG_WARNING, "%s: what was staged of it is still there: %s", change->path,
+               error_text());
     *error_slot() = words;
 }
 
@@ -342,6 +338,8 @@ int CO_FN payload_read(struct member *member, const struct change *change, const
     range_resolve(range, payload->size, &start, &count);
     if (payload->kind == PAYLOAD_MEMORY)
         return pour(change, payload->bytes.data, start, count, answer, sink);
+    if (payload->kind == PAYLOAD_STAGED)
+        return staged_read(member, change, start, count, answer, sink);
     if (payload->kind == PAYLOAD_FILE) {
         struct vault vault = vault_of(member);
         int fd = vault_open(&vault, change->id);
@@ -365,7 +363,7 @@ int payload_look(struct member *member, const struct change *change, const struc
     const struct payload *payload = &change->payload;
     struct larder_bytes bytes = {0};
     int64_t start, count;
-    if (payload->kind == PAYLOAD_FILE)
+    if (payload->kind == PAYLOAD_FILE || payload->kind == PAYLOAD_STAGED)
         return -EAGAIN;
     range_resolve(range, payload->size, &start, &count);
     bool lent = payload->kind == PAYLOAD_MEMORY;

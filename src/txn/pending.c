@@ -70,22 +70,24 @@ void pending_note_written(struct larder_txn *txn)
     pthread_mutex_unlock(&txn->lock);
 }
 
-/* An OPEN transaction's head goes along, so that what is written is somebody's. */
+/* An OPEN transaction's head goes along, so that what is written is somebody's; if it is being committed meanwhile, it has
+ * one already. */
 static int CO_FN flush(struct larder_txn *txn)
 {
     struct pending_batch batch;
-    struct buffer head = BUFFER(RECORD_SIZE_TOP);
-    int rc = pending_take(txn, &batch);
+    autorecords struct records head;
+    int rc = records_init(&head, txn->id, 1);
+    if (rc == 0)
+        rc = txn_add_head(txn, &head);
+    if (rc == 0)
+        rc = pending_take(txn, &batch);
     if (rc < 0)
         return rc;
-    rc = txn_head_edit(txn, JOURNAL_OPEN, &head, &batch.edits[batch.count]);
-    if (rc == 0) {
-        struct writing writing = {txn->journal, batch.edits, batch.count + 1};
-        rc = offload(write_batch, &writing);
-    }
+    batch.edits[batch.count++] = head.edits[0];
+    struct writing writing = {txn->journal, batch.edits, batch.count};
+    rc = offload(write_batch, &writing);
     if (rc == 0)
         pending_note_written(txn);
-    buffer_free(&head);
     pending_settle(txn, &batch, rc);
     CRASH_POINT("txn.flushed");
     return rc;

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/seams.h"
-#include "fs/chain.h"
-#include "fs/layer.h"
+#include "txn/records.h"
+#include "txn/steps.h"
 
 void plan_fini(struct plan *plan)
 {
@@ -47,17 +47,33 @@ static size_t count_members(const struct larder_txn *txn, size_t *changes)
     return count;
 }
 
-static void add_member(struct plan *plan, struct member *member)
+/* With the lock, as is what follows. */
+static int add_change(struct plan *plan, struct plan_member *member, struct change *change)
+{
+    const char *token = change->payload.token.text;
+    struct plan_item *item = &plan->items[plan->item_count++];
+    *item = (struct plan_item){.member = member, .change = change_ref(change)};
+    if (token && !(item->token.text = mem_dup(token)))
+        return fail_memory();
+    return 0;
+}
+
+static int add_member(struct plan *plan, struct member *member)
 {
     struct plan_member *out = &plan->members[plan->member_count++];
     struct change *change = NULL;
+    int rc = 0;
     out->fs = larder_fs_ref(member->fs);
     out->persistent = member->persistent;
-    while ((change = overlay_next(&member->overlay, change ? change->path : "")))
-        plan->items[plan->item_count++] = (struct plan_item){.member = out, .change = change_ref(change)};
+    out->json = member->json ? mem_dup(member->json) : NULL;
+    out->url = member->url ? mem_dup(member->url) : NULL;
+    if (out->persistent && (!out->json || !out->url))
+        return fail_memory();
+    while (rc == 0 && (change = overlay_next(&member->overlay, change ? change->path : "")))
+        rc = add_change(plan, out, change);
+    return rc;
 }
 
-/* With the lock. */
 static int add_members(struct plan *plan, struct larder_txn *txn)
 {
     size_t changes, members = count_members(txn, &changes);
@@ -65,21 +81,9 @@ static int add_members(struct plan *plan, struct larder_txn *txn)
     plan->items = mem_array(changes + 1, sizeof *plan->items);
     if (!plan->members || !plan->items)
         return fail_memory();
+    int rc = 0;
     list_for_each (node, &txn->members)
-        add_member(plan, container_of(node, struct member, node));
-    return 0;
-}
-
-static int describe_member(struct plan_member *member)
-{
-    char *json = NULL, *url = NULL;
-    if (!member->persistent)
-        return 0;
-    int rc = larder_fs_to_json(member->fs, false, &json);
-    if (rc == 0)
-        rc = chain_url(member->fs->instance, "", &url);
-    member->json = json;
-    member->url = url;
+        rc = rc < 0 ? rc : add_member(plan, container_of(node, struct member, node));
     return rc;
 }
 
@@ -93,8 +97,6 @@ int plan_make(struct larder_txn *txn, struct plan *out)
     pthread_mutex_lock(&txn->lock);
     int rc = add_members(out, txn);
     pthread_mutex_unlock(&txn->lock);
-    for (size_t i = 0; rc == 0 && i < out->member_count; i++)
-        rc = describe_member(&out->members[i]);
     if (rc < 0)
         plan_fini(out);
     return rc;
@@ -102,65 +104,22 @@ int plan_make(struct larder_txn *txn, struct plan *out)
 
 /* ---- records ---- */
 
-/* Edits with the buffers that they point into. */
-struct records {
-    struct edit *edits;
-    struct buffer *buffers;
-    size_t count;
-};
-
-static int records_init(struct records *records, size_t capacity)
-{
-    *records = (struct records){.edits = mem_array(capacity, sizeof(struct edit)),
-                                .buffers = mem_array(capacity, sizeof(struct buffer))};
-    return records->edits && records->buffers ? 0 : fail_memory();
-}
-
-static void records_fini(struct records *records)
-{
-    for (size_t i = 0; records->buffers && i < records->count; i++)
-        buffer_free(&records->buffers[i]);
-    mem_free(records->edits);
-    mem_free(records->buffers);
-}
-
-static struct buffer *next_buffer(struct records *records)
-{
-    struct buffer *buffer = &records->buffers[records->count++];
-    *buffer = BUFFER(RECORD_SIZE_TOP);
-    return buffer;
-}
-
-static struct edit put_edit(struct journal_key key, const struct buffer *buffer)
-{
-    return (struct edit){EDIT_PUT, key, buffer->data, buffer->size};
-}
-
-static int head_edit(uint64_t id, const struct head_record *head, struct buffer *buffer, struct edit *out)
-{
-    struct journal_key key = journal_key(id, RECORD_HEAD, 0);
-    int rc = head_write(&key, head, buffer);
-    *out = put_edit(key, buffer);
-    return rc;
-}
-
-int txn_head_edit(struct larder_txn *txn, enum journal_state state, struct buffer *buffer, struct edit *out)
+int txn_add_head(struct larder_txn *txn, struct records *records)
 {
     size_t changes;
     pthread_mutex_lock(&txn->lock);
     size_t members = count_members(txn, &changes);
     pthread_mutex_unlock(&txn->lock);
-    const struct head_record head = {.state = state,
+    const struct head_record head = {.state = JOURNAL_OPEN,
                                      .began_ns = txn->began_ns,
                                      .changed_ns = wall_ns(),
                                      .members = members,
                                      .changes = changes,
                                      .note = txn->note ? txn->note : ""};
-    return head_edit(txn->id, &head, buffer, out);
+    return records_add_head(records, EDIT_NEW, &head);
 }
 
-static int plan_head_edit(const struct plan *plan, enum journal_state state, struct buffer *buffer,
-                          struct edit *out)
+static int add_head(const struct plan *plan, enum journal_state state, struct records *records)
 {
     struct head_record head = {.state = state,
                                .began_ns = plan->began_ns,
@@ -172,49 +131,13 @@ static int plan_head_edit(const struct plan *plan, enum journal_state state, str
         head.changes += plan->items[i].member->persistent;
         head.bytes += (uint64_t)plan->items[i].change->payload.size;
     }
-    return head_edit(plan->vault.txn, &head, buffer, out);
+    return records_add_head(records, EDIT_PUT, &head);
 }
 
-static int member_edit(const struct plan *plan, size_t index, struct buffer *buffer, struct edit *out)
+static int add_item(const struct plan *plan, const struct plan_item *item, struct records *records)
 {
-    struct journal_key key = journal_key(plan->vault.txn, RECORD_MEMBER, index);
-    const struct member_record record = {plan->members[index].json, plan->members[index].url};
-    int rc = member_write(&key, &record, buffer);
-    *out = put_edit(key, buffer);
-    return rc;
-}
-
-static int item_edit(const struct plan *plan, const struct plan_item *item, struct buffer *buffer,
-                     struct edit *out)
-{
-    const struct change *change = item->change;
-    struct journal_key key = journal_key(plan->vault.txn, RECORD_CHANGE, change->id);
-    struct change_record record = {.member = (uint32_t)(item->member - plan->members),
-                                   .kind = change->kind,
-                                   .payload = change->payload.kind,
-                                   .before = change->before,
-                                   .create = change->create,
-                                   .mtime_ns = change->mtime_ns,
-                                   .size = change->payload.size,
-                                   .path = change->path,
-                                   .if_match = change->if_match,
-                                   .token = item->token.text,
-                                   .conflict = item->conflict,
-                                   .content_type = change->labels.content_type,
-                                   .cache_control = change->labels.cache_control,
-                                   .metadata = change->labels.metadata};
-    memcpy(record.digest, change->payload.digest, sizeof record.digest);
-    int rc = change_write(&key, &record, buffer);
-    *out = put_edit(key, buffer);
-    return rc;
-}
-
-static int locks_edit(const struct plan *plan, struct buffer *buffer, struct edit *out)
-{
-    struct journal_key key = journal_key(plan->vault.txn, RECORD_LOCKS, 0);
-    int rc = locks_write(&key, plan->held, plan->held_count, buffer);
-    *out = put_edit(key, buffer);
-    return rc;
+    return records_add_change(records, (size_t)(item->member - plan->members), item->change, item->token.text,
+                              item->conflict);
 }
 
 /* ---- writing ---- */
@@ -244,12 +167,12 @@ int CO_FN plan_write(struct plan *plan, const struct edit edits[], size_t count)
 
 int CO_FN plan_set_state(struct plan *plan, enum journal_state state)
 {
-    struct buffer buffer = BUFFER(RECORD_SIZE_TOP);
-    struct edit edit;
-    int rc = plan_head_edit(plan, state, &buffer, &edit);
+    autorecords struct records records;
+    int rc = records_init(&records, plan->vault.txn, 1);
     if (rc == 0)
-        rc = plan_write(plan, &edit, 1);
-    buffer_free(&buffer);
+        rc = add_head(plan, state, &records);
+    if (rc == 0)
+        rc = plan_write(plan, records.edits, records.count);
     if (rc == 0)
         plan->state = state;
     return rc;
@@ -257,35 +180,24 @@ int CO_FN plan_set_state(struct plan *plan, enum journal_state state)
 
 int CO_FN plan_note_item(struct plan *plan, const struct plan_item *item)
 {
-    struct buffer buffer = BUFFER(RECORD_SIZE_TOP);
-    struct edit edit;
-    if (!item->member->persistent)
-        return 0;
-    int rc = item_edit(plan, item, &buffer, &edit);
-    if (rc == 0)
-        rc = plan_write(plan, &edit, 1);
-    buffer_free(&buffer);
-    return rc;
+    autorecords struct records records;
+    int rc = records_init(&records, plan->vault.txn, 1);
+    if (rc == 0 && item->member->persistent)
+        rc = add_item(plan, item, &records);
+    return rc == 0 ? plan_write(plan, records.edits, records.count) : rc;
 }
 
 static int collect_records(struct plan *plan, enum journal_state state, struct records *records)
 {
-    struct buffer *buffer = next_buffer(records);
-    int rc = plan_head_edit(plan, state, buffer, &records->edits[0]);
+    int rc = add_head(plan, state, records);
     for (size_t i = 0; rc == 0 && i < plan->member_count; i++)
-        if (plan->members[i].persistent) {
-            buffer = next_buffer(records);
-            rc = member_edit(plan, i, buffer, &records->edits[records->count - 1]);
-        }
+        if (plan->members[i].persistent)
+            rc = records_add_member(records, i, plan->members[i].json, plan->members[i].url);
     for (size_t i = 0; rc == 0 && i < plan->item_count; i++)
-        if (plan->items[i].member->persistent) {
-            buffer = next_buffer(records);
-            rc = item_edit(plan, &plan->items[i], buffer, &records->edits[records->count - 1]);
-        }
-    if (rc == 0 && plan->held_count > 0) { /* J8 */
-        buffer = next_buffer(records);
-        rc = locks_edit(plan, buffer, &records->edits[records->count - 1]);
-    }
+        if (plan->items[i].member->persistent)
+            rc = add_item(plan, &plan->items[i], records);
+    if (rc == 0 && plan->held_count > 0) /* J8 */
+        rc = records_add_locks(records, plan->held, plan->held_count);
     return rc;
 }
 
@@ -321,38 +233,55 @@ static int CO_FN seal_with(struct plan *plan, struct records *records, struct la
     return rc;
 }
 
+static int sync_payloads(void *arg)
+{
+    struct plan *plan = arg;
+    return journal_sync_payloads(plan->vault.journal);
+}
+
+static bool is_kept_there(const struct plan_item *item)
+{
+    return item->change->payload.kind == PAYLOAD_STAGED;
+}
+
+/* What the journal only names is on the disk before it does: large files at their places, and names beside it. */
+static int CO_FN secure_payloads(struct plan *plan)
+{
+    bool files = false;
+    int rc = 0;
+    for (size_t i = 0; i < plan->item_count; i++)
+        files |= plan->items[i].change->payload.kind == PAYLOAD_FILE;
+    if (files)
+        rc = offload(sync_payloads, plan);
+    return rc == 0 ? plan_sync(plan, is_kept_there) : rc;
+}
+
 int CO_FN plan_seal(struct plan *plan, struct larder_txn *txn)
 {
-    struct records records;
+    autorecords struct records records = {0};
     if (!plan->vault.journal)
         return 0;
+    int rc = secure_payloads(plan);
     CRASH_POINT("txn.before_seal");
-    int rc = records_init(&records, plan->member_count + plan->item_count + 2);
+    if (rc == 0)
+        rc = records_init(&records, plan->vault.txn, plan->member_count + plan->item_count + 2);
     if (rc == 0)
         rc = seal_with(plan, &records, txn);
-    records_fini(&records);
     CRASH_POINT("txn.sealed");
     return rc;
 }
 
 int CO_FN plan_unseal(struct plan *plan)
 {
-    struct buffer buffer = BUFFER(RECORD_SIZE_TOP);
-    size_t count = 0;
-    struct edit *edits = mem_array(plan->item_count + 2, sizeof *edits);
-    if (!edits)
-        return fail_memory();
-    int rc = plan_head_edit(plan, JOURNAL_OPEN, &buffer, &edits[count++]);
-    edits[count++] = (struct edit){EDIT_DELETE, journal_key(plan->vault.txn, RECORD_LOCKS, 0), NULL, 0};
+    autorecords struct records records;
+    int rc = records_init(&records, plan->vault.txn, plan->item_count + 2);
+    if (rc == 0)
+        rc = add_head(plan, JOURNAL_OPEN, &records);
+    if (rc < 0)
+        return rc;
+    records_add_delete(&records, RECORD_LOCKS, 0);
     for (size_t i = 0; i < plan->item_count; i++)
         if (plan->items[i].member->persistent)
-            edits[count++] =
-                (struct edit){EDIT_DELETE,
-                              journal_key(plan->vault.txn, RECORD_CHANGE, plan->items[i].change->id), NULL,
-                              0};
-    if (rc == 0)
-        rc = plan_write(plan, edits, count);
-    buffer_free(&buffer);
-    mem_free(edits);
-    return rc;
+            records_add_delete(&records, RECORD_CHANGE, plan->items[i].change->id);
+    return plan_write(plan, records.edits, records.count);
 }

@@ -19,6 +19,7 @@
  */
 #include "fs/fs.h"
 #include "txn/pending.h"
+#include "txn/records.h"
 #include "txn/vault.h"
 
 struct plan_member {
@@ -74,6 +75,9 @@ int CO_FN plan_publish(struct plan *plan);
 int CO_FN plan_finish(struct plan *plan);
 int CO_FN plan_undo(struct plan *plan);
 
+/* What was staged while it was open, and neither published nor kept for a conflict, is discarded. */
+int CO_FN plan_sweep(struct plan *plan);
+
 /* One synced write: its head says `state`. */
 int CO_FN plan_set_state(struct plan *plan, enum journal_state state);
 /* Its record, with token and conflict as they are. */
@@ -89,6 +93,8 @@ bool item_is_staged(const struct plan_item *item);
 bool item_is_conditional(const struct plan_item *item);
 /* Is what is at its path what it was to become? -ENOENT …: it cannot be told. */
 int CO_FN item_is_there(struct plan *plan, struct plan_item *item);
+/* Put it to its place, unpublished. */
+int CO_FN item_stage(struct plan *plan, struct plan_item *item);
 /* Publish a write. */
 int CO_FN item_write(struct plan *plan, struct plan_item *item, unsigned flags, const char *if_match);
 /* Is this failure the fault of what is at the path, and not of the way there? Then it becomes the item's conflict. */
@@ -96,7 +102,7 @@ bool item_conflicts(struct plan_item *item, int status);
 /* What is staged of it, or may be, is removed. */
 int CO_FN item_discard(struct plan *plan, struct plan_item *item);
 
-/* The head of a transaction that is open. */
-int txn_head_edit(struct larder_txn *txn, enum journal_state state, struct buffer *buffer, struct edit *out);
+/* The head of a transaction that is open, for a journal that has none of it yet. */
+int txn_add_head(struct larder_txn *txn, struct records *records);
 
 #endif

@@ -44,7 +44,7 @@ static int check_change(const struct plan *plan, const struct change_record *rec
 {
     bool known = record->member < plan->member_count && plan->members[record->member].persistent &&
                  record->kind >= CHANGE_WRITE && record->kind <= CHANGE_RMDIR &&
-                 record->payload <= PAYLOAD_FILE && record->payload != PAYLOAD_MEMORY &&
+                 record->payload <= PAYLOAD_STAGED && record->payload != PAYLOAD_MEMORY &&
                  record->before <= BEFORE_DIRECTORY && record->size >= 0 && path_is_clean(record->path);
     return known ? 0 : fail(-EBADMSG, "a record of the journal says what cannot be");
 }

@@ -176,35 +176,6 @@ int CO_FN plan_publish(struct plan *plan)
 
 /* ---- the end ---- */
 
-/* One path of each directory is enough. */
-static int CO_FN sync_member(struct plan *plan, const struct plan_member *member)
-{
-    autofree const char **paths = mem_array(plan->item_count + 1, sizeof *paths);
-    size_t count = 0, parent = 0;
-    if (!paths)
-        return fail_memory();
-    for (size_t i = 0; i < plan->item_count; i++) {
-        const char *path = plan->items[i].change->path;
-        if (plan->items[i].member != member)
-            continue;
-        size_t size = path_parent_size(path);
-        if (count == 0 || size != parent || memcmp(path, paths[count - 1], size) != 0)
-            paths[count++] = path;
-        parent = size;
-    }
-    return count > 0 ? layer_sync(member->fs->instance, paths, count) : 0;
-}
-
-static int CO_FN sync_all(struct plan *plan)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < plan->member_count; i++)
-        if (plan->members[i].persistent)
-            rc = sync_member(plan, &plan->members[i]);
-    CRASH_POINT("txn.synced");
-    return rc;
-}
-
 static int remove_payloads(void *arg)
 {
     struct plan *plan = arg;
@@ -254,7 +225,10 @@ int CO_FN plan_finish(struct plan *plan)
 {
     int rc = plan->again ? plan_each(plan, sweep_item) : 0;
     if (rc == 0)
-        rc = sync_all(plan);
+        rc = plan_sweep(plan);
+    if (rc == 0)
+        rc = plan_sync(plan, NULL);
+    CRASH_POINT("txn.synced");
     if (rc == 0 && first_conflict(plan))
         return keep_conflicts(plan);
     if (rc == 0)
@@ -269,6 +243,10 @@ int CO_FN plan_undo(struct plan *plan)
     CRASH_POINT("txn.ending");
     if (rc == 0 && staged)
         rc = plan_each(plan, item_discard);
+    if (rc == 0 && staged)
+        rc = plan_sync(plan, NULL);
+    if (rc == 0)
+        rc = plan_sweep(plan);
     CRASH_POINT("txn.discarded");
     return rc < 0 ? rc : forget(plan);
 }

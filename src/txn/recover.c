@@ -193,7 +193,7 @@ static int check_way(const struct recovery *recovery)
     return 0;
 }
 
-/* A transaction that was only begun has nothing at any place; its members are not even known. */
+/* One that is OPEN and has staged nothing: its members are not even known. */
 static int forget_open(void *arg)
 {
     struct recovery *recovery = arg;
@@ -208,14 +208,13 @@ static int finish(struct recovery *recovery)
 {
     struct plan *plan = &recovery->plan;
     int rc = check_way(recovery);
-    if (rc == 0 && plan->state == JOURNAL_OPEN)
+    if (rc == 0 && plan->state == JOURNAL_OPEN && plan->member_count == 0)
         return recovery->only_given ? 0 : enter_work(forget_open, recovery);
     if (rc == 0)
         rc = open_members(recovery);
     if (rc < 0)
         return rc == -ENOENT && recovery->only_given ? 0 : rc;
-    return plan->member_count > 0 ? plan_run(plan, "recovering a transaction", recover_in_task, recovery)
-                                  : enter_work(forget_open, recovery);
+    return plan_run(plan, "recovering a transaction", recover_in_task, recovery);
 }
 
 /* -EBUSY: its owner lives. -ENOENT: somebody else finished it. */

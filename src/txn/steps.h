@@ -11,6 +11,8 @@ int CO_FN plan_each(struct plan *plan, item_fn *fn);
 /* Does the member's place change all at one moment? Then this is how. */
 bool member_applies(const struct plan_member *member);
 int CO_FN member_apply(struct plan *plan, const struct plan_member *member);
+/* What was done for those items of persistent members, or NULL: for all, is on the places' disks. */
+int CO_FN plan_sync(struct plan *plan, bool (*counts)(const struct plan_item *item));
 bool member_has_conditions(const struct plan *plan, const struct plan_member *member);
 
 #endif

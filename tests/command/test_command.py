@@ -432,7 +432,7 @@ class Transactions(Case):
         self.assertEqual(self.lines('txn', 'list'), [])
 
     def test_what_was_killed_when_it_was_committed_is_listed_and_published(self):
-        self.environment['LARDER_CRASH_AT'] = 'txn.decided'
+        self.environment['LARDER_CRASH_AT'] = 'txn.sealed'
         done = self.run_('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
         if done.returncode == 0:
             self.skipTest('built without crash points')
@@ -446,27 +446,34 @@ class Transactions(Case):
         self.assertEqual(self.lines('txn', 'list'), [])
         self.assertFalse([path for path in self.target.rglob('.larder*')])
 
+    def test_an_id_that_is_none_and_one_that_is_not_there(self):
+        self.larder('put', '--txn', self.source / 'a', f'{self.target}/')
+        self.larder('txn', 'rollback', 'x', code=1)
+        self.larder('txn', 'rollback', '0123456789abcdef', code=3)
+        self.larder('txn', 'recover', '--theirs', '--ours', code=2)
+
+
+class StagedTransactions(Served):
+    """Of a place that is sent large files when they are to be committed."""
+
     def test_what_was_killed_while_it_was_staged_is_resumed_or_rolled_back(self):
+        self.environment['LARDER_STATE_DIR'] = str(self.dir / 'state')
+        source = self.tree({'a': b'1', 'b/c': b'22', 'b/large': b'x' * 300000})
         for then in 'resume', 'rollback':
+            target = self.server.dir / 'dav' / then
+            target.mkdir()
+            url = f'webdav{self.server.url[4:]}/dav/{then}'
             self.environment['LARDER_CRASH_AT'] = 'txn.stage_noted'
-            done = self.run_('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
+            done = self.run_('put', '-r', '--txn', f'{source}/', f'{url}/')
             if done.returncode == 0:
                 self.skipTest('built without crash points')
             del self.environment['LARDER_CRASH_AT']
             [entry] = self.objects('txn', 'list')
             self.assertEqual(entry['state'], 'staging')
             self.larder('txn', then, entry['id'])
-            self.assertEqual((self.target / 'b/large').exists(), then == 'resume')
+            self.assertEqual((target / 'b/large').exists(), then == 'resume')
             self.assertEqual(self.lines('txn', 'list'), [])
-            self.assertFalse([path for path in self.target.rglob('.larder*')])
-            shutil.rmtree(self.target)
-            self.target.mkdir()
-
-    def test_an_id_that_is_none_and_one_that_is_not_there(self):
-        self.larder('put', '--txn', self.source / 'a', f'{self.target}/')
-        self.larder('txn', 'rollback', 'x', code=1)
-        self.larder('txn', 'rollback', '0123456789abcdef', code=3)
-        self.larder('txn', 'recover', '--theirs', '--ours', code=2)
+            self.assertFalse([path for path in target.rglob('.larder*')])
 
 
 class Http(Served):

@@ -301,6 +301,8 @@ static bool play(const char *crash_at, unsigned after_us, const char *recovery_c
 
 static const char *const points[] = {
     "txn.payload_file",
+    "txn.staging_noted",
+    "txn.part_staged",
     "txn.before_seal",
     "journal.before_commit",
     "journal.after_commit",

@@ -266,6 +266,42 @@ static void who_was_killed_before_it_wrote_has_lost_to_another(void **state)
     play_two("txn.deciding", 0);
 }
 
+/* ---- after the commit, before anybody has looked ---- */
+
+static int write_large_and_die(void)
+{
+    static char data[200000];
+    struct larder_fs *fs, *view;
+    struct larder_txn *txn;
+    return larder_open(NULL, tree, NULL, &fs, NULL) < 0 || begin(&txn) < 0 ||
+           larder_txn_fs(txn, fs, &view) < 0 || larder_pipe_file(view, "large", data, sizeof data, 0) < 0 ||
+           larder_txn_commit(txn, NULL) < 0;
+}
+
+static int recover_to_theirs(void)
+{
+    const struct larder_txn_recovery how = {.size = sizeof how, .way = LARDER_TXN_THEIRS};
+    return larder_txn_recover(journal, NULL, &how);
+}
+
+/* It was published, and what is there now came after it; or it never was, and is lost. Nobody can tell. */
+static void what_took_the_place_of_a_published_file_is_a_conflict(void **state)
+{
+    assert_int_equal(WTERMSIG(wait_for(start(write_large_and_die, "txn.written"))), SIGKILL);
+    tree_write(tree, "new", "theirs", 6);
+    char *from = tmpdir_path(tree, "new"), *to = tmpdir_path(tree, "large");
+    assert_int_equal(rename(from, to), 0);
+    assert_int_not_equal(wait_for(start(recover_all, NULL)), 0);
+    assert_int_equal(wait_for(start(recover_to_theirs, NULL)), 0);
+    assert_int_equal(wait_for(start(recover_all, NULL)), 0);
+    size_t size;
+    char *data = tree_read(tree, "large", &size);
+    assert_string_equal(data, "theirs");
+    free(data);
+    free(from);
+    free(to);
+}
+
 static int setup(void **state)
 {
     scratch = tmpdir_make();
@@ -291,6 +327,7 @@ int main(void)
         CASE(each_number_is_written_once),
         CASE(who_was_killed_after_it_wrote_has_won_before_another_does),
         CASE(who_was_killed_before_it_wrote_has_lost_to_another),
+        CASE(what_took_the_place_of_a_published_file_is_a_conflict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,14 +24,14 @@ class Power:
     def _file(self, name):
         return os.path.join(self.dir, name)
 
-    def _run(self, command, **environment):
+    def _run(self, command, text=None, **environment):
         return subprocess.run(command, env={**os.environ, 'LD_PRELOAD': self.recorder, 'POWER_ROOT': self.root, **environment},
-                              capture_output=True, timeout=100, check=False)
+                              input=text and text.encode(), capture_output=True, timeout=100, check=False)
 
-    def record(self, command):
-        """What the command does to root. It writes its marks to the file `marks`."""
+    def record(self, command, text=None):
+        """What the command does to root, with `text` to read. It writes its marks to the file `marks`."""
         before = Disk.of(self.root)
-        done = self._run(command, POWER_LOG=self._file('log'), POWER_MARKS=self.marks)
+        done = self._run(command, text, POWER_LOG=self._file('log'), POWER_MARKS=self.marks)
         if done.returncode != 0:
             raise AssertionError(f'{command}: {done.returncode}: {done.stderr.decode()}')
         return Record(before, self._file('log'))
@@ -39,6 +39,10 @@ class Power:
     def run_on(self, disk, command):
         """The command on the disk: with the inodes that its files had."""
         disk.put(self.root, self._file('inodes'))
+        return self.run_again(command)
+
+    def run_again(self, command):
+        """Another command, on what there is then."""
         return self._run(command, POWER_INODES=self._file('inodes'))
 
 

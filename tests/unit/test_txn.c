@@ -199,6 +199,69 @@ static void large_files_appear_whole(void **state)
 }
 
 /* More than is kept in memory: what is replaced meanwhile leaves nothing in the journal. */
+static void pipe_large(const char *path, uint64_t seed)
+{
+    size_t size = 3000000;
+    char *data = content_make(size, seed);
+    assert_ok(larder_pipe_file(view, path, data, size, 0));
+    free(data);
+}
+
+/* Once: where it is to be, and not beside the journal. */
+static void a_large_local_file_is_written_once(void **state)
+{
+    char *payload = tmpdir_path(journal, "payload");
+    struct larder_bytes bytes = {0};
+    start(local);
+    pipe_large("a", 1);
+    pipe_large("b", 2);
+    assert_int_equal(count_files(tree), 2);
+    assert_int_equal(count_files(payload), 0);
+    assert_ok(larder_cat_file(view, "a", &(struct larder_range){1000000, 2500000}, &bytes));
+    assert_true(bytes.size == 1500000 && content_matches(bytes.data, bytes.size, 1, 1000000));
+    larder_bytes_free(&bytes);
+    assert_status(-ENOENT, larder_cat_file(local, "a", NULL, &bytes));
+    pipe_large("a", 3); /* what it was to be before goes at once */
+    assert_int_equal(count_files(tree), 2);
+    assert_ok(commit());
+    assert_ok(larder_cat_file(local, "a", NULL, &bytes));
+    assert_true(bytes.size == 3000000 && content_matches(bytes.data, bytes.size, 3, 0));
+    larder_bytes_free(&bytes);
+    assert_clean(2);
+    free(payload);
+}
+
+static void nothing_of_large_files_is_left_after_a_rollback(void **state)
+{
+    struct larder_file *file;
+    char *data = content_make(1 << 20, 1);
+    start(local);
+    pipe_large("a", 1);
+    assert_ok(larder_file_open(view, "b", "w", NULL, &file));
+    for (unsigned i = 0; i < 40; i++)
+        assert_true(larder_file_write(file, data, 1 << 20) == 0);
+    assert_true(count_files(tree) > 1);
+    assert_ok(larder_txn_rollback(txn));
+    txn = NULL;
+    assert_status(-EBADF, larder_file_close(file));
+    assert_clean(0);
+    free(data);
+}
+
+/* The bytes of both stay where they are. */
+static void a_commit_that_failed_can_be_tried_again_with_its_large_files(void **state)
+{
+    start(local);
+    pipe_large("a", 1);
+    assert_ok(pipe_text(view, "b", "ours", LARDER_CREATE));
+    tree_write(tree, "b", "theirs", 6);
+    assert_status(-EEXIST, commit());
+    assert_ok(larder_rm_file(local, "b"));
+    assert_ok(commit());
+    assert_text(local, "b", "ours");
+    assert_clean(2);
+}
+
 static void many_small_writes_go_through_the_journal(void **state)
 {
     char *text = content_make(60000, 5), path[32];
@@ -383,6 +446,9 @@ int main(void)
         CASE(nothing_of_it_appears_with_a_rollback),
         CASE(several_places_change_together),
         CASE(large_files_appear_whole),
+        CASE(a_large_local_file_is_written_once),
+        CASE(nothing_of_large_files_is_left_after_a_rollback),
+        CASE(a_commit_that_failed_can_be_tried_again_with_its_large_files),
         CASE(many_small_writes_go_through_the_journal),
         CASE(a_file_takes_a_directorys_place_and_the_reverse),
         CASE(moves_and_maps_work_inside),
