@@ -49,6 +49,13 @@ LARDER_API LARDER_WAITS int larder_txn_fs(struct larder_txn *txn, struct larder_
 /* By which the journal knows it: 16 hexadecimal digits. */
 LARDER_API void larder_txn_id(const struct larder_txn *txn, char out[LARDER_TXN_ID_SIZE]);
 
+/*
+ * Keep what was written so far where it needs no memory of this process: in the journal, or with its place. Else that is
+ * done as it comes to 8 MiB, and at the commit. A failure (-ENOSPC) would have been the commit's, and nothing is lost. It
+ * does not make more of it survive the process: what is not to be committed yet is rolled back.
+ */
+LARDER_API LARDER_WAITS int larder_txn_barrier(struct larder_txn *txn);
+
 /* What became of one write. */
 struct larder_txn_result {
     size_t size;
@@ -61,6 +68,8 @@ struct larder_txn_commit {
     /* Called for every file that was written, in the order of their paths, when all is published; may be NULL. */
     void (*published)(void *arg, const struct larder_txn_result *result);
     void *arg;
+    /* How many of the bytes of all writes are with their places; may be NULL. With the same `arg`. */
+    larder_progress_fn *progress;
 };
 /*
  * Publish all of it.

@@ -10,37 +10,18 @@
 #include "base/seams.h"
 #include "fs/enter.h"
 #include "fs/local_side.h"
+#include "fs/progress.h"
 #include "fs/transfer.h"
-#include "task/loop.h"
 
 struct copy_call {
     struct transfer transfer;
-    larder_progress_fn *progress;
-    void *arg;
-    struct edge_mail mail;
-    struct group group;
-    /* news on their way to the caller's side; one letter at a time, which has the latest */
-    struct letter letter;
-    atomic_bool posted;
-    _Atomic int64_t done, total;
+    struct progress progress;
 };
-
-/* ---- progress ---- */
-
-static void progress_open(struct letter *letter)
-{
-    struct copy_call *call = container_of(letter, struct copy_call, letter);
-    atomic_store(&call->posted, false);
-    call->progress(call->arg, atomic_load(&call->done), atomic_load(&call->total));
-}
 
 static void moved(struct transfer *transfer)
 {
     struct copy_call *call = container_of(transfer, struct copy_call, transfer);
-    atomic_store(&call->done, transfer->done);
-    atomic_store(&call->total, transfer->total);
-    if (!atomic_exchange(&call->posted, true))
-        edge_mail_send(&call->mail, &call->letter);
+    progress_tell(&call->progress, transfer->done, transfer->total);
 }
 
 static int CO_FN copy(struct copy_call *call)
@@ -53,21 +34,14 @@ static int CO_EDGE copy_task(void *arg)
     return copy(arg);
 }
 
-/* The copy is a child, so that this task can open its letters. */
-static int CO_FN copy_with_mail(struct copy_call *call)
+static int CO_FN copy_with_news(struct copy_call *call)
 {
-    edge_mail_open(&call->mail);
-    call->letter.open = progress_open;
-    call->transfer.moved = moved;
-    group_init(&call->group, GROUP_FIRST, 0);
-    int rc = group_add(&call->group, copy_task, call);
-    int served = edge_mail_serve(&call->mail, &call->group);
-    return served < 0 ? served : rc;
+    return progress_run(&call->progress, copy_task, call);
 }
 
-static int CO_EDGE copy_with_mail_task(void *arg)
+static int CO_EDGE copy_with_news_task(void *arg)
 {
-    return copy_with_mail(arg);
+    return copy_with_news(arg);
 }
 
 /* ---- the call ---- */
@@ -86,8 +60,7 @@ static int copy_at_once(struct larder_fs *from, const char *path, struct larder_
 
 static int copy_streamed(struct larder_fs *carrier, struct copy_call *call, const char *subject)
 {
-    larder_task_fn *fn = call->progress ? copy_with_mail_task : copy_task;
-    return enter_inside(carrier, subject, fn, call);
+    return enter_inside(carrier, subject, copy_with_news_task, call);
 }
 
 int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *to, const char *target,
@@ -105,7 +78,7 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
         rc = enter_begin_two(from, to, path, &carrier);
     if (rc < 0)
         return rc;
-    struct copy_call call = {.progress = progress, .arg = arg};
+    struct copy_call call = {.progress = {.fn = progress, .arg = arg}};
     call.transfer = (struct transfer){.from = from->instance,
                                       .to = to->instance,
                                       .path = full,
@@ -113,6 +86,7 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
                                       .terms = &from->terms,
                                       .flags = flags,
                                       .labels = &to->labels,
+                                      .moved = progress ? moved : NULL,
                                       .total = LARDER_SIZE_UNKNOWN};
     rc = progress ? -ENOTSUP : copy_at_once(from, full, to, full_target, flags);
     if (rc == -ENOTSUP)

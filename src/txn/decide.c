@@ -79,6 +79,7 @@ int CO_FN member_apply(struct plan *plan, const struct plan_member *member)
     for (size_t i = 0; rc == 0 && i < count; i++) {
         order[i]->done = true;
         order[i]->answer = items[i].answer;
+        plan_sent(plan, order[i]->change->payload.size);
     }
     return rc;
 }

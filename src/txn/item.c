@@ -60,6 +60,7 @@ bool item_conflicts(struct plan_item *item, int status)
 /* ---- staging ---- */
 
 struct parts {
+    struct plan *plan; /* which is told of each; NULL: not yet */
     struct instance *instance;
     const char *path;
     const struct token *token;
@@ -72,8 +73,11 @@ static int CO_FN stage_part(void *arg, size_t index)
     struct parts *parts = arg;
     int64_t offset = (int64_t)index * parts->part_size, left = parts->size - offset;
     size_t size = (size_t)(left < parts->part_size ? left : parts->part_size);
-    return layer_stage_part(parts->instance, parts->path, parts->token, (uint32_t)index, offset,
-                            parts->data + offset, size);
+    int rc = layer_stage_part(parts->instance, parts->path, parts->token, (uint32_t)index, offset,
+                              parts->data + offset, size);
+    if (rc == 0 && parts->plan)
+        plan_sent(parts->plan, (int64_t)size);
+    return rc;
 }
 
 /* As many as the place takes, none smaller than it wants. */
@@ -87,17 +91,20 @@ static int64_t part_size_of(const struct larder_capabilities *can, int64_t size)
     return part;
 }
 
-static int CO_FN send_staged(const struct plan_item *item, const struct token *token,
+static int CO_FN send_staged(struct plan *plan, const struct plan_item *item, const struct token *token,
                              const struct source *source)
 {
     struct instance *instance = instance_of(item);
     const char *path = item->change->path;
     if (layer_has(instance, LAYER_STAGE_WHOLE)) {
         struct source whole = *source;
-        return layer_stage_whole(instance, path, token, &whole);
+        int rc = layer_stage_whole(instance, path, token, &whole);
+        if (rc == 0 && plan)
+            plan_sent(plan, source->size);
+        return rc;
     }
-    struct parts parts = {instance,     path,         token,
-                          source->data, source->size, part_size_of(&instance->can, source->size)};
+    struct parts parts = {
+        plan, instance, path, token, source->data, source->size, part_size_of(&instance->can, source->size)};
     size_t count = (size_t)((parts.size + parts.part_size - 1) / parts.part_size);
     if (count == 0 && instance->can.part_size_min > 1)
         count = 1;
@@ -129,7 +136,7 @@ int CO_FN item_stage(struct plan *plan, struct plan_item *item)
         CRASH_POINT("txn.stage_noted");
     }
     if (rc == 0)
-        rc = send_staged(item, &item->token, source.source);
+        rc = send_staged(plan, item, &item->token, source.source);
     CRASH_POINT("txn.stage_sent");
     vault_source_close(&source);
     return rc;
@@ -162,7 +169,7 @@ static int CO_FN write_named(struct plan_item *item, const struct source *source
     if (rc < 0)
         return rc;
     CRASH_POINT("txn.write_begun");
-    rc = send_staged(item, &token, source);
+    rc = send_staged(NULL, item, &token, source);
     CRASH_POINT("txn.write_sent");
     if (rc == 0)
         rc = layer_publish(instance, change->path, &token, source->size, flags, if_match, &item->answer);
@@ -195,12 +202,15 @@ static int CO_FN write_once(struct plan *plan, struct plan_item *item, unsigned 
 
 int CO_FN item_write(struct plan *plan, struct plan_item *item, unsigned flags, const char *if_match)
 {
+    bool sent = item->token.text && item->change->payload.kind != PAYLOAD_STAGED; /* when it was staged */
     answer_free(&item->answer);
     int rc = write_once(plan, item, flags, if_match);
     if (rc == -ENOENT && dirs_make_parents(instance_of(item), item->change->path) == 0)
         rc = write_once(plan, item, flags, if_match);
     if (rc == -ENOENT && item->token.text)
         rc = -ESTALE; /* it was removed, or published before and replaced since */
+    if (rc == 0 && !sent)
+        plan_sent(plan, item->change->payload.size);
     CRASH_POINT("txn.written");
     return rc;
 }

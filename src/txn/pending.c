@@ -51,18 +51,6 @@ static void free_bytes(struct change *change)
 
 /* ---- adding and dropping ---- */
 
-struct writing {
-    struct journal *journal;
-    const struct edit *edits;
-    size_t count;
-};
-
-static int write_batch(void *arg)
-{
-    struct writing *writing = arg;
-    return journal_write(writing->journal, writing->edits, writing->count);
-}
-
 void pending_note_written(struct larder_txn *txn)
 {
     pthread_mutex_lock(&txn->lock);
@@ -72,7 +60,7 @@ void pending_note_written(struct larder_txn *txn)
 
 /* An OPEN transaction's head goes along, so that what is written is somebody's; if it is being committed meanwhile, it has
  * one already. */
-static int CO_FN flush(struct larder_txn *txn)
+int pending_write(struct larder_txn *txn)
 {
     struct pending_batch batch;
     autorecords struct records head;
@@ -83,22 +71,36 @@ static int CO_FN flush(struct larder_txn *txn)
         rc = pending_take(txn, &batch);
     if (rc < 0)
         return rc;
-    batch.edits[batch.count++] = head.edits[0];
-    struct writing writing = {txn->journal, batch.edits, batch.count};
-    rc = offload(write_batch, &writing);
-    if (rc == 0)
+    bool any = batch.count > 0;
+    if (any)
+        batch.edits[batch.count++] = head.edits[0];
+    rc = journal_write(txn->journal, batch.edits, batch.count);
+    if (rc == 0 && any)
         pending_note_written(txn);
     pending_settle(txn, &batch, rc);
     CRASH_POINT("txn.flushed");
     return rc;
 }
 
-int CO_FN pending_add(struct larder_txn *txn, struct change *change)
+static int write_on_worker(void *arg)
+{
+    return pending_write(arg);
+}
+
+static bool is_full(struct larder_txn *txn, const struct change *change)
 {
     pthread_mutex_lock(&txn->lock);
     bool full = txn->pending_size + cost_of(change) > PENDING_MAX && txn->pending_size > 0;
     pthread_mutex_unlock(&txn->lock);
-    int rc = full ? flush(txn) : 0;
+    return full;
+}
+
+/* Where others write all that there is, this waits for them: the journal lets one write at a time. */
+int CO_FN pending_add(struct larder_txn *txn, struct change *change)
+{
+    int rc = 0;
+    while (rc == 0 && is_full(txn, change))
+        rc = offload(write_on_worker, txn);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&txn->lock);
@@ -173,7 +175,6 @@ static void collect(struct larder_txn *txn, struct pending_batch *batch)
         batch->edits[batch->count++] =
             (struct edit){EDIT_DELETE, journal_key(txn->id, RECORD_PAYLOAD, txn->dropped[i]), NULL, 0};
     txn->dropped_count = 0;
-    txn->pending_size = 0;
 }
 
 static size_t count_pending(const struct larder_txn *txn)
@@ -199,6 +200,7 @@ int pending_take(struct larder_txn *txn, struct pending_batch *batch)
 /* True: the batch's reference is to be given back. */
 static bool settle(struct larder_txn *txn, struct change *change, int status)
 {
+    txn->pending_size -= cost_of(change);
     if (status < 0 && !change->payload.dropped) {
         enqueue(txn, change);
         return false;

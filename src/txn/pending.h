@@ -11,8 +11,10 @@
 #include "txn/journal.h"
 #include "txn/member.h"
 
-/* Add a change whose payload is in its `bytes`, which from here on are the lock's. When there are too many, the lot is
- * written first: its failure is this one's, which is then not pending. */
+/* Write all that is pending. May block on a disk. */
+int pending_write(struct larder_txn *txn);
+/* Add a change whose payload is in its `bytes`, which from here on are the lock's. While there are too many, pending or
+ * being written, the lot is written first: its failure is this one's, which is then not pending. */
 int CO_FN pending_add(struct larder_txn *txn, struct change *change);
 /* It is to be in the journal no more. Any thread. */
 void pending_drop(struct larder_txn *txn, struct change *change);

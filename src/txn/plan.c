@@ -34,6 +34,21 @@ void plan_fini(struct plan *plan)
     *plan = (struct plan){0};
 }
 
+static int64_t count_bytes(const struct plan *plan)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < plan->item_count; i++)
+        bytes += plan->items[i].change->payload.size;
+    return bytes;
+}
+
+void plan_sent(struct plan *plan, int64_t bytes)
+{
+    plan->sent += bytes;
+    if (plan->progress)
+        progress_tell(plan->progress, plan->sent, plan->total);
+}
+
 /* ---- of a transaction ---- */
 
 static size_t count_members(const struct larder_txn *txn, size_t *changes)
@@ -97,6 +112,7 @@ int plan_make(struct larder_txn *txn, struct plan *out)
     pthread_mutex_lock(&txn->lock);
     int rc = add_members(out, txn);
     pthread_mutex_unlock(&txn->lock);
+    out->total = count_bytes(out);
     if (rc < 0)
         plan_fini(out);
     return rc;
@@ -124,13 +140,12 @@ static int add_head(const struct plan *plan, enum journal_state state, struct re
     struct head_record head = {.state = state,
                                .began_ns = plan->began_ns,
                                .changed_ns = wall_ns(),
+                               .bytes = (uint64_t)plan->total,
                                .note = plan->note};
     for (size_t i = 0; i < plan->member_count; i++)
         head.members += plan->members[i].persistent;
-    for (size_t i = 0; i < plan->item_count; i++) {
+    for (size_t i = 0; i < plan->item_count; i++)
         head.changes += plan->items[i].member->persistent;
-        head.bytes += (uint64_t)plan->items[i].change->payload.size;
-    }
     return records_add_head(records, EDIT_PUT, &head);
 }
 

@@ -18,6 +18,7 @@
  * All run in a task, which every member's place can be reached from.
  */
 #include "fs/fs.h"
+#include "fs/progress.h"
 #include "txn/pending.h"
 #include "txn/records.h"
 #include "txn/vault.h"
@@ -47,7 +48,9 @@ struct plan {
     bool locked;
     uint64_t *held; /* the bytes of `conditions` that it holds while it is locked, sorted; mem */
     size_t held_count;
-    uint64_t blocker; /* the transaction that plan_lock met */
+    uint64_t blocker;          /* the transaction that plan_lock met */
+    struct progress *progress; /* NULL: nobody wants to know */
+    int64_t sent, total;       /* of the writes' bytes: to their places, and all */
     bool again;
 };
 void plan_fini(struct plan *plan);
@@ -77,6 +80,9 @@ int CO_FN plan_undo(struct plan *plan);
 
 /* What was staged while it was open, and neither published nor kept for a conflict, is discarded. */
 int CO_FN plan_sweep(struct plan *plan);
+
+/* So many bytes of a write are with its place. */
+void plan_sent(struct plan *plan, int64_t bytes);
 
 /* One synced write: its head says `state`. */
 int CO_FN plan_set_state(struct plan *plan, enum journal_state state);

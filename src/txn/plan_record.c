@@ -152,6 +152,8 @@ int plan_load(struct journal *journal, uint64_t id, struct plan *out)
     for (size_t i = 0; i < out->item_count; i++) /* J5 */
         out->items[i].done = out->state == JOURNAL_DECIDED && item_is_conditional(&out->items[i]) &&
                              out->items[i].change->kind == CHANGE_WRITE && !out->items[i].conflict;
+    for (size_t i = 0; i < out->item_count; i++)
+        out->total += out->items[i].change->payload.size;
     if (out->item_count > 0)
         qsort(out->items, out->item_count, sizeof *out->items, compare_items);
     return 0;

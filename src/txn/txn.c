@@ -150,6 +150,24 @@ int larder_txn_fs(struct larder_txn *txn, struct larder_fs *fs, struct larder_fs
     return error_finish(rc, "larder_txn_fs");
 }
 
+/* ---- what is kept so far ---- */
+
+static int write_pending(void *arg)
+{
+    return pending_write(arg);
+}
+
+int larder_txn_barrier(struct larder_txn *txn)
+{
+    error_clear();
+    int rc = txn_lock(txn, true);
+    if (rc < 0)
+        return rc;
+    bool kept = txn->journal;
+    txn_unlock(txn);
+    return kept ? error_finish(enter_work(write_pending, txn), "larder_txn_barrier") : 0;
+}
+
 /* ---- the end ---- */
 
 static int begin_ending(struct larder_txn *txn)
@@ -186,13 +204,22 @@ static void end(struct larder_txn *txn)
 struct ending {
     struct larder_txn *txn;
     struct plan plan;
+    struct progress progress;
     bool kept;
 };
+
+static int CO_FN commit(void *arg)
+{
+    struct ending *ending = arg;
+    return plan_commit(&ending->plan, ending->txn, &ending->kept);
+}
 
 static int CO_FN commit_in_task(void *arg)
 {
     struct ending *ending = arg;
-    return plan_commit(&ending->plan, ending->txn, &ending->kept);
+    ending->plan.progress = &ending->progress;
+    ending->plan.sent = 0;
+    return progress_run(&ending->progress, commit, ending);
 }
 
 static int CO_FN undo_in_task(void *arg)
@@ -224,9 +251,12 @@ int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit *ho
         rc = begin_ending(txn);
     if (rc < 0)
         return rc;
+    ending.progress = (struct progress){.fn = options.progress, .arg = options.arg};
     rc = plan_make(txn, &ending.plan);
     if (rc == 0)
         rc = plan_run(&ending.plan, "larder_txn_commit", commit_in_task, &ending);
+    if (rc == 0 && options.progress)
+        options.progress(options.arg, ending.plan.total, ending.plan.total);
     for (size_t i = 0; rc == 0 && options.published && i < ending.plan.item_count; i++)
         tell_result(&ending.plan.items[i], &options);
     plan_fini(&ending.plan);
