@@ -114,7 +114,9 @@ static int find_blocker(void *arg)
     struct plan *plan = arg;
     struct id_list deciding = {0};
     plan->blocker = 0;
-    int rc = journal_heads(plan->vault.journal, note_deciding, &deciding);
+    int rc = journal_catch_up(plan->vault.journal);
+    if (rc == 0)
+        rc = journal_heads(plan->vault.journal, note_deciding, &deciding);
     for (size_t i = 0; rc == 0 && i < deciding.count; i++) {
         rc = is_in_doubt(plan, deciding.ids[i]);
         if (rc > 0)

@@ -46,6 +46,9 @@ struct edit {
 int journal_write(struct journal *journal, const struct edit edits[], size_t count);
 
 /* ---- reading ---- */
+/* What a process committed and was killed over may be unseen yet: LMDB shows a commit to readers after it is on the disk,
+ * and whoever writes next finds that it was not shown. Before what a dead one left is looked for. */
+int journal_catch_up(struct journal *journal);
 /* The value of a key, freed with larder_bytes_free. -ENOENT, without text. */
 int journal_get(struct journal *journal, const struct journal_key *key, struct larder_bytes *out);
 /* Called for each record; the value is lent. A failure ends the walk and is returned. It must not write, nor wait. */

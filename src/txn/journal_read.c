@@ -19,6 +19,18 @@ static int begin_reading(struct journal *journal, MDB_txn **out)
     return rc < 0 ? journal_fail(journal, rc) : 0;
 }
 
+int journal_catch_up(struct journal *journal)
+{
+    MDB_txn *txn;
+    if (journal->generation != process_generation())
+        return fail(-ECHILD, "%s: it is open in the parent process", journal->file);
+    int rc = lmdb_status(mdb_txn_begin(journal->env, NULL, 0, &txn));
+    if (rc < 0)
+        return journal_fail(journal, rc);
+    mdb_txn_abort(txn);
+    return 0;
+}
+
 int journal_get(struct journal *journal, const struct journal_key *key, struct larder_bytes *out)
 {
     MDB_txn *txn;

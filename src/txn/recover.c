@@ -62,7 +62,9 @@ static int load(void *arg)
     int rc = owner_take(recovery->journal, recovery->id, &recovery->owner);
     if (rc < 0)
         return rc == -EAGAIN ? -EBUSY : rc;
-    rc = plan_load(recovery->journal, recovery->id, &recovery->plan);
+    rc = journal_catch_up(recovery->journal);
+    if (rc == 0)
+        rc = plan_load(recovery->journal, recovery->id, &recovery->plan);
     if (rc < 0)
         range_lock_close(&recovery->owner);
     return rc;

@@ -96,8 +96,8 @@ static int try_once(struct larder_fs *fs)
     if (rc == 0)
         rc = larder_txn_commit(txn, NULL);
     if (rc == 0) {
+        shared->names[number + 1] = name; /* first: it may be killed between the two */
         shared->winners[number + 1]++;
-        shared->names[number + 1] = name;
     } else {
         larder_txn_rollback(txn);
     }
