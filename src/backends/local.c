@@ -386,5 +386,6 @@ const struct backend local_backend = {
     .discard = local_discard,
     .sweep = local_sweep,
     .read_staged = local_read_staged,
+    .names_writes = true,
     .sync = local_sync,
 };

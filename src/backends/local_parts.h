@@ -33,6 +33,8 @@ void target_fini(struct target *target);
 int target_finish(struct instance *instance, int fd, const char *temporary, const struct target *target,
                   unsigned flags, const char *if_match, struct answer *out);
 char *temporary_in(const char *dir, uint64_t id); /* mem */
+/* A new one of this id, or with 0 of any, for the file `of`, which a failure speaks of: a descriptor, and *name (mem). */
+int temporary_open(const char *dir, const char *of, uint64_t id, mode_t mode, char **name);
 
 /* local_write.c and local_stage.c, as in the table */
 int local_write(struct instance *instance, const char *path, struct source *source, unsigned flags,

@@ -23,17 +23,6 @@ static bool is_directory(const char *name)
     return file_seam.stat(*name ? name : "/", &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* A stage that is repeated finds its own file, and begins again. */
-static int staged_open(const char *dir, const char *path, uint64_t id, char **name)
-{
-    *name = temporary_in(dir, id ? id : random_u64());
-    if (!*name)
-        return fail_memory();
-    int flags = O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | (id ? O_TRUNC : O_EXCL);
-    int fd = file_seam.open(*name, flags, 0666);
-    return fd < 0 ? fail_errno(errno, "/%s", path) : fd;
-}
-
 /* The nearest directory that exists, of where a file of this name goes. What is in the file's way may be cleared before
  * the publish, which sees to it. */
 static int find_dir(const char *path, char **out)
@@ -59,7 +48,7 @@ int local_stage(struct instance *instance, const char *path, const struct labels
     autofree char *dir = NULL, *temporary = NULL;
     struct stat st;
     int rc = find_dir(path, &dir);
-    int fd = rc < 0 ? rc : staged_open(dir, path, id, &temporary);
+    int fd = rc < 0 ? rc : temporary_open(dir, path, id, 0666, &temporary);
     if (fd < 0)
         return fd;
     rc = file_seam.fstat(fd, &st) < 0 ? fail_errno(errno, "%s", temporary) : 0;

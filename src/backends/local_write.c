@@ -71,13 +71,16 @@ char *temporary_in(const char *dir, uint64_t id)
     return mem_format("%s/" TEMPORARY_PREFIX "%016llx", dir, (unsigned long long)id);
 }
 
-/* For the file `of`, which a failure speaks of. */
-static int temporary_open(const char *dir, const char *of, mode_t mode, char **name)
+/* What is there by that name may be linked to a target already: it goes, and is not written to. */
+int temporary_open(const char *dir, const char *of, uint64_t id, mode_t mode, char **name)
 {
-    *name = temporary_in(dir, random_u64());
+    const int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC;
+    *name = temporary_in(dir, id ? id : random_u64());
     if (!*name)
         return fail_memory();
-    int fd = file_seam.open(*name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode);
+    int fd = file_seam.open(*name, flags, mode);
+    if (fd < 0 && errno == EEXIST && id && file_seam.unlink(*name) == 0)
+        fd = file_seam.open(*name, flags, mode);
     return fd < 0 ? fail_errno(errno, "%s", of) : fd;
 }
 
@@ -175,7 +178,7 @@ int local_write(struct instance *instance, const char *path, struct source *sour
     autotarget struct target target = {0};
     autofree char *temporary = NULL;
     int rc = target_find(path, flags, &target);
-    int fd = rc < 0 ? rc : temporary_open(target.dir, target.name, 0666, &temporary);
+    int fd = rc < 0 ? rc : temporary_open(target.dir, target.name, source->id, 0666, &temporary);
     if (fd < 0)
         return fd;
     rc = file_write(fd, source->data, (size_t)source->size, 0);
@@ -228,8 +231,8 @@ static int copy_open(struct instance *instance, int from, const struct stat *st,
                      unsigned flags)
 {
     autofree char *temporary = NULL;
-    int fd =
-        temporary_open(target->dir, target->name, st->st_mode & 0777, &temporary); /* as cp: less the umask */
+    int fd = temporary_open(target->dir, target->name, 0, st->st_mode & 0777,
+                            &temporary); /* as cp: less the umask */
     if (fd < 0)
         return fd;
     int rc = copy_bytes(from, fd, target->name);

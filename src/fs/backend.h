@@ -145,6 +145,8 @@ struct source {
     int64_t (*read)(struct source *source, void *buffer, size_t size); /* 0 at the end */
     int (*rewind)(struct source *source);
     const struct labels *labels; /* what is said of the file (labels.h); NULL: nothing */
+    uint64_t
+        id; /* as a stage's, at a place that names_writes: what is temporary has it as its name. 0: any */
 };
 /* All of `data`; NULL is fine for no bytes. */
 int source_of(struct source *source, const char *path, const void *data, size_t size);
@@ -210,6 +212,7 @@ struct backend {
     const char *name;             /* the layer's name in options: "http" */
     const char *const *protocols; /* of URLs, NULL-ended: "http", "https". A view's: "cache" for cache:: */
     bool view;
+    bool names_writes; /* a sweep finds what a write left, by its source's id */
     bool opaque; /* a view that shows other bytes than the place behind it: what it lacks is not handed on */
     enum kind kind;
     size_t size;                  /* of its own struct, whose first field is a struct instance */

@@ -388,6 +388,11 @@ bool layer_has(struct instance *instance, enum layer_operation operation)
     return has_operation(layer_at(instance, operation)->backend, operation);
 }
 
+bool layer_names_writes(struct instance *instance)
+{
+    return layer_at(instance, LAYER_WRITE)->backend->names_writes;
+}
+
 bool layer_has_trees(struct instance *instance)
 {
     struct instance *lists = layer_at(instance, LAYER_LIST);

@@ -106,6 +106,8 @@ int CO_FN layer_apply(struct instance *instance, struct apply_item items[], size
 
 /* Does the place behind `instance`, through all views, have this operation? */
 bool layer_has(struct instance *instance, enum layer_operation operation);
+/* Does the place that a write comes to name what is temporary by the source's id? */
+bool layer_names_writes(struct instance *instance);
 /* list_tree, where no view on the way lists by itself. */
 bool layer_has_trees(struct instance *instance);
 /* Are paths of both the same files, so that `b` can copy and move what is in `a`? An opaque view

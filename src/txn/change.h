@@ -30,6 +30,7 @@ struct payload {
     struct larder_bytes bytes; /* MEMORY; JOURNAL while it is pending, under the transaction's lock. Owned */
     /* JOURNAL, of pending.c under that lock */
     enum { PHASE_NONE, PHASE_PENDING, PHASE_WRITING, PHASE_WRITTEN } phase;
+    bool kept; /* also when it is WRITTEN: for the commit that wrote it */
     bool dropped;
     struct list node;
 };

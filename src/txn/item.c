@@ -193,7 +193,8 @@ static int CO_FN write_once(struct plan *plan, struct plan_item *item, unsigned 
     int rc = open_source(plan, item, &source);
     if (rc < 0)
         return rc;
-    rc = item_is_named(item)
+    source.source->id = change->id;
+    rc = item_is_named(item) && !layer_names_writes(instance)
              ? write_named(item, source.source, flags, if_match)
              : layer_write(instance, change->path, source.source, flags, if_match, &item->answer);
     vault_source_close(&source);

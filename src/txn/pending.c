@@ -77,7 +77,7 @@ int pending_write(struct larder_txn *txn)
     rc = journal_write(txn->journal, batch.edits, batch.count);
     if (rc == 0 && any)
         pending_note_written(txn);
-    pending_settle(txn, &batch, rc);
+    pending_settle(txn, &batch, rc, false);
     CRASH_POINT("txn.flushed");
     return rc;
 }
@@ -198,7 +198,7 @@ int pending_take(struct larder_txn *txn, struct pending_batch *batch)
 }
 
 /* True: the batch's reference is to be given back. */
-static bool settle(struct larder_txn *txn, struct change *change, int status)
+static bool settle(struct larder_txn *txn, struct change *change, int status, bool keep)
 {
     txn->pending_size -= cost_of(change);
     if (status < 0 && !change->payload.dropped) {
@@ -206,18 +206,20 @@ static bool settle(struct larder_txn *txn, struct change *change, int status)
         return false;
     }
     change->payload.phase = PHASE_WRITTEN;
-    free_bytes(change);
+    change->payload.kept = keep;
+    if (!keep)
+        free_bytes(change);
     if (change->payload.dropped)
         note_dropped(txn, change->id);
     return true;
 }
 
-void pending_settle(struct larder_txn *txn, struct pending_batch *batch, int status)
+void pending_settle(struct larder_txn *txn, struct pending_batch *batch, int status, bool keep)
 {
     for (struct list *node; (node = list_pop(&batch->changes));) {
         struct change *change = change_at(node);
         pthread_mutex_lock(&txn->lock);
-        bool done = settle(txn, change, status);
+        bool done = settle(txn, change, status, keep);
         pthread_mutex_unlock(&txn->lock);
         if (done)
             change_unref(change);

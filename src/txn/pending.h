@@ -33,7 +33,7 @@ struct pending_batch {
     size_t count;
 };
 int pending_take(struct larder_txn *txn, struct pending_batch *batch);
-/* The batch's edits are written (status 0), or not. Frees its memory. */
-void pending_settle(struct larder_txn *txn, struct pending_batch *batch, int status);
+/* The batch's edits are written (status 0), or not. Frees its memory; with `keep` the bytes stay with their changes. */
+void pending_settle(struct larder_txn *txn, struct pending_batch *batch, int status, bool keep);
 
 #endif

@@ -242,7 +242,7 @@ static int CO_FN seal_with(struct plan *plan, struct records *records, struct la
         rc = plan_write(plan, all, records->count + batch.count);
     }
     mem_free(all);
-    pending_settle(txn, &batch, rc);
+    pending_settle(txn, &batch, rc, true); /* they are published next */
     if (rc == 0)
         plan->state = state;
     return rc;

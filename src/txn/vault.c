@@ -140,6 +140,14 @@ static int open_source(void *arg)
                   : source_of(&out->bytes_source, opening->change->path, out->bytes.data, out->bytes.size);
 }
 
+/* Nothing frees them while the commit that kept them is under way. */
+static int lend_source(const struct change *change, struct vault_source *out)
+{
+    const struct larder_bytes *bytes = &change->payload.bytes;
+    out->source = &out->bytes_source;
+    return source_of(&out->bytes_source, change->path, bytes->data, bytes->size);
+}
+
 static int close_source(void *arg)
 {
     struct vault_source *source = arg;
@@ -156,7 +164,11 @@ int CO_FN vault_source_open(const struct vault *vault, const struct change *chan
 {
     *out = (struct vault_source){.fd = -1};
     struct opening opening = {vault, change, stream, out};
-    int rc = change->payload.kind == PAYLOAD_MEMORY ? open_source(&opening) : offload(open_source, &opening);
+    int rc;
+    if (change->payload.kept)
+        rc = lend_source(change, out);
+    else
+        rc = change->payload.kind == PAYLOAD_MEMORY ? open_source(&opening) : offload(open_source, &opening);
     if (rc < 0)
         close_source(out);
     else
