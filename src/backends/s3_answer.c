@@ -53,7 +53,11 @@ int s3_fail_code(const char *code, const char *message, int status)
         {"NotImplemented", -ENOTSUP},
         {"MethodNotAllowed", -ENOTSUP},
     };
-    int rc = status == 404 ? -ENOENT : status == 403 || status == 401 ? -EACCES : -EIO;
+    int rc = status == 404                    ? -ENOENT
+             : status == 403 || status == 401 ? -EACCES
+             : status == 400                  ? -EINVAL
+             : status == 405 || status == 501 ? -ENOTSUP
+                                              : -EIO;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(code, codes[i].code) == 0)
             rc = codes[i].status;

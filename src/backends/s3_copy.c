@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Copies by the server: one request, or of what is larger than that may be, an upload whose parts are copied. What is said
- * of the source goes along, but for what the labels say.
+ * of the source goes along, but for what the labels say. A server that has no copying says so (-ENOTSUP), and is not asked
+ * again: then bytes pass through here (fs/transfer.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +32,13 @@ struct copying {
     const struct labels *labels;
 };
 
+static int CO_FN ask_for_copy(struct s3_instance *s3, const struct s3_request *request, const char *root)
+{
+    int rc = s3_do_for(s3, request, root);
+    s3->no_copy |= rc == -ENOTSUP;
+    return rc;
+}
+
 struct copy_parts {
     struct s3_instance *s3;
     const char *source, *to, *upload, *etag;
@@ -50,7 +58,7 @@ static int CO_FN copy_part(const struct copy_parts *copy, size_t index)
                                                    {"x-amz-copy-source-range", range},
                                                    {"x-amz-copy-source-if-match", copy->etag}},
                                        .http = {.method = HTTP_PUT}};
-    return s3_do_for(copy->s3, &request, "CopyPartResult");
+    return ask_for_copy(copy->s3, &request, "CopyPartResult");
 }
 
 static int CO_EDGE copy_part_each(void *arg, size_t index)
@@ -112,7 +120,7 @@ static int CO_FN copy_object(struct s3_instance *s3, const struct copying *copyi
         request.more = headers.pair;
     }
     if (rc == 0)
-        rc = s3_do_for(s3, &request, "CopyObjectResult");
+        rc = ask_for_copy(s3, &request, "CopyObjectResult");
     s3_headers_fini(&said);
     s3_headers_fini(&headers);
     return rc;
@@ -123,6 +131,8 @@ int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, u
 {
     struct s3_instance *s3 = s3_of(instance);
     struct answer answer = {0};
+    if (s3->no_copy)
+        return fail(-ENOTSUP, "%s: it does not copy", s3->http.origin);
     int rc = s3_info(instance, from, &TERMS_NONE, &answer);
     if (rc == 0 && answer.info.type != LARDER_FILE)
         rc = fail(-EISDIR, "s3://%s: a directory", from);

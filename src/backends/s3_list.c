@@ -244,6 +244,8 @@ static int CO_FN list_page(struct s3_instance *s3, const char *path, struct curs
     rc = add_entries(page, xml_root(xml));
     if (rc == 0)
         rc = next_token(xml_root(xml), &token);
+    if (rc == 0 && token && cursor->state && strcmp(token, cursor->state) == 0)
+        rc = fail(-EPROTO, "s3://%s: a listing that goes on where it was", path);
     xml_free(xml);
     bool nothing = !cursor->state && !token && page->builder.count == 0 && !page->marker;
     if (rc == 0 && nothing)

@@ -24,6 +24,7 @@ struct s3_instance {
     int64_t skew_ns;     /* the server's clock is so much ahead */
     struct list regions; /* of buckets that are elsewhere: s3_ask.c */
     bool unquoted_match; /* this server compares If-Match without quotes */
+    bool no_copy;        /* it refused a copy as such */
 };
 static inline struct s3_instance *s3_of(struct instance *instance)
 {
@@ -87,6 +88,8 @@ int CO_FN s3_write(struct instance *instance, const char *path, struct source *s
 int CO_FN s3_check_before(struct s3_instance *s3, const char *path, unsigned flags, const char *if_match);
 /* LARDER_CREATE was refused with `rc`, -ESTALE: -EEXIST where it is there. */
 int CO_FN s3_refuse_create(struct s3_instance *s3, const char *path, int rc);
+/* One object, there or not. */
+int CO_FN s3_delete(struct s3_instance *s3, const char *path);
 int CO_FN s3_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN s3_mkdir(struct instance *instance, const char *path);
 int CO_FN s3_rmdir(struct instance *instance, const char *path);

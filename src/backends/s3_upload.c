@@ -307,9 +307,10 @@ int CO_FN s3_publish(struct instance *instance, const char *path, const struct t
     struct s3_instance *s3 = s3_of(instance);
     struct upload upload;
     int rc = parse_token(path, token, &upload);
-    if (rc == 0)
-        rc = publish(s3, &upload, size, flags, if_match, out);
-    if (rc == 0 || rc == -ECANCELED || rc == -EINVAL)
+    if (rc < 0)
+        return rc;
+    rc = publish(s3, &upload, size, flags, if_match, out);
+    if (rc == 0 || rc == -ECANCELED)
         return rc;
     int written = s3_is_written(s3, path, upload.write_id, out);
     if (written < 0)
