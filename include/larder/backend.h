@@ -191,7 +191,8 @@ struct larder_backend {
      * that was lost, and then everything does. Parts are numbered from 0, may come in any order, several at once and
      * repeatedly, and are of one size but for the last: `offset` is the number times that, within can->part_size_min and
      * part_size_max. `token` is a text of the backend's that may be written down. `discard` is also asked for what is
-     * gone.
+     * gone. Of that, `stage_part` and `publish` say -ESTALE, since -ENOENT of `publish` is a missing parent, after which it is
+     * asked again.
      */
     int (*stage)(void *state, const char *path, struct larder_text *token);
     int (*stage_part)(void *state, const char *path, const char *token, uint32_t part, int64_t offset,

@@ -83,7 +83,8 @@ int local_stage_part(struct instance *instance, const char *path, const struct t
         return rc;
     int fd = file_seam.open(temporary, O_WRONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return fail_errno(errno, "%s", temporary);
+        return errno == ENOENT ? fail(-ESTALE, "/%s: what was staged for it is gone", path)
+                               : fail_errno(errno, "%s", temporary);
     rc = file_write(fd, data, size, offset);
     file_seam.close(fd);
     return rc < 0 ? fail_errno(-rc, "/%s", path) : 0;
@@ -95,7 +96,7 @@ static int published_before(const struct target *target, ino_t inode, struct ans
     char version[LOCAL_VERSION_SIZE];
     struct answer answer;
     if (!target->exists || target->st.st_ino != inode)
-        return fail(-ENOENT, "%s: what was staged for it is gone", target->name);
+        return fail(-ESTALE, "%s: what was staged for it is gone", target->name);
     local_describe(&target->st, version, &answer);
     return out ? answer_copy(out, &answer) : 0;
 }

@@ -103,7 +103,7 @@ static int put_part(const struct token *token, int64_t offset, const void *data,
     struct staged *staged = staged_find(token);
     size_t end = (size_t)offset + size;
     if (!staged)
-        return fail(-ENOENT, "memory://: what was staged is gone");
+        return fail(-ESTALE, "memory://: what was staged is gone");
     if (end + 1 > staged->capacity) {
         size_t capacity = end + end / 2 + 1;
         char *larger = mem_resize(staged->data, capacity);
@@ -133,7 +133,7 @@ static int publish_locked(const char *path, const struct token *token, int64_t s
     struct staged *staged = staged_find(token);
     struct node *node;
     if (!staged)
-        return fail(-ENOENT, "memory://%s: what was staged for it is gone", path);
+        return fail(-ESTALE, "memory://%s: what was staged for it is gone", path);
     if ((size_t)size > staged->size)
         return fail(-EINVAL, "memory://%s: %lld bytes to publish, and %zu staged", path, (long long)size,
                     staged->size);

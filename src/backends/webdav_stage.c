@@ -50,7 +50,7 @@ static int CO_FN published_before(struct http_instance *http, const char *path, 
     struct answer answer = {0};
     int rc = http_look(http, path, &answer);
     if (rc == -ENOENT || (rc == 0 && (answer.info.type != LARDER_FILE || answer.info.size != size)))
-        rc = fail(-ENOENT, "%s/%s: what was staged for it is gone", http->origin, path);
+        rc = fail(-ESTALE, "%s/%s: what was staged for it is gone", http->origin, path);
     if (rc == 0 && out)
         *out = answer;
     else

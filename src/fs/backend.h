@@ -303,7 +303,9 @@ struct backend {
      *
      * Parts are numbered from 0 and may come in any order, several at once. Each but the last has one size, from the
      * capabilities part_size_min to part_size_max, and `offset` is the number times that. `labels` may be NULL. `publish` may be asked again
-     * after an answer that was lost, and after -ENOENT (no parent); flags and if_match as for write. `size`: of all.
+     * after an answer that was lost, and after -ENOENT, which is a missing parent and nothing else; flags and if_match as for
+     * write. `size`: of all. Of what is gone, since it was discarded or swept, or published before and replaced since,
+     * `publish` and `stage_part` say -ESTALE: no later try will do better. What was published before and still is there: 0.
      * `id` names what is staged where the caller may choose; a stage that is repeated with it begins again. 0: any.
      */
     int (*stage)(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,

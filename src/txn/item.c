@@ -208,8 +208,6 @@ int CO_FN item_write(struct plan *plan, struct plan_item *item, unsigned flags, 
     int rc = write_once(plan, item, flags, if_match);
     if (rc == -ENOENT && dirs_make_parents(instance_of(item), item->change->path) == 0)
         rc = write_once(plan, item, flags, if_match);
-    if (rc == -ENOENT && item->token.text)
-        rc = -ESTALE; /* it was removed, or published before and replaced since */
     if (rc == 0 && !sent)
         plan_sent(plan, item->change->payload.size);
     CRASH_POINT("txn.written");

@@ -29,7 +29,7 @@ static int find_staged(struct txn_view *view, const struct token *token, struct 
     }
     txn_unlock(txn_of(view));
     *out = found;
-    return found ? 0 : fail(-ENOENT, "\"%s\": nothing is staged by this token", token->text);
+    return found ? 0 : fail(-ESTALE, "\"%s\": nothing is staged by this token", token->text);
 }
 
 int CO_FN txn_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,

@@ -93,7 +93,7 @@ static int CO_EDGE staged_shows_when_published(struct scenario_run *run)
     larder_bytes_free(&bytes);
     if (larder_fs_capabilities(run->fs)->persistent && !layer_has(staging.at, LAYER_APPLY)) {
         int rc = layer_publish(staging.at, staging.path, &staging.token, (int64_t)size, 0, NULL, NULL);
-        REQUIRE(rc == 0 || rc == -ENOENT); /* done before; or, s3, gone, which the caller looks up */
+        REQUIRE(rc == 0 || rc == -ESTALE); /* done before; or, in a transaction, another change by now */
         REQUIRE_IS(0, layer_sync(staging.at, &(const char *){staging.path}, 1));
     }
     REQUIRE_IS(0, layer_discard(staging.at, staging.path, &staging.token));
@@ -113,11 +113,16 @@ static int CO_EDGE stage_and_forget(struct staging *staging, const char *path, b
     return 0;
 }
 
+static int CO_EDGE publish(struct staging *staging, size_t size)
+{
+    return layer_publish(staging->at, staging->path, &staging->token, (int64_t)size, 0, NULL, NULL);
+}
+
 static int CO_EDGE publish_forgotten(struct staging *staging)
 {
-    int rc = layer_publish(staging->at, staging->path, &staging->token, 1000, 0, NULL, NULL);
+    int rc = publish(staging, 1000);
     mem_free(take(staging->token.text));
-    return rc == -ESTALE ? -ENOENT : rc; /* s3: it may have been replaced since, for all that it can tell */
+    return rc;
 }
 
 static int CO_EDGE the_forgotten_is_swept(struct scenario_run *run)
@@ -141,11 +146,39 @@ static int CO_EDGE the_forgotten_is_swept(struct scenario_run *run)
     REQUIRE_IS(0, layer_sweep(lost.at, lost.path, lost.id, since));
     REQUIRE_IS(0, larder_makedirs(run->fs, "not/made", true)); /* it lies above what is there by now */
     REQUIRE_IS(0, layer_sweep(deep.at, deep.path, deep.id, since));
-    REQUIRE_IS(-ENOENT, publish_forgotten(&lost));
-    REQUIRE_IS(-ENOENT, publish_forgotten(&deep));
+    REQUIRE_IS(-ESTALE, publish_forgotten(&lost));
+    REQUIRE_IS(-ESTALE, publish_forgotten(&deep));
     REQUIRE_IS(0, publish_forgotten(&other));
     REQUIRE_IS(0, larder_exists(run->fs, "lost"));
     REQUIRE_IS(1, larder_exists(run->fs, "other"));
+    return 0;
+}
+
+/* Discarded; or published, and replaced since: then what replaced it stays. */
+static int CO_EDGE what_is_gone_is_not_published(struct scenario_run *run)
+{
+    struct staging staging = {.run = run};
+    struct larder_bytes bytes;
+    aim(&staging, "f");
+    if (!run->task)
+        return SCENARIO_OTHER;
+    if (!layer_has(staging.at, LAYER_STAGE))
+        return 0;
+    REQUIRE_IS(0, layer_stage(staging.at, staging.path, NULL, staging.id, &staging.token));
+    REQUIRE_IS(0, send(&staging, 1000, 1));
+    REQUIRE_IS(0, layer_discard(staging.at, staging.path, &staging.token));
+    REQUIRE_IS(-ESTALE, publish(&staging, 1000));
+    mem_free(take(staging.token.text));
+    REQUIRE_IS(0, larder_exists(run->fs, "f"));
+    aim(&staging, "f");
+    REQUIRE_IS(0, layer_stage(staging.at, staging.path, NULL, staging.id, &staging.token));
+    REQUIRE_IS(0, send(&staging, 1000, 1));
+    REQUIRE_IS(0, publish(&staging, 1000));
+    REQUIRE_IS(0, put_meanwhile(run, "f", "of another"));
+    REQUIRE_IS(-ESTALE, publish(&staging, 1000));
+    mem_free(take(staging.token.text));
+    REQUIRE_IS(0, larder_cat_file(run->fs, "f", NULL, &bytes));
+    REQUIRE(bytes_are(&bytes, "of another"));
     return 0;
 }
 
@@ -222,6 +255,7 @@ static int changes_apply_together(struct scenario_run *run)
 const struct scenario staging_scenarios[] = {
     {"what is staged shows when published", NEED_WRITE, staged_shows_when_published},
     {"what is staged and forgotten is swept", NEED_WRITE, the_forgotten_is_swept},
+    {"what is gone is not published", NEED_WRITE, what_is_gone_is_not_published},
     {"changes apply together", NEED_WRITE, changes_apply_together},
     {0},
 };
