@@ -11,17 +11,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TALK_MAX  (1 << 20) /* of a request, and of an answer */
-#define SEEN_MAX  256
-#define SERVE_MAX 256
+#define TALK_MAX (1 << 20) /* of a request, and of an answer */
+#define SEEN_MAX 256
 
 struct drop_proxy {
     int listener;
     unsigned short server_port;
     char url[64];
-    pthread_t thread, serving[SERVE_MAX];
-    size_t serving_count;
-    pthread_mutex_t lock;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t idle;
+    unsigned serving; /* threads with a connection each */
     char method[16];
     enum drop drop;
     unsigned left;
@@ -104,6 +104,14 @@ static size_t ask_server(struct drop_proxy *proxy, const char *request, size_t s
     return got;
 }
 
+static void count_serving(struct drop_proxy *proxy, int change)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->serving += (unsigned)change;
+    pthread_cond_broadcast(&proxy->idle);
+    pthread_mutex_unlock(&proxy->lock);
+}
+
 static void *serve(void *arg)
 {
     struct visit *visit = arg;
@@ -124,6 +132,7 @@ static void *serve(void *arg)
     close(visit->fd);
     free(request);
     free(answer);
+    count_serving(visit->proxy, -1);
     free(visit);
     return NULL;
 }
@@ -133,11 +142,14 @@ static void *accept_all(void *arg)
     struct drop_proxy *proxy = arg;
     for (int fd; (fd = accept(proxy->listener, NULL, NULL)) >= 0;) {
         struct visit *visit = malloc(sizeof *visit);
-        if (!visit || proxy->serving_count == SERVE_MAX)
-            give_up("drop_proxy: too many connections");
+        pthread_t thread;
+        if (!visit)
+            give_up("drop_proxy: malloc");
         *visit = (struct visit){proxy, fd};
-        if (pthread_create(&proxy->serving[proxy->serving_count++], NULL, serve, visit) != 0)
+        count_serving(proxy, 1);
+        if (pthread_create(&thread, NULL, serve, visit) != 0)
             give_up("drop_proxy: pthread_create");
+        pthread_detach(thread);
     }
     return NULL;
 }
@@ -152,7 +164,8 @@ struct drop_proxy *drop_proxy_start(const char *url)
     proxy->server_port = (unsigned short)atoi(strrchr(url, ':') + 1);
     proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     pthread_mutex_init(&proxy->lock, NULL);
-    if (bind(proxy->listener, (struct sockaddr *)&address, size) < 0 || listen(proxy->listener, 64) < 0 ||
+    pthread_cond_init(&proxy->idle, NULL);
+    if (bind(proxy->listener, (struct sockaddr *)&address, size) < 0 || listen(proxy->listener, 256) < 0 ||
         getsockname(proxy->listener, (struct sockaddr *)&address, &size) < 0 ||
         pthread_create(&proxy->thread, NULL, accept_all, proxy) != 0)
         give_up("drop_proxy: a listener");
@@ -166,9 +179,12 @@ void drop_proxy_stop(struct drop_proxy *proxy)
         return;
     shutdown(proxy->listener, SHUT_RDWR);
     pthread_join(proxy->thread, NULL);
-    for (size_t i = 0; i < proxy->serving_count; i++)
-        pthread_join(proxy->serving[i], NULL);
+    pthread_mutex_lock(&proxy->lock);
+    while (proxy->serving > 0)
+        pthread_cond_wait(&proxy->idle, &proxy->lock);
+    pthread_mutex_unlock(&proxy->lock);
     close(proxy->listener);
+    pthread_cond_destroy(&proxy->idle);
     pthread_mutex_destroy(&proxy->lock);
     free(proxy);
 }
