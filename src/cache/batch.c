@@ -24,16 +24,10 @@ int batch_get(struct batch *batch, const struct key *key, MDB_val *value)
     return damage_get(batch->txn, batch->store->dbi, &name, value);
 }
 
-/* What is changed at `key` has to be sound before (pages.h). */
-static int look_before(struct batch *batch, const struct key *key)
-{
-    return pages_are_sound(&batch->store->pages, key) ? 0 : -EBADMSG;
-}
-
 int batch_room(struct batch *batch, const struct key *key, size_t size, void **out)
 {
     MDB_val name = {key->size, (void *)key->data}, value = {.mv_size = size};
-    int rc = look_before(batch, key);
+    int rc = pages_are_sound(&batch->store->pages, key) ? 0 : -EBADMSG; /* before it is changed */
     if (rc == 0)
         rc = lmdb_status(mdb_put(batch->txn, batch->store->dbi, &name, &value, MDB_RESERVE));
     batch->wrote = true;
@@ -61,7 +55,7 @@ int batch_put(struct batch *batch, const struct key *key, const void *data, size
 int batch_remove(struct batch *batch, const struct key *key)
 {
     MDB_val name = {key->size, (void *)key->data};
-    int rc = look_before(batch, key);
+    int rc = pages_beside_are_sound(&batch->store->pages, key) ? 0 : -EBADMSG;
     if (rc == 0)
         rc = lmdb_status(mdb_del(batch->txn, batch->store->dbi, &name, NULL));
     batch->wrote |= rc == 0;

@@ -63,7 +63,7 @@ static int begin(struct batch *batch)
 static void give_up(struct batch *batch)
 {
     if (batch->txn)
-        mdb_txn_abort(batch->txn);
+        damage_abort(batch->txn, batch->store->dbi);
     batch->txn = NULL;
 }
 

@@ -110,7 +110,10 @@ static void note_at_open(struct store *store)
 
 static int open_once(struct store *store)
 {
-    int rc = lmdb_fill_lock_file(store->file, READERS_MAX);
+    autofree char *lock_file = path_join(store->dir, LOCK_FILE);
+    int rc = lock_file ? lmdb_fill_lock_file(store->file, READERS_MAX) : -ENOMEM;
+    if (rc == 0)
+        store->was_left = damage_was_left(lock_file);
     if (rc == 0 && !(store->shared = shared_open(store->dir)))
         rc = -ENOMEM;
     if (rc == 0)

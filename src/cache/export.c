@@ -109,9 +109,9 @@ static void scan_kind(struct exporter *export, enum key_type type)
 /* A tree below a pinned directory is pinned as well. */
 static int begin_tree(struct exporter *export)
 {
-    const struct larder_cache_tree *tree = &export->trees[export->tree];
-    int rc = export->tree_count ? target_begin(&export->target, tree->fs, tree->path, export->cache->dir)
-                                : target_begin(&export->target, NULL, "", export->cache->dir);
+    bool all = export->tree_count == 0;
+    const struct larder_cache_tree *tree = all ? NULL : &export->trees[export->tree];
+    int rc = target_begin(&export->target, all ? NULL : tree->fs, all ? "" : tree->path, export->cache->dir);
     if (rc < 0)
         return rc;
     scan_kind(export, KEY_PIN);

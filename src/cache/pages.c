@@ -211,30 +211,94 @@ static uint64_t page_below(const struct page *page, unsigned index)
     return node.low | (uint64_t)node.high << 16 | (uint64_t)node.flags << 32;
 }
 
-bool pages_are_sound(struct pages *pages, const struct key *key)
+/* Where the tree below a page begins: from there LMDB takes the page's least key. */
+static bool first_is_sound(struct pages *pages, const struct page *page, uint64_t last_page)
+{
+    struct page at = *page;
+    for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
+        if (at.head.flags == FLAG_LEAF)
+            return true;
+        if (!read_page(pages, page_below(&at, 0), last_page, &at))
+            return false;
+    }
+    return false;
+}
+
+static bool value_is_sound(struct pages *pages, const struct page *leaf, const struct key *key,
+                           uint64_t last_page)
+{
+    const char *data;
+    unsigned index = find_node(leaf, key, 0);
+    if (index >= leaf->count)
+        return true;
+    struct node_head node = node_at(leaf, index, &data);
+    return !(node.flags & NODE_ELSEWHERE) || compare(key, data, node.key_size) != 0 ||
+           overflow_is_sound(pages, &node, data + node.key_size, last_page);
+}
+
+/* A level of the tree: the page on the way to a key, and the pages beside it, whatever they are below. */
+enum { LEFT, WAY, RIGHT, BESIDE };
+
+static bool level_is_sound(struct pages *pages, const uint64_t numbers[BESIDE], uint64_t last_page,
+                           bool beside, struct page out[BESIDE])
+{
+    for (unsigned i = 0; i < BESIDE; i++) {
+        if ((i != WAY && !beside) || numbers[i] == NO_PAGE)
+            continue;
+        if (!read_page(pages, numbers[i], last_page, &out[i]) ||
+            (beside && !first_is_sound(pages, &out[i], last_page)))
+            return false;
+    }
+    for (unsigned i = 0; beside && i < BESIDE; i++)
+        if (numbers[i] != NO_PAGE && out[i].head.flags != out[WAY].head.flags)
+            return false;
+    return true;
+}
+
+static void go_down(const struct page page[BESIDE], const struct key *key, bool beside,
+                    uint64_t numbers[BESIDE])
+{
+    unsigned index = find_node(&page[WAY], key, 1); /* the first node's key stands for all before */
+    numbers[WAY] = page_below(&page[WAY], index);
+    if (!beside)
+        return;
+    if (index > 0)
+        numbers[LEFT] = page_below(&page[WAY], index - 1);
+    else if (numbers[LEFT] != NO_PAGE)
+        numbers[LEFT] = page_below(&page[LEFT], page[LEFT].count - 1);
+    if (index + 1 < page[WAY].count)
+        numbers[RIGHT] = page_below(&page[WAY], index + 1);
+    else if (numbers[RIGHT] != NO_PAGE)
+        numbers[RIGHT] = page_below(&page[RIGHT], 0);
+}
+
+static bool way_is_sound(struct pages *pages, const struct key *key, bool beside)
 {
     if (!pages->map)
         return true;
     struct meta meta = latest_meta(pages);
-    uint64_t number = meta.trees[OURS].root;
-    struct page page;
-    if (number == NO_PAGE)
+    uint64_t numbers[BESIDE] = {NO_PAGE, meta.trees[OURS].root, NO_PAGE};
+    struct page page[BESIDE];
+    if (numbers[WAY] == NO_PAGE)
         return true;
     for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
-        if (!read_page(pages, number, meta.last_page, &page))
+        if (!level_is_sound(pages, numbers, meta.last_page, beside, page))
             return false;
-        if (page.head.flags == FLAG_LEAF) {
-            const char *data;
-            unsigned index = find_node(&page, key, 0);
-            if (index >= page.count)
-                return true;
-            struct node_head node = node_at(&page, index, &data);
-            return !(node.flags & NODE_ELSEWHERE) || compare(key, data, node.key_size) != 0 ||
-                   overflow_is_sound(pages, &node, data + node.key_size, meta.last_page);
-        }
-        number = page_below(&page, find_node(&page, key, 1)); /* the first node's key stands for all before */
+        if (page[WAY].head.flags == FLAG_LEAF)
+            return value_is_sound(pages, &page[WAY], key, meta.last_page);
+        go_down(page, key, beside, numbers);
     }
     return false;
+}
+
+bool pages_are_sound(struct pages *pages, const struct key *key)
+{
+    return way_is_sound(pages, key, false);
+}
+
+bool pages_beside_are_sound(struct pages *pages, const struct key *key)
+{
+    return way_is_sound(pages, key, true);
 }
 
 /* ---- all of them ---- */

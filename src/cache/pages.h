@@ -39,6 +39,8 @@ bool pages_free_list_is_sound(struct pages *pages);
 void pages_begin(struct pages *pages);
 /* All that lies on the way to `key`, as it was when that began, and what the key has there. */
 bool pages_are_sound(struct pages *pages, const struct key *key);
+/* And the pages beside those, into which LMDB moves what is left of a page when something on it was removed. */
+bool pages_beside_are_sound(struct pages *pages, const struct key *key);
 
 /* The last page of a value that was just put and has pages of its own; 0: it cannot be told. */
 uint64_t pages_last_of(const struct pages *pages, const void *value);

@@ -184,6 +184,7 @@ struct store {
     MDB_dbi dbi;
     uint32_t generation;
     bool read_only;
+    bool was_left; /* by somebody who died in a read (damage.h) */
     dev_t device;
     ino_t inode;
     struct shared *shared;

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/batch.h"
 #include "cache/cap.h"
 #include "cache/shared.h"
 #include "store_case.h"
@@ -103,14 +104,73 @@ static void die_writing(void)
     kill(getpid(), SIGKILL);
 }
 
+/* ---- its file ---- */
+
+static char *slurp(size_t *size)
+{
+    struct stat status;
+    int fd = open(file, O_RDONLY);
+    assert_true(fd >= 0 && fstat(fd, &status) == 0);
+    char *data = malloc((size_t)status.st_size);
+    assert_int_equal(read(fd, data, (size_t)status.st_size), status.st_size);
+    close(fd);
+    *size = (size_t)status.st_size;
+    return data;
+}
+
+static unsigned flags_of(const char *data, size_t page)
+{
+    uint16_t flags;
+    memcpy(&flags, data + page + 10, sizeof flags);
+    return flags;
+}
+
+/* What the newer of the two first pages says `at` an offset. */
+static uint64_t read_meta(const char *data, size_t at)
+{
+    uint64_t transactions[2], value;
+    for (size_t i = 0; i < 2; i++)
+        memcpy(&transactions[i], data + i * PAGE_SIZE + 144, sizeof *transactions);
+    memcpy(&value, data + (transactions[1] > transactions[0] ? PAGE_SIZE : 0) + at, sizeof value);
+    return value;
+}
+
+static int apply_put(struct op *op, struct batch *batch)
+{
+    struct key key;
+    key_meta(&key, "test");
+    return batch_put_number(batch, &key, 1);
+}
+
+static void put_ended(struct op *op, int status)
+{
+}
+
+/* The root becomes a branch of one page, which LMDB asserts there is not; and nobody looks before. */
+static void write_blindly(void)
+{
+    const uint16_t lower = 16 + 2;
+    size_t size;
+    file = store_file();
+    char *data = slurp(&size);
+    size_t root = read_meta(data, 128) * PAGE_SIZE;
+    int fd = open(file, O_WRONLY);
+    if (flags_of(data, root) != 1 || pwrite(fd, &lower, sizeof lower, (off_t)root + 12) != sizeof lower)
+        _exit(WRONG);
+    pages_close(&store->pages);
+    struct op op = {.apply = apply_put, .done = put_ended};
+    if (writer_add(store, &op) < 0 || writer_flush(store, 3000) == 0)
+        _exit(WRONG);
+    close(fd);
+    free(data);
+    free(file);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
-} works[] = {{"fill", fill_store},
-             {"use", use_store},
-             {"only open", only_open},
-             {"die reading", die_reading},
-             {"die writing", die_writing}};
+} works[] = {{"fill", fill_store},         {"use", use_store},           {"only open", only_open},
+             {"die reading", die_reading}, {"die writing", die_writing}, {"write blindly", write_blindly}};
 
 /* In a process of its own, by main: outside cmocka, which would take its end for a test's. */
 static int work(const char *name)
@@ -145,18 +205,6 @@ static int in_a_process(const char *name)
 }
 
 /* ---- damage ---- */
-
-static char *slurp(size_t *size)
-{
-    struct stat status;
-    int fd = open(file, O_RDONLY);
-    assert_true(fd >= 0 && fstat(fd, &status) == 0);
-    char *data = malloc((size_t)status.st_size);
-    assert_int_equal(read(fd, data, (size_t)status.st_size), status.st_size);
-    close(fd);
-    *size = (size_t)status.st_size;
-    return data;
-}
 
 static void spill(const char *data, size_t size)
 {
@@ -203,26 +251,16 @@ enum page_kind { META, BRANCH, LEAF, OVERFLOW, FREE_LIST, KINDS };
 static char *whole;
 static size_t whole_size, pages[KINDS][1000], page_count[KINDS];
 
-static unsigned flags_of(size_t page)
-{
-    uint16_t flags;
-    memcpy(&flags, whole + page * PAGE_SIZE + 10, sizeof flags);
-    return flags;
-}
-
 static void note_page(enum page_kind kind, size_t page)
 {
     if (page_count[kind] < sizeof pages[kind] / sizeof pages[kind][0])
         pages[kind][page_count[kind]++] = page;
 }
 
-/* As the newer of the two first pages has them: the list of free pages is one leaf, at most with pages of its own. */
+/* Its list of free pages is one leaf, at most with pages of its own. */
 static size_t free_list_root(void)
 {
-    uint64_t transactions[2], root;
-    for (size_t i = 0; i < 2; i++)
-        memcpy(&transactions[i], whole + i * PAGE_SIZE + 144, sizeof *transactions);
-    memcpy(&root, whole + (transactions[1] > transactions[0] ? PAGE_SIZE : 0) + 80, sizeof root);
+    uint64_t root = read_meta(whole, 80);
     return root < whole_size / PAGE_SIZE ? root : 0;
 }
 
@@ -234,7 +272,7 @@ static int make_store(void **state)
     assert_int_equal(in_a_process("fill"), 0);
     whole = slurp(&whole_size);
     for (size_t page = 0; page < whole_size / PAGE_SIZE; page++) {
-        unsigned flags = flags_of(page);
+        unsigned flags = flags_of(whole, page * PAGE_SIZE);
         uint64_t number;
         memcpy(&number, whole + page * PAGE_SIZE, sizeof number);
         if (number == page && (flags == 8 || flags == 1 || flags == 2 || flags == 4))
@@ -327,7 +365,27 @@ static void a_damaged_list_of_free_pages_is_no_danger(void **state)
     use_damaged_ones(FREE_LIST, 1);
 }
 
+static void an_assertion_ends_the_store_and_nothing_else(void **state)
+{
+    put_back(whole);
+    assert_int_equal(in_a_process("write blindly"), 0);
+    assert_true(was_set_aside());
+}
+
 /* ---- who dies of it is seen ---- */
+
+/* Of the store itself, at which everybody looks who opens it. */
+static bool has_mark(const char *page)
+{
+    uint16_t lower, node;
+    bool found = false;
+    memcpy(&lower, page + 12, sizeof lower);
+    for (uint16_t at = 16; at < lower; at += 2) {
+        memcpy(&node, page + at, sizeof node);
+        found = found || page[node + 8] == KEY_META;
+    }
+    return found;
+}
 
 static void the_pages_are_looked_at_after(const char *die)
 {
@@ -338,8 +396,9 @@ static void the_pages_are_looked_at_after(const char *die)
     assert_int_equal(in_a_process(die), SIGKILL);
     char *copy = malloc(whole_size);
     memcpy(copy, whole, whole_size);
-    for (size_t i = 0; i < page_count[LEAF]; i++) /* all of them: some are in use */
-        memset(copy + pages[LEAF][i] * PAGE_SIZE + PAGE_SIZE / 2, 0xa5, PAGE_SIZE / 2);
+    for (size_t i = 0; i < page_count[LEAF]; i++) /* of all of them some are in use */
+        if (!has_mark(whole + pages[LEAF][i] * PAGE_SIZE))
+            memset(copy + pages[LEAF][i] * PAGE_SIZE + PAGE_SIZE / 2, 0xa5, PAGE_SIZE / 2);
     spill(copy, whole_size);
     free(copy);
     assert_int_equal(in_a_process("only open"), 0);
@@ -364,6 +423,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_damaged_leaf_is_no_danger),
         cmocka_unit_test(a_damaged_value_is_no_danger),
         cmocka_unit_test(a_damaged_list_of_free_pages_is_no_danger),
+        cmocka_unit_test(an_assertion_ends_the_store_and_nothing_else),
         cmocka_unit_test(after_a_death_in_a_read_the_pages_are_looked_at),
         cmocka_unit_test(after_a_death_in_a_write_the_pages_are_looked_at),
     };
