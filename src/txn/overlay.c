@@ -115,13 +115,15 @@ bool overlay_lives_below(const struct overlay *overlay, const char *path)
 
 /* ---- what became of a path ---- */
 
-/* By the nearest change above. */
+/* By the nearest change above that says it: where directories are only implied, a file that is made or removed above
+ * says nothing of what is below its name. */
 static bool is_gone_above(const struct overlay *overlay, const char *path)
 {
     for (size_t size = strlen(path); size > 0; size--) {
         const struct change *above = path[size] == '/' ? find(overlay, path, size) : NULL;
-        if (above)
-            return above->kind != CHANGE_REMOVE || overlay->real_directories;
+        bool of_file = above && (above->kind == CHANGE_REMOVE || above->kind == CHANGE_WRITE);
+        if (above && (overlay->real_directories || !of_file))
+            return true;
     }
     return false;
 }

@@ -24,6 +24,7 @@ struct child {
 struct listing {
     struct cursor next;
     bool next_over;      /* the place has no more, or need not be asked */
+    bool file;           /* it was written, where a name may be a file's and a directory's */
     bool hid, any;       /* something of the place's; any entry was given */
     struct child *child; /* mem; by name */
     size_t count, capacity;
@@ -119,7 +120,10 @@ static int begin_locked(struct txn_view *view, const char *path, struct listing 
     struct change *change;
     switch (overlay_look(overlay, path, &change)) {
     case OVERLAY_FILE:
-        return no_directory(path);
+        if (view->instance.can.real_directories)
+            return no_directory(path);
+        listing->file = true;
+        break;
     case OVERLAY_GONE:
         return gone(path);
     case OVERLAY_DIRECTORY:
@@ -156,7 +160,6 @@ static int CO_FN stays(struct txn_view *view, const char *dir, struct child *chi
 {
     bool directory = info->type == LARDER_DIRECTORY, real = view->instance.can.real_directories;
     switch (child->fate) {
-    case OVERLAY_FILE:
     case OVERLAY_GONE:
         return false;
     case OVERLAY_DIRECTORY:
@@ -168,8 +171,9 @@ static int CO_FN stays(struct txn_view *view, const char *dir, struct child *chi
         if (real || !directory)
             return true;
         break;
+    case OVERLAY_FILE:
     case OVERLAY_REMOVED:
-        if (!directory)
+        if (real || !directory)
             return false;
         break;
     }
@@ -200,7 +204,7 @@ static int CO_FN list_place(struct txn_view *view, const char *path, const struc
     struct larder_entries page = {0};
     struct answer answer = {0};
     int rc = layer_list(txn_view_next(view), path, terms, &listing->next, &page, &answer);
-    if ((rc == -ENOENT || rc == -ENOTDIR) && listing->count > 0) {
+    if ((rc == -ENOENT || rc == -ENOTDIR) && (listing->count > 0 || listing->file)) {
         error_clear();
         listing->next_over = true;
         return 0;
@@ -248,6 +252,8 @@ static int CO_FN next_page(struct txn_view *view, const char *path, const struct
         rc = add_own(listing, builder);
     listing->any |= builder->count > 0;
     bool empty = !listing->any && listing->next_over && listing->given == listing->count;
+    if (rc == 0 && empty && listing->file)
+        return no_directory(path);
     if (rc == 0 && empty && listing->hid && *path && !view->instance.can.real_directories)
         rc = gone(path); /* what implied it was removed */
     return rc;

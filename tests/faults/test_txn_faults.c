@@ -128,6 +128,28 @@ static void what_cannot_be_published_now_is_finished_by_a_recovery(void **state)
     assert_int_equal(list().count, 0);
 }
 
+/* Out of the journal, with what is said of it beside its bytes. */
+static void what_a_recovery_writes_has_its_type(void **state)
+{
+    static const char *const options[] = {"http.content_type=auto", NULL};
+    struct larder_fs *said;
+    assert_ok(larder_fs_at(view, NULL, options, &said));
+    assert_ok(larder_pipe_file(said, "page.html", "<p>", 3, 0));
+    larder_fs_free(said);
+    assert_ok(larder_txn_barrier(txn));
+    fault_on(server, (struct fault_match){.method = "PUT"}, (struct fault){.status = 403});
+    assert_status(-EINPROGRESS, commit());
+    fault_clear(server);
+    fault_forget(server);
+    assert_status(0, recover(LARDER_TXN_FINISH));
+    const struct fault_request *request = NULL;
+    for (size_t i = 0; (request = fault_request(server, i)) && strcmp(request->method, "PUT") != 0;)
+        i++;
+    assert_non_null(request);
+    assert_string_equal(fault_request_header(request, "Content-Type"), "text/html");
+    assert_text("page.html", "<p>");
+}
+
 /* The place that dead owners' work is of is opened again by the next transaction. */
 static void the_next_transaction_finishes_what_is_left(void **state)
 {
@@ -225,6 +247,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         CASE(what_cannot_be_published_now_is_finished_by_a_recovery),
+        CASE(what_a_recovery_writes_has_its_type),
         CASE(the_next_transaction_finishes_what_is_left),
         CASE(answers_that_were_lost_are_looked_up),
         CASE(a_conflict_before_anything_is_there_publishes_nothing),

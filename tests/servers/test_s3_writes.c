@@ -120,6 +120,46 @@ static void a_copy_takes_along_what_is_not_said_anew(void **state)
     larder_fs_free(parted);
 }
 
+static void expect_find(struct larder_fs *where, const char *path, const char *names)
+{
+    struct larder_entries entries;
+    char text[200] = "";
+    assert_ok(larder_find(where, path, NULL, &entries));
+    for (size_t i = 0; i < entries.count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s ", entries.info[i].name);
+    larder_entries_free(&entries);
+    assert_string_equal(text, names);
+}
+
+/* An object beside others whose keys begin with it hides none of them, before the commit as after it. */
+static void a_transaction_writes_a_file_beside_a_directory_of_its_name(void **state)
+{
+    struct larder_bytes bytes;
+    struct larder_entries entries;
+    struct larder_txn *txn;
+    struct larder_fs *view;
+    char *dir = tmpdir_make(), option[300];
+    gateway_need();
+    snprintf(option, sizeof option, "journal=%s/journal", dir);
+    put_text("both/x/kept", "kept");
+    assert_ok(larder_txn_begin((const char *const[]){option, NULL}, &txn));
+    assert_ok(larder_txn_fs(txn, fs, &view));
+    assert_ok(larder_pipe_file(view, "both/x", "file", 4, 0));
+    assert_ok(larder_pipe_file(view, "both/y", "file", 4, 0));
+    assert_ok(larder_cat_file(view, "both/x/kept", NULL, &bytes));
+    assert_memory_equal(bytes.data, "kept", 4);
+    larder_bytes_free(&bytes);
+    expect_find(view, "both", "x x/kept y ");
+    assert_ok(larder_ls(view, "both/y", &entries));
+    assert_int_equal(entries.count, 1); /* a file is its own listing */
+    assert_string_equal(entries.info[0].name, "y");
+    larder_entries_free(&entries);
+    assert_ok(larder_txn_commit(txn, NULL));
+    expect_find(fs, "both", "x x/kept y ");
+    larder_fs_free(view);
+    tmpdir_remove(dir);
+}
+
 static void properties_are_of_files_and_of_places_that_keep_them(void **state)
 {
     struct larder_properties properties;
@@ -372,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_a_handle_says_every_way_of_writing_keeps),
         TEST(a_copy_takes_along_what_is_not_said_anew),
+        TEST(a_transaction_writes_a_file_beside_a_directory_of_its_name),
         TEST(properties_are_of_files_and_of_places_that_keep_them),
         TEST(a_published_token_says_so_again_to_anybody),
         TEST(what_replaced_it_is_not_taken_for_it),

@@ -37,17 +37,15 @@ static bool model_lives_below(size_t at)
     return false;
 }
 
-/* By the longest path above that has a change. */
+/* By any change above; a file's says nothing of what is below where its name may be a directory's as well. */
 static bool model_is_gone(size_t at)
 {
-    size_t longest = 0;
-    enum change_kind above = 0;
-    for (size_t i = 0; i < PATHS; i++)
-        if (model[i] && is_below(i, at) && strlen(paths[i]) >= longest) {
-            longest = strlen(paths[i]);
-            above = model[i];
-        }
-    return above && (above != CHANGE_REMOVE || overlay.real_directories);
+    for (size_t i = 0; i < PATHS; i++) {
+        bool of_file = model[i] == CHANGE_WRITE || model[i] == CHANGE_REMOVE;
+        if (model[i] && is_below(i, at) && (overlay.real_directories || !of_file))
+            return true;
+    }
+    return false;
 }
 
 static enum overlay_fate model_fate(size_t at)

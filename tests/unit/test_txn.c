@@ -262,6 +262,40 @@ static void a_commit_that_failed_can_be_tried_again_with_its_large_files(void **
     assert_clean(2);
 }
 
+static void expect_tree(struct larder_fs *fs, const char *path, size_t files)
+{
+    struct larder_entries entries;
+    assert_ok(larder_find(fs, path, NULL, &entries));
+    assert_int_equal(entries.count, files);
+    larder_entries_free(&entries);
+}
+
+static void trees_are_put_and_made_alike_inside(void **state)
+{
+    char *source = tmpdir_path(scratch, "source");
+    const char *const sources[] = {source};
+    const struct larder_copy_options all = {.size = sizeof all, .recursive = true};
+    const struct larder_rsync_options alike = {.size = sizeof alike, .remove_extra = true};
+    struct larder_fs *disk;
+    assert_int_equal(mkdir(source, 0700), 0);
+    assert_int_equal(tree_make(source, 2, 3, 4, 70000), 16); /* staged with their place */
+    tree_write(tree, "to/extra", "extra", 5);
+    start(local);
+    assert_ok(larder_put(sources, 1, view, "put", &all));
+    expect_tree(view, "put", 16);
+    assert_ok(larder_open(NULL, source, NULL, &disk, NULL));
+    assert_ok(larder_rsync(disk, "", view, "to", &alike));
+    expect_tree(view, "to", 16);
+    expect_tree(local, "to", 1);
+    assert_ok(commit());
+    expect_tree(local, "put", 16);
+    expect_tree(local, "to", 16);
+    assert_true(tree_has(tree, "to/d1/f3") && tree_has(tree, "put/d2/f0") && !tree_has(tree, "to/extra"));
+    assert_clean(2);
+    larder_fs_free(disk);
+    free(source);
+}
+
 static void many_small_writes_go_through_the_journal(void **state)
 {
     char *text = content_make(60000, 5), path[32];
@@ -449,6 +483,7 @@ int main(void)
         CASE(a_large_local_file_is_written_once),
         CASE(nothing_of_large_files_is_left_after_a_rollback),
         CASE(a_commit_that_failed_can_be_tried_again_with_its_large_files),
+        CASE(trees_are_put_and_made_alike_inside),
         CASE(many_small_writes_go_through_the_journal),
         CASE(a_file_takes_a_directorys_place_and_the_reverse),
         CASE(moves_and_maps_work_inside),
