@@ -132,7 +132,7 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
 int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN http_mkdir(struct instance *instance, const char *path);
 int CO_FN http_rmdir(struct instance *instance, const char *path);
-/* Of both: http.c. */
+/* Of both: http_open.c. */
 extern const struct option http_options[];
 int http_locate(const struct backend *backend, const char *url, char **values, char **place, char **path);
 int http_open_instance(struct instance *instance);

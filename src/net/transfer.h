@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef NET_TRANSFER_H
 #define NET_TRANSFER_H
-/* The inside of a transfer: for http.c, send.c, body.c, receive.c, retry.c, site.c and http_error.c. */
+/* The inside of a transfer: for http.c, request.c, send.c, body.c, receive.c, retry.c, site.c and http_error.c. */
 #include "base/buffer.h"
 #include "net/client.h"
 #include "net/http.h"
@@ -95,6 +95,9 @@ int site_client(struct http_site *site, struct client **out);
 int CO_FN site_enter(struct http_site *site);
 void site_leave(struct http_site *site);
 int header_list_add(struct curl_slist **list, const char *line);
+
+/* Set the easy handle up for the request, along its site, its headers and its body's start. */
+int CO_FN request_set_up(struct http_transfer *transfer, const struct http_request *request);
 
 /* Set the easy handle up: for all requests; for this one's method and its body, from the body's start. */
 void send_set_up(struct http_transfer *transfer);
