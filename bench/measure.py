@@ -19,6 +19,7 @@ BIG = 1 << 20
 AT_ONCE = 32  # connections of HTTP/1.1: Larder's default
 STREAMS = 64  # requests over HTTP/2: the default of a batch
 WIRE_MS = 20
+MORTAL = ["setpriv", "--pdeathsig", "TERM"]  # ends with this script, however that ends
 
 
 class Sizes:
@@ -135,7 +136,7 @@ class Server:
         config = NGINX.format(dir=self.dir, www=self.www, address=self.address, port=self.port, tls_port=self.tls_port,
                               user="user root;" if os.geteuid() == 0 else "")
         (self.dir / "nginx.conf").write_text(config)
-        self.process = subprocess.Popen([*self.prefix, "nginx", "-p", self.dir, "-e", self.dir / "error.log",
+        self.process = subprocess.Popen([*self.prefix, *MORTAL, "nginx", "-p", self.dir, "-e", self.dir / "error.log",
                                          "-c", self.dir / "nginx.conf"])
         for _ in range(100):
             if self.answers():
