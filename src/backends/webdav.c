@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WebDAV (RFC 4918). An instance is HTTP's (http.c), and files are read as there; what a path is, and what a directory
+ * WebDAV (RFC 4918). An instance is HTTP's (http_open.c), and files are read as there; what a path is, and what a directory
  * holds, is asked for by PROPFIND, with the few properties named that are wanted.
  *
  *   info   PROPFIND, Depth: 0; where that tells no ETag (nginx), HEAD
@@ -173,7 +173,7 @@ int dav_fail_untyped(const struct http_instance *http, const char *path)
     return fail(-EPROTO, "PROPFIND %s/%s: it is not told whether it is a directory", http->origin, path);
 }
 
-static int CO_FN ask_info(struct http_instance *http, const char *path, struct answer *out)
+static int CO_FN ask_spelled(struct http_instance *http, const char *path, bool slash, struct answer *out)
 {
     struct http_tries tries = {.site = http->site};
     struct info_found found = {.found = false};
@@ -181,7 +181,7 @@ static int CO_FN ask_info(struct http_instance *http, const char *path, struct a
     do {
         answer_free(&found.answer);
         found.found = false;
-        rc = dav_propfind(http, path, false, "Depth: 0", &tries, note_info, &found);
+        rc = dav_propfind(http, path, slash, "Depth: 0", &tries, note_info, &found);
     } while (http_try_again(&tries, &rc));
     if (rc == 0 && !found.found)
         rc = fail(-EPROTO, "PROPFIND %s/%s: an empty multistatus", http->origin, path);
@@ -193,6 +193,24 @@ static int CO_FN ask_info(struct http_instance *http, const char *path, struct a
         *out = found.answer;
     else
         answer_free(&found.answer);
+    return rc;
+}
+
+/* nginx answers for a "location /dav/" under no other name, so it says 405 to /dav: no WebDAV is there. */
+static int CO_FN ask_info(struct http_instance *http, const char *path, struct answer *out)
+{
+    struct answer answer = {0};
+    int rc = ask_spelled(http, path, false, out);
+    if (rc != -ENOTSUP || !*path)
+        return rc;
+    autofree char *refused = mem_dup(error_text());
+    if (ask_spelled(http, path, true, &answer) == 0 && answer.info.type == LARDER_DIRECTORY) {
+        *out = answer;
+        error_clear();
+        return 0;
+    }
+    answer_free(&answer);
+    error_set_text(refused);
     return rc;
 }
 
@@ -242,9 +260,9 @@ int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *
 
 /*
  * nginx tells no ETag here. Once that shows, a HEAD is asked first from then on, which tells it, and of a file all else as
- * well. 0: `out` is a file's.
+ * well. That something is missing is not for a HEAD to say: a location's own name is 404 to it. True: `out` is a file's.
  */
-static int CO_FN look_by_head(struct http_instance *http, const char *path, struct answer *out)
+static bool CO_FN look_by_head(struct http_instance *http, const char *path, struct answer *out)
 {
     struct answer answer = {0};
     int rc = *path ? http_info(&http->instance, path, &TERMS_NONE, &answer) : -EISDIR;
@@ -253,19 +271,18 @@ static int CO_FN look_by_head(struct http_instance *http, const char *path, stru
         *out = answer;
     else
         answer_free(&answer);
-    return file ? 0 : rc == -ENOENT ? rc : -EAGAIN;
+    return file;
 }
 
 static int CO_FN look_for_version(struct http_instance *http, const char *path, struct answer *out)
 {
     struct answer by_head = {0};
-    int rc = http->etag_by_head ? look_by_head(http, path, out) : -EAGAIN;
-    if (rc != -EAGAIN)
-        return rc;
-    rc = dav_look(http, path, out);
+    if (http->etag_by_head && look_by_head(http, path, out))
+        return 0;
+    int rc = dav_look(http, path, out);
     if (rc < 0 || out->validator || out->info.type != LARDER_FILE || http->etag_by_head)
         return rc;
-    if (look_by_head(http, path, &by_head) == 0 && by_head.validator) {
+    if (look_by_head(http, path, &by_head) && by_head.validator) {
         http->etag_by_head = true;
         answer_free(out);
         *out = by_head;

@@ -232,6 +232,28 @@ static void nginx_tells_versions_by_head(void **state)
     assert_requests(servers[0], 1, (const char *const[]){"HEAD", NULL});
 }
 
+/* nginx's "location /dav/" is nothing without its slash, before and after HEAD has told a version. */
+static void what_is_opened_is_a_directory_with_or_without_its_slash(void **state)
+{
+    struct larder_info info;
+    each_place(i)
+    {
+        struct larder_fs *root = open_at("webdav", server_url(servers[i]), "", "skip_instance_cache=true");
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(larder_isdir(root, "dav"), 1);
+            assert_ok(larder_info(root, "dav/", &info));
+            assert_int_equal(info.type, LARDER_DIRECTORY);
+            larder_info_free(&info);
+            assert_ok(larder_pipe_file(root, "dav/versioned", "x", 1, 0));
+            assert_ok(larder_info(root, "dav/versioned", &info));
+            larder_info_free(&info);
+            assert_int_equal(larder_exists(root, "dav/none"), 0);
+        }
+        assert_true(larder_exists(root, "no-dav-here") <= 0);
+        larder_fs_free(root);
+    }
+}
+
 /* ---- trees ---- */
 
 static void make_deep_tree(struct larder_fs *fs)
@@ -422,6 +444,7 @@ int main(void)
         cmocka_unit_test(names_below_a_file_are_missing),
         cmocka_unit_test(operations_take_the_requests_that_are_documented),
         cmocka_unit_test(nginx_tells_versions_by_head),
+        cmocka_unit_test(what_is_opened_is_a_directory_with_or_without_its_slash),
         cmocka_unit_test(trees_are_the_same_at_any_depth),
         cmocka_unit_test(a_tree_is_one_request_where_the_server_tells_it),
         cmocka_unit_test(a_mirror_asks_once_for_each_file_and_as_often_as_it_must_for_the_tree),
