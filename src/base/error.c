@@ -47,7 +47,7 @@ __attribute__((format(printf, 2, 0))) static void set_text(const char *tail, con
     errno = saved_errno;
 }
 
-int fail(int status, const char *format, ...)
+int(fail)(int status, const char *format, ...)
 {
     assert(status < 0);
     va_list arguments;
@@ -57,7 +57,7 @@ int fail(int status, const char *format, ...)
     return status;
 }
 
-int fail_errno(int error, const char *format, ...)
+int(fail_errno)(int error, const char *format, ...)
 {
     assert(error > 0);
     int saved_errno = errno;
@@ -70,12 +70,12 @@ int fail_errno(int error, const char *format, ...)
     return -error;
 }
 
-int fail_memory(void)
+int(fail_memory)(void)
 {
     return fail(-ENOMEM, "out of memory");
 }
 
-int fail_more(int status, const char *format, ...)
+int(fail_more)(int status, const char *format, ...)
 {
     assert(status < 0);
     int saved_errno = errno;

@@ -28,6 +28,21 @@ int fail_errno(int error, const char *format, ...) __attribute__((format(printf,
 int fail_memory(void);
 /* Put "WHAT: " in front of the text that is there. Returns `status`. */
 int fail_more(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * They return nothing but failures. Compilers that know it see that what is set on success alone is not read after a
+ * failure, and are right when they warn.
+ */
+static inline int error_negative(int status)
+{
+    if (status >= 0)
+        __builtin_unreachable();
+    return status;
+}
+#define fail(...)       error_negative((fail)(__VA_ARGS__))
+#define fail_errno(...) error_negative((fail_errno)(__VA_ARGS__))
+#define fail_memory()   error_negative((fail_memory)())
+#define fail_more(...)  error_negative((fail_more)(__VA_ARGS__))
+
 /* Forget the text (every public call begins so); and make sure that a failure leaves one (every public call ends so:
  * an empty text becomes the status in words, on `subject` if that is not NULL). Returns `status`. */
 void error_clear(void);

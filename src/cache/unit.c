@@ -38,9 +38,9 @@ int unit_read(struct batch *batch, uint64_t number, struct unit *out)
     struct key key;
     MDB_val value;
     key_unit(&key, number);
-    int rc = batch_get(batch, &key, &value);
-    if (rc != 0)
-        return lmdb_status(rc);
+    int rc = lmdb_status(batch_get(batch, &key, &value));
+    if (rc < 0)
+        return rc;
     if (value.mv_size < sizeof head || value.mv_size > sizeof head + KEY_SIZE_MAX)
         return -EBADMSG;
     memcpy(&head, value.mv_data, sizeof head);
