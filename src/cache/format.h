@@ -148,7 +148,7 @@ void block_write(const struct key *key, enum codec codec, uint32_t raw_size, con
 
 static inline int64_t block_count(int64_t size)
 {
-    return (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+    return size / BLOCK_SIZE + (size % BLOCK_SIZE != 0);
 }
 
 /* ---- units ---- */

@@ -39,6 +39,13 @@ bool item_is_conditional(const struct plan_item *item)
     return item->change->create || item->change->if_match;
 }
 
+static bool keep_conflict(struct plan_item *item)
+{
+    mem_free(item->conflict);
+    item->conflict = mem_dup(error_text());
+    return item->conflict;
+}
+
 bool item_conflicts(struct plan_item *item, int status)
 {
     switch (status) {
@@ -49,11 +56,24 @@ bool item_conflicts(struct plan_item *item, int status)
     case -ENOTEMPTY:
     case -ELOOP:
     case -ENAMETOOLONG:
-        mem_free(item->conflict);
-        item->conflict = mem_dup(error_text());
-        return item->conflict;
+        return keep_conflict(item);
     default:
         return false;
+    }
+}
+
+bool item_is_refused(struct plan_item *item, int status)
+{
+    switch (status) {
+    case -ENOENT: /* what it was to be in */
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+    case -EINVAL:
+    case -ENOTSUP:
+        return keep_conflict(item);
+    default:
+        return item_conflicts(item, status);
     }
 }
 

@@ -105,6 +105,8 @@ int CO_FN item_stage(struct plan *plan, struct plan_item *item);
 int CO_FN item_write(struct plan *plan, struct plan_item *item, unsigned flags, const char *if_match);
 /* Is this failure the fault of what is at the path, and not of the way there? Then it becomes the item's conflict. */
 bool item_conflicts(struct plan_item *item, int status);
+/* The same once all is decided: a refusal that waiting does not change, too. */
+bool item_is_refused(struct plan_item *item, int status);
 /* What is staged of it, or may be, is removed. */
 int CO_FN item_discard(struct plan *plan, struct plan_item *item);
 

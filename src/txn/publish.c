@@ -29,7 +29,7 @@ static int forgive(struct plan_item *item, int rc)
 {
     if (rc == -ENOENT || rc == -ENOTDIR)
         rc = 0; /* gone already, or a file took its directory's place */
-    if (rc < 0 && item_conflicts(item, rc))
+    if (rc < 0 && item_is_refused(item, rc))
         rc = 0;
     return rc;
 }
@@ -112,7 +112,7 @@ static int CO_FN make_directories(struct plan *plan)
         rc = clear_file(item);
         if (rc == 0 && !item->conflict)
             rc = dirs_make(item->member->fs->instance, item->change->path);
-        if (rc < 0 && item_conflicts(item, rc))
+        if (rc < 0 && item_is_refused(item, rc))
             rc = 0;
         item->done = rc == 0;
         CRASH_POINT("txn.directory_made");
@@ -127,7 +127,7 @@ static int CO_FN write_item(struct plan *plan, struct plan_item *item)
         return 0;
     int there = plan->again && !item->token.text ? item_is_there(plan, item) : 0;
     int rc = there > 0 ? 0 : item_write(plan, item, 0, NULL);
-    if (rc < 0 && item_conflicts(item, rc))
+    if (rc < 0 && item_is_refused(item, rc))
         rc = 0;
     item->done = rc == 0 && !item->conflict;
     return rc;

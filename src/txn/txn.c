@@ -132,6 +132,8 @@ static int join(struct larder_txn *txn, struct larder_fs *fs, struct larder_fs *
 {
     struct member *member;
     int rc = check_member(txn, fs);
+    if (rc == 0 && !larder_fs_capabilities(fs)->write)
+        rc = fail(-ENOTSUP, "this place (%s) cannot be written", fs->instance->backend->name);
     if (rc == 0 && fs->instance->can.persistent && !is_member(txn, fs))
         rc = prepare_journal(txn, fs);
     if (rc == 0)

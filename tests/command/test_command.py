@@ -267,6 +267,8 @@ class Local(Case):
         self.assertEqual(os.listdir(tree), ['q1'])
         self.assertEqual((self.dir / 'outside/kept').read_bytes(), b'7')
         self.larder('rm', '-r', 'memory://', code=1)
+        for dots in '.', '..', './', 'x/..':
+            self.larder('rm', '-r', f'{tree}/{dots}', code=1)
         self.larder('rm', tree / 'q1', 'nonsense://x', code=2)
         self.assertEqual(os.listdir(tree), ['q1'])
 
@@ -670,7 +672,7 @@ class Http(Served):
         self.addCleanup(silent.close)
         self.serve({'x': b'x' * (4 << 20)})
         slow = self.url.replace(self.server.url, f'{self.server.url}/slow')
-        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
             self.assertEqual(self.interrupt(number, 'cat', f'{url}/a', f'{url}/b'), code)
             self.assertEqual(self.interrupt(number, 'map', 'get', url, 'a', 'b', 'c'), code)
             self.assertEqual(self.interrupt(number, 'mirror', url), code)

@@ -21,10 +21,17 @@ static struct fault_server *server;
 static struct larder_fs *fs, *view;
 static struct larder_txn *txn;
 
+static int begin_txn(void)
+{
+    char option[300];
+    snprintf(option, sizeof option, "journal=%s", journal);
+    const char *const journals[] = {option, NULL};
+    return larder_txn_begin(journals, &txn) < 0 || larder_txn_fs(txn, fs, &view) < 0;
+}
+
 static int begin(void **state)
 {
     const char *const options[] = {"http.write=true", NULL};
-    char option[300];
     scratch = tmpdir_make();
     journal = tmpdir_path(scratch, "journal");
     server = fault_server_start();
@@ -32,10 +39,7 @@ static int begin(void **state)
     fault_file_text(server, "/d/old", "old");
     char url[128];
     snprintf(url, sizeof url, "%s/d", fault_server_url(server));
-    snprintf(option, sizeof option, "journal=%s", journal);
-    const char *const journals[] = {option, NULL};
-    return larder_open(NULL, url, options, &fs, NULL) < 0 || larder_txn_begin(journals, &txn) < 0 ||
-           larder_txn_fs(txn, fs, &view) < 0;
+    return larder_open(NULL, url, options, &fs, NULL) < 0 || begin_txn();
 }
 
 static int end(void **state)
@@ -114,11 +118,11 @@ static void what_cannot_be_published_now_is_finished_by_a_recovery(void **state)
     put("a", "1", 0);
     put("b", "2", 0);
     assert_ok(larder_rm_file(view, "old"));
-    fault_on(server, (struct fault_match){.method = "PUT", .path = "/d/b"}, (struct fault){.status = 403});
+    fault_on(server, (struct fault_match){.method = "PUT", .path = "/d/b"}, (struct fault){.status = 507});
     assert_status(-EINPROGRESS, commit());
     assert_non_null(strstr(larder_error(), "/d/b"));
     assert_string_equal(list().state, "committed");
-    assert_status(1, recover(LARDER_TXN_FINISH)); /* still refused, and still there */
+    assert_status(1, recover(LARDER_TXN_FINISH)); /* still full, and still there */
     assert_int_equal(list().count, 1);
     fault_clear(server);
     assert_status(0, recover(LARDER_TXN_FINISH));
@@ -137,7 +141,7 @@ static void what_a_recovery_writes_has_its_type(void **state)
     assert_ok(larder_pipe_file(said, "page.html", "<p>", 3, 0));
     larder_fs_free(said);
     assert_ok(larder_txn_barrier(txn));
-    fault_on(server, (struct fault_match){.method = "PUT"}, (struct fault){.status = 403});
+    fault_on(server, (struct fault_match){.method = "PUT"}, (struct fault){.status = 507});
     assert_status(-EINPROGRESS, commit());
     fault_clear(server);
     fault_forget(server);
@@ -153,16 +157,12 @@ static void what_a_recovery_writes_has_its_type(void **state)
 /* The place that dead owners' work is of is opened again by the next transaction. */
 static void the_next_transaction_finishes_what_is_left(void **state)
 {
-    char option[300];
     put("a", "1", 0);
-    fault_on(server, (struct fault_match){.method = "PUT", .path = "/d/a"}, (struct fault){.status = 403});
+    fault_on(server, (struct fault_match){.method = "PUT", .path = "/d/a"}, (struct fault){.status = 507});
     assert_status(-EINPROGRESS, commit());
     fault_clear(server);
     larder_fs_free(view);
-    snprintf(option, sizeof option, "journal=%s", journal);
-    const char *const journals[] = {option, NULL};
-    assert_ok(larder_txn_begin(journals, &txn));
-    assert_ok(larder_txn_fs(txn, fs, &view));
+    assert_ok(begin_txn());
     assert_text("a", "1");
     assert_int_equal(list().count, 0);
 }
@@ -183,6 +183,38 @@ static void answers_that_were_lost_are_looked_up(void **state)
 }
 
 /* ---- conflicts ---- */
+
+/* Waiting changes nothing of a refusal: the rest is published, and no later transaction repeats it unasked. */
+static void what_is_refused_waits_for_a_word(void **state)
+{
+    for (int ours = 0; ours < 2; ours++) {
+        if (ours)
+            assert_ok(begin_txn());
+        put("a", "1", 0);
+        put("b", "2", 0);
+        fault_on(server, (struct fault_match){.method = "PUT", .path = "/d/a"},
+                 (struct fault){.status = 403});
+        assert_status(-EINPROGRESS, commit());
+        assert_text("b", "2");
+        assert_string_equal(list().state, "conflicted");
+        fault_clear(server);
+        assert_status(1, recover(LARDER_TXN_FINISH));
+        assert_text("a", NULL);
+        assert_status(0, recover(ours ? LARDER_TXN_OURS : LARDER_TXN_THEIRS));
+        assert_text("a", ours ? "1" : NULL);
+        assert_int_equal(list().count, 0);
+        larder_fs_free(view);
+        view = NULL;
+    }
+}
+
+static void a_place_that_only_reads_is_in_no_transaction(void **state)
+{
+    struct larder_fs *reads, *out;
+    assert_ok(larder_open(NULL, fault_server_url(server), NULL, &reads, NULL));
+    assert_status(-ENOTSUP, larder_txn_fs(txn, reads, &out));
+    larder_fs_free(reads);
+}
 
 static void write_elsewhere(void *arg, const struct fault_request *request)
 {
@@ -249,6 +281,8 @@ int main(void)
         CASE(what_cannot_be_published_now_is_finished_by_a_recovery),
         CASE(what_a_recovery_writes_has_its_type),
         CASE(the_next_transaction_finishes_what_is_left),
+        CASE(what_is_refused_waits_for_a_word),
+        CASE(a_place_that_only_reads_is_in_no_transaction),
         CASE(answers_that_were_lost_are_looked_up),
         CASE(a_conflict_before_anything_is_there_publishes_nothing),
         CASE(a_later_conflict_may_be_left_as_it_is),

@@ -3,6 +3,8 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* An exit code. */
 typedef int change_fn(const struct cli *cli, const char *url, struct larder_fs *fs, const char *path);
@@ -45,10 +47,23 @@ struct removal {
     struct outcome *outcome;
 };
 
-/* A slip of the hand must not empty a disk or a host. */
-static int refuse_root(const char *url)
+/* "." and "..", with slashes behind or not. */
+static bool is_dots(const char *url)
 {
-    return complain_of(url, -EBUSY, "the root of a place is not removed");
+    size_t size = strlen(url), begin;
+    while (size > 0 && url[size - 1] == '/')
+        size--;
+    for (begin = size; begin > 0 && url[begin - 1] != '/'; begin--)
+        ;
+    return size > begin && size - begin <= 2 && strspn(url + begin, ".") >= size - begin;
+}
+
+/* A slip of the hand must not empty a disk, a host, or the directory that one is in. DONE, or it has complained. */
+static int check_tree(const char *url, const char *path)
+{
+    return !*path         ? complain_of(url, -EBUSY, "the root of a place is not removed")
+           : is_dots(url) ? complain_of(url, -EBUSY, "\".\" and \"..\" are not removed")
+                          : DONE;
 }
 
 static int file_removed(void *arg, struct larder_item *item)
@@ -83,8 +98,9 @@ static int remove_trees(const struct cli *cli, const struct place *place, struct
     struct larder_rm_options options = {.size = sizeof options, .recursive = true, .jobs_max = cli->jobs};
     for (int i = 0; i < place->count && !interrupted(); i++) {
         const char *path = place->paths[i], *url = place->urls[i];
+        int code = check_tree(url, path);
         outcome_add(outcome,
-                    !*path ? refuse_root(url) : code_of(url, larder_rm_paths(place->fs, &path, 1, &options)));
+                    code == DONE ? code_of(url, larder_rm_paths(place->fs, &path, 1, &options)) : code);
     }
     return DONE;
 }

@@ -118,7 +118,7 @@ void print_command_help(const struct command *command)
 static void print_help(void)
 {
     out_text("usage: larder [OPTIONS] COMMAND [ARGUMENTS]\n\n"
-             "Files of HTTP servers, disks and memory, and a cache that keeps them at hand. A URL is\n"
+             "Files of HTTP, WebDAV and S3 servers and disks, and a cache that keeps them at hand. A URL is\n"
              "PROTOCOL://..., a chain such as cache::https://host/tree, or a plain path.\n\ncommands:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         out_format("  %-12s  %s\n", commands[i].name, commands[i].help);
