@@ -83,6 +83,8 @@ struct larder_cache_stats {
     uint64_t refused; /* files or parts that were not kept, for want of room beside what is pinned */
     uint64_t damaged; /* blocks and records that were found damaged, and removed */
     uint64_t stale;   /* answers that were given though they were, since the place could not be asked */
+    uint64_t
+        disk_bytes; /* what its file takes of the disk: pages that are free, too, until they are pruned */
 };
 /* -EROFS: the directory cannot be used (the log says why). */
 LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out);
@@ -171,7 +173,8 @@ LARDER_API LARDER_WAITS int larder_cache_unpin(struct larder_cache *cache, struc
                                                const char *path);
 
 /* Evict what was used last the longest ago, until no more than `size_max` bytes are left, or only what is pinned.
- * UINT64_MAX: what the cap allows. */
+ * UINT64_MAX: what the cap allows. What is free then is given back to the disk, but for what others are just reading;
+ * a file system that makes no holes in files keeps it, which is logged. Others may use the cache meanwhile. */
 LARDER_API LARDER_WAITS int larder_cache_prune(struct larder_cache *cache, uint64_t size_max);
 
 /* ---- whole trees ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/pages.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -307,6 +308,7 @@ struct walk {
     struct pages *pages;
     uint64_t last_page, left; /* of the pages that there can be; so a ring of them ends */
     unsigned char *named;     /* a bit a page; NULL: this is no list of free pages */
+    uint64_t before;          /* of such a list: what transactions freed before this one */
 };
 
 /* One of the list's values: a count, then so many pages. */
@@ -340,7 +342,11 @@ static bool leaf_is_sound(struct walk *walk, const struct page *page)
             memcpy(&number, value, sizeof number);
             value = walk->pages->map + number * walk->pages->page_size + HEAD_SIZE;
         }
-        if (walk->named && !note_free(walk, value, value_size(&node)))
+        if (walk->named && node.key_size != sizeof number)
+            return false;
+        if (walk->named)
+            memcpy(&number, key, sizeof number);
+        if (walk->named && number < walk->before && !note_free(walk, value, value_size(&node)))
             return false;
     }
     return true;
@@ -375,12 +381,14 @@ static __attribute__((noinline)) bool walk_from(struct walk *walk, uint64_t numb
     return true;
 }
 
-static bool walk_tree(struct pages *pages, const struct meta *meta, unsigned tree, unsigned char *named)
+static bool walk_tree(struct pages *pages, const struct meta *meta, unsigned tree, unsigned char *named,
+                      uint64_t before)
 {
     struct walk walk = {.pages = pages,
                         .last_page = meta->last_page,
                         .left = meta->last_page,
-                        .named = named};
+                        .named = named,
+                        .before = before};
     pages_begin(pages);
     return meta->trees[tree].root == NO_PAGE || walk_from(&walk, meta->trees[tree].root, 0);
 }
@@ -390,20 +398,44 @@ bool pages_tree_is_sound(struct pages *pages)
     if (!pages->map)
         return true;
     struct meta meta = latest_meta(pages);
-    return walk_tree(pages, &meta, OURS, NULL);
+    return walk_tree(pages, &meta, OURS, NULL, 0);
+}
+
+static int read_free_list(struct pages *pages, const struct meta *meta, uint64_t before, unsigned char **out)
+{
+    if (meta->last_page > pages->map_size / pages->page_size)
+        return -EBADMSG;
+    unsigned char *named = mem_zero(meta->last_page / 8 + 1);
+    if (!named)
+        return -ENOMEM;
+    if (!walk_tree(pages, meta, FREE, named, before)) {
+        mem_free(named);
+        return -EBADMSG;
+    }
+    *out = named;
+    return 0;
 }
 
 bool pages_free_list_is_sound(struct pages *pages)
 {
+    unsigned char *named = NULL;
     if (!pages->map)
         return true;
     struct meta meta = latest_meta(pages);
-    if (meta.last_page > pages->map_size / pages->page_size)
-        return false;
-    unsigned char *named = mem_zero(meta.last_page / 8 + 1);
-    bool sound = !named || walk_tree(pages, &meta, FREE, named);
+    int rc = read_free_list(pages, &meta, UINT64_MAX, &named);
     mem_free(named);
-    return sound;
+    return rc != -EBADMSG;
+}
+
+int pages_free_before(struct pages *pages, uint64_t oldest, struct free_pages *out)
+{
+    if (!pages->map)
+        return -ENOTSUP;
+    if (!pages_free_list_is_sound(pages))
+        return -EBADMSG;
+    struct meta meta = latest_meta(pages);
+    out->last = meta.last_page;
+    return read_free_list(pages, &meta, oldest < meta.transaction ? oldest : meta.transaction, &out->named);
 }
 
 /* ---- where a value came to lie ---- */

@@ -35,6 +35,14 @@ bool pages_tree_is_sound(struct pages *pages);
 /* The list of free pages: each once, and none that is not there. What it names wrongly would be written over. */
 bool pages_free_list_is_sound(struct pages *pages);
 
+/* Those that were freed in transactions before `oldest`, and before the last one that was committed. -ENOTSUP: pages cannot
+ * be looked at here. -EBADMSG: the list is damaged. */
+struct free_pages {
+    uint64_t last;        /* page of the file */
+    unsigned char *named; /* a bit a page; mem */
+};
+int pages_free_before(struct pages *pages, uint64_t oldest, struct free_pages *out);
+
 /* A write transaction begins: others may have written since. */
 void pages_begin(struct pages *pages);
 /* All that lies on the way to `key`, as it was when that began, and what the key has there. */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cache/cap.h"
+#include "cache/compact.h"
 #include "cache/handle.h"
 
 #define KEYS_MAX 8192 /* keys a transaction: one that is held for long makes the file grow */
@@ -89,6 +90,7 @@ static int read_totals(struct store *store, struct larder_cache_stats *stats)
     stats->refused = sums[COUNT_REFUSED];
     stats->damaged = sums[COUNT_DAMAGED];
     stats->stale = sums[COUNT_STALE];
+    stats->disk_bytes = store_disk_size(store);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/seams.h"
 #include "cache/cap.h"
+#include "cache/compact.h"
 #include "cache/handle.h"
 #include "cache/pin.h"
 #include "cache/scan.h"
@@ -104,7 +105,13 @@ static int prune(void *arg)
     int rc = cap_read(tend->store, &cap);
     if (rc == 0)
         rc = cap_prune(tend->store, tend->size_max < cap.size_max ? tend->size_max : cap.size_max);
-    return flush(tend, rc);
+    rc = flush(tend, rc);
+    if (rc == 0)
+        rc = store_compact(tend->store);
+    if (rc == -ENOTSUP)
+        log_at(LARDER_LOG_WARNING, "%s: what is free stays in the cache's file, for what comes",
+               error_text());
+    return rc == -ENOTSUP ? 0 : rc;
 }
 
 int larder_cache_prune(struct larder_cache *cache, uint64_t size_max)

@@ -78,6 +78,20 @@ class Cache(Served):
         self.assertLess(after['bytes'], 100 << 10)
         self.larder('--offline', 'cat', self.url_of('sub/large'), code=4)
 
+    def test_what_is_pruned_or_cleared_leaves_the_disk(self):
+        on_disk = lambda: (self.dir / 'cache/cache-1.mdb').stat().st_blocks * 512
+        (self.www / 'huge').write_bytes(os.urandom(8 << 20))
+        for command in (['prune', '--max-size', '1M'], ['clear', self.url_of('')], ['clear']):
+            self.read('huge')
+            self.assertGreater(on_disk(), 8 << 20)
+            self.larder('cache', *command)
+            self.assertLess(on_disk(), 2 << 20)
+            self.assertEqual(self.objects('cache', 'stat')[0]['disk_bytes'], on_disk())
+        self.read('huge')
+        sizes, = self.objects('cache', 'prune', '--max-size', '0')
+        self.assertGreater(sizes['disk_before'], 8 << 20)
+        self.assertLess(sizes['disk_bytes'], 1 << 20)
+
     def test_a_mirror_is_pinned_until_it_is_not(self):
         url = f'{self.server.url}/cached/{self._testMethodName}'
         self.larder('mirror', url)

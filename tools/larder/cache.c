@@ -35,6 +35,7 @@ static void out_stats(const struct cli *cli, const struct larder_cache_stats *st
     out_count(cli, object, "refused", stats->refused);
     out_count(cli, object, "damaged", stats->damaged);
     out_count(cli, object, "stale", stats->stale);
+    out_count(cli, object, "disk_bytes", stats->disk_bytes);
     if (cli->json)
         out_json(object);
 }
@@ -120,7 +121,10 @@ static int tend_all(struct cli *cli, tend_fn *tend)
 static int clear(const struct cli *cli, struct larder_cache *cache, struct larder_fs *fs, const char *path,
                  const char *url)
 {
-    return larder_cache_clear(cache, fs, path);
+    int rc = larder_cache_clear(cache, fs, path);
+    if (rc == 0)
+        rc = larder_cache_prune(cache, UINT64_MAX); /* who clears wants the disk's space */
+    return rc == -EROFS ? 0 : rc;                   /* there is no cache */
 }
 
 int command_cache_clear(struct cli *cli)
@@ -178,6 +182,8 @@ static int prune(const struct cli *cli, struct larder_cache *cache, struct larde
     out_count(cli, object, "bytes_before", before.bytes);
     out_count(cli, object, "bytes", after.bytes);
     out_count(cli, object, "pinned_bytes", after.pinned_bytes);
+    out_count(cli, object, "disk_before", before.disk_bytes);
+    out_count(cli, object, "disk_bytes", after.disk_bytes);
     if (cli->json)
         out_json(object);
     return 0;

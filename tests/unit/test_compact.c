@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is free goes back to the disk, and nothing else does, whoever reads and writes meanwhile. */
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/seams.h"
+#include "cache/cap.h"
+#include "cache/compact.h"
+#include "store_case.h"
+
+#define MIB   (1U << 20)
+#define FILES 40
+#define SIZE  (MIB / 2 + 100) /* each: 20 MiB in all */
+
+static const char *path_of(unsigned i)
+{
+    static _Thread_local char path[32];
+    snprintf(path, sizeof path, "d/f%02u", i);
+    return path;
+}
+
+/* As it is, so that it takes what it should. */
+static void put_file(unsigned i, unsigned seed)
+{
+    struct put *put = make_put(path_of(i), "v1", SIZE, seed + i);
+    put->packing.level = 0;
+    assert_ok(writer_add(store, &put->op));
+}
+
+static void fill(unsigned seed)
+{
+    for (unsigned i = 0; i < FILES; i++)
+        put_file(i, seed);
+    flush();
+}
+
+static unsigned count_there(unsigned seed)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < FILES; i++) {
+        int rc = check(path_of(i), SIZE, seed + i);
+        assert_true(rc == 0 || rc == -ENOENT);
+        count += rc == 0;
+    }
+    return count;
+}
+
+static void prune(uint64_t size)
+{
+    assert_ok(cap_prune(store, size));
+    flush();
+    assert_ok(store_compact(store));
+}
+
+static void pruning_gives_the_disk_back_what_is_free(void **state)
+{
+    fill(0);
+    uint64_t full = store_disk_size(store);
+    assert_true(full >= FILES * (uint64_t)SIZE);
+    assert_ok(store_compact(store));
+    assert_true(store_disk_size(store) >= FILES * (uint64_t)SIZE);
+    prune(6 * MIB);
+    assert_true(store_disk_size(store) < 7 * MIB);
+    assert_in_range(count_there(0), 8, 12);
+    prune(0);
+    assert_true(store_disk_size(store) < MIB);
+    assert_int_equal(count_there(0), 0);
+    fill(100); /* holes are written like any other page */
+    assert_int_equal(count_there(100), FILES);
+    reopen();
+    assert_int_equal(count_there(100), FILES);
+}
+
+/* Of the snapshot that somebody reads every page stays, and goes once he has ended. */
+static void what_is_being_read_stays(void **state)
+{
+    fill(0);
+    struct reader *reader = reader_begin(store);
+    assert_non_null(reader);
+    prune(0);
+    assert_true(store_disk_size(store) >= FILES * (uint64_t)SIZE);
+    for (unsigned i = 0; i < FILES; i++) {
+        struct key key;
+        struct record record;
+        struct block_head head;
+        const void *data, *payload;
+        size_t size;
+        key_path(&key, KEY_RECORD, &place, path_of(i));
+        assert_ok(reader_get(store, reader, &key, &data, &size));
+        assert_ok(record_read(&key, &place, path_of(i), data, size, &record));
+        for (uint64_t block = 0; block < (uint64_t)block_count(SIZE); block++) {
+            key_block(&key, record.head.version, block);
+            assert_ok(reader_get(store, reader, &key, &data, &size));
+            assert_ok(block_read(&key, data, size, &head, &payload)); /* with its checksum */
+        }
+    }
+    reader_end(store, reader);
+    assert_ok(store_compact(store));
+    assert_true(store_disk_size(store) < MIB);
+}
+
+/* Another process reads, and yet another writes: each byte is right. */
+static int use_it(unsigned seed, bool writes)
+{
+    int wrong = 0;
+    unsigned found = 0;
+    for (unsigned round = 0; round < 30 && !wrong; round++)
+        for (unsigned i = 0; i < FILES; i += 3) {
+            if (writes)
+                put_file(i, seed);
+            int rc = check(path_of(i), SIZE, seed + i);
+            wrong += rc != 0 && rc != -ENOENT;
+            found += rc == 0;
+        }
+    if (writes)
+        flush();
+    return wrong ? wrong : found == 0 ? 101 : 0;
+}
+
+static void others_go_on_meanwhile(void **state)
+{
+    pid_t children[2];
+    fill(0);
+    for (int i = 0; i < 2; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            char *text = NULL;
+            store = NULL; /* the parent's */
+            if (asprintf(&text, "%s", case_dir) < 0 || store_open(text, &store) < 0)
+                _exit(100);
+            _exit(use_it(0, i == 1));
+        }
+    }
+    unsigned ended = 0;
+    for (unsigned i = 0; ended < 2; i++) {
+        int status;
+        prune(i % 2 ? 0 : 5 * MIB);
+        while (ended < 2 && waitpid(children[ended], &status, WNOHANG) > 0) {
+            assert_int_equal(status, 0);
+            ended++;
+        }
+    }
+    count_there(0);
+    reopen();
+    count_there(0);
+    assert_int_equal(warnings, 0);
+}
+
+static int no_holes(int fd, int mode, off_t offset, off_t size)
+{
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
+static void a_file_system_without_holes_says_so(void **state)
+{
+    int (*real)(int, int, off_t, off_t) = file_seam.fallocate;
+    fill(0);
+    assert_ok(cap_prune(store, 0));
+    flush();
+    file_seam.fallocate = no_holes;
+    assert_status(-ENOTSUP, store_compact(store));
+    file_seam.fallocate = real;
+    assert_int_equal(count_there(0), 0);
+    fill(7);
+    assert_int_equal(count_there(7), FILES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(pruning_gives_the_disk_back_what_is_free),
+        CASE(what_is_being_read_stays),
+        CASE(others_go_on_meanwhile),
+        CASE(a_file_system_without_holes_says_so),
+    };
+    case_init();
+    return cmocka_run_group_tests_name("compact", tests, NULL, NULL);
+}
