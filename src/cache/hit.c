@@ -38,12 +38,41 @@ bool hit_is_right(const struct lifetimes *lifetimes, const char *path, const str
            age < lifetime_of(lifetimes, terms, path, hit_fact(record), record->head.fresh_ms);
 }
 
-bool hit_is_fresh(const struct view *view, const char *path, const struct record *record,
-                  const struct terms *terms)
+#define LOOK_SIZE_MAX \
+    (64 << 10) /* of a stored listing; one more request costs less than to look through more */
+
+/* Has the directory been listed since `absent_ns`, and may show it? */
+static bool may_be_listed_since(struct view *view, const char *path, int64_t absent_ns)
 {
-    if (view->mode == MODE_OFFLINE)
-        return hit_is_young(record->head.answered_ns, terms);
-    return hit_is_right(&view->lifetimes, path, record, terms);
+    struct store *store = view_store(view);
+    struct reader *reader;
+    struct record record;
+    struct answer answer;
+    size_t parent = path_parent_size(path);
+    const char *name = path + (parent ? parent + 1 : 0);
+    autofree char *dir = mem_dup(path);
+    if (!store || !dir)
+        return false;
+    dir[parent] = 0;
+    if (reader_find(store, KEY_LISTING, &view->place, dir, &reader, &record) < 0)
+        return false;
+    bool since = record.head.state == RECORD_KNOWN && record.head.answered_ns > absent_ns;
+    bool large = record.head.size > LOOK_SIZE_MAX;
+    reader_end(store, reader);
+    if (!since || large)
+        return since;
+    if (listing_find(store, &view->place, dir, name, strlen(name), &answer) < 0)
+        return false;
+    answer_free(&answer);
+    return true;
+}
+
+bool hit_is_fresh(struct view *view, const char *path, const struct record *record, const struct terms *terms)
+{
+    bool fresh = view->mode == MODE_OFFLINE ? hit_is_young(record->head.answered_ns, terms)
+                                            : hit_is_right(&view->lifetimes, path, record, terms);
+    bool absent = record->head.state == RECORD_ABSENT;
+    return fresh && !(absent && may_be_listed_since(view, path, record->head.answered_ns));
 }
 
 bool hit_may_be_stale(const struct view *view, const struct record *record, const struct terms *terms)

@@ -59,8 +59,9 @@ enum fact hit_fact(const struct record *record);
 /* Is it still right, as far as options, terms and record say? */
 bool hit_is_right(const struct lifetimes *lifetimes, const char *path, const struct record *record,
                   const struct terms *terms);
-/* The same; but offline everything is that is not too old. */
-bool hit_is_fresh(const struct view *view, const char *path, const struct record *record,
+/* The same; but offline everything is that is not too old. An absence is not where a listing that came later shows the
+ * name. */
+bool hit_is_fresh(struct view *view, const char *path, const struct record *record,
                   const struct terms *terms);
 /* May it be used although the place cannot be asked? */
 bool hit_may_be_stale(const struct view *view, const struct record *record, const struct terms *terms);

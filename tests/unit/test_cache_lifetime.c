@@ -135,6 +135,26 @@ static void listings_and_absences_have_lifetimes_of_their_own(void **state)
     larder_fs_free(own);
 }
 
+/* A listing that came later shows what was missing: that is the younger word. */
+static void what_a_later_listing_shows_is_not_missing(void **state)
+{
+    const char *options[] = {"ttl=forever", "listing_ttl=10", NULL};
+    struct larder_fs *own = open_mode(options);
+    fake_put("d/f", 10, 1);
+    list(own, "d", 1);
+    assert_status(-ENOENT, read_all(own, "d/late", 10, 2));
+    assert_int_equal(larder_exists(own, "d/later"), 0);
+    fake_put("d/late", 10, 2);
+    clock_ahead_ms = 1000;
+    assert_asks(false, assert_status(-ENOENT, read_all(own, "d/late", 10, 2)));
+    clock_ahead_ms = 11000;
+    assert_asks(true, list(own, "d", 2));
+    assert_int_equal(larder_exists(own, "d/late"), 1);
+    assert_ok(read_all(own, "d/late", 10, 2));
+    assert_asks(false, assert_int_equal(larder_exists(own, "d/later"), 0)); /* which is not shown */
+    larder_fs_free(own);
+}
+
 static void no_answer_is_older_than_the_greatest_age(void **state)
 {
     const char *options[] = {"ttl=forever", "mode=stale-if-error", NULL};
@@ -214,6 +234,7 @@ int main(void)
         TEST(an_equals_sign_may_be_in_a_pattern),
         TEST(the_handle_s_own_ttl_outranks_the_rules),
         TEST(listings_and_absences_have_lifetimes_of_their_own),
+        TEST(what_a_later_listing_shows_is_not_missing),
         TEST(no_answer_is_older_than_the_greatest_age),
         TEST(a_change_through_us_is_seen_whatever_the_lifetime),
     };
