@@ -65,3 +65,29 @@ int CO_FN s3_rmdir(struct instance *instance, const char *path)
     answer_free(&answer);
     return rc == 0 ? fail(-ENOTDIR, "s3://%s: not a directory", path) : rc;
 }
+
+/* Markers are removed without looking for them: a thousand a request, and of what is not there S3 says nothing. */
+int CO_FN s3_unmark(struct instance *instance, const char *const paths[], size_t count)
+{
+    char **markers = mem_array(count, sizeof *markers);
+    int *status = mem_array(count, sizeof *status);
+    int rc = count == 0 || (markers && status) ? 0 : fail_memory();
+    size_t made = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (!*s3_name_of(paths[i]).key)
+            continue; /* a bucket */
+        markers[made] = mem_format("%s/", paths[i]);
+        rc = markers[made++] ? 0 : fail_memory();
+    }
+    if (rc == 0 && made == 1)
+        rc = s3_delete(s3_of(instance), markers[0]);
+    else if (rc == 0)
+        rc = s3_remove(instance, (const char *const *)markers, made, status);
+    for (size_t i = 0; i < made; i++) {
+        rc = rc == 0 ? status[i] : rc;
+        mem_free(markers[i]);
+    }
+    mem_free(markers);
+    mem_free(status);
+    return rc;
+}

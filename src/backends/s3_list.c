@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listings: buckets, and what begins with a prefix up to the next slash. Keys come percent-encoded (encoding-type=url),
- * since XML cannot say all that a key can. What no path can name is left out: an empty segment, "." and "..".
+ * Listings: buckets, what begins with a prefix up to the next slash, and all that begins with it. Keys come percent-encoded
+ * (encoding-type=url), since XML cannot say all that a key can. What no path can name is left out: an empty segment, "." and
+ * ".."; the directories in front of it are there all the same.
+ *
+ * Keys come sorted by their bytes: what is below one directory is one run of them, but for servers that sort otherwise:
+ * nothing here depends on it, only that a directory is then told twice.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,8 +20,10 @@
 
 struct page {
     const char *prefix; /* of the keys, with its slash; "" */
+    bool tree;          /* all that begins with it */
     bool encoded;       /* the server did as encoding-type says */
-    bool marker;        /* the prefix itself is a key */
+    bool any;           /* something begins with it, if only the prefix itself */
+    char *before;       /* tree: the key before; mem, NULL: none */
     struct entries_builder builder;
 };
 
@@ -58,31 +64,56 @@ static void take_metadata(const struct xml_node *node, struct larder_info *info,
         info->mtime_ns = 0;
 }
 
+static int add_named(struct page *page, const struct xml_node *node, const char *name, enum larder_type type)
+{
+    struct larder_info info = {.name = name, .type = type};
+    autofree char *etag = NULL;
+    bool failed = false;
+    if (type == LARDER_FILE)
+        take_metadata(node, &info, &etag, &failed);
+    return failed ? fail_memory() : entries_add(&page->builder, &info);
+}
+
+/* An object somewhere below; the key is taken over. What no path can name, a marker too, tells of the directory that it is in,
+ * if the key before it did not. */
+static int add_below(struct page *page, const struct xml_node *node, char *key)
+{
+    autofree char *before = take(page->before);
+    size_t size = strlen(page->prefix);
+    page->before = key;
+    if (path_is_key(key + size))
+        return add_named(page, node, key + size, LARDER_FILE);
+    autofree char *directory = mem_dup(key + size);
+    if (!directory)
+        return fail_memory();
+    while (*directory && !path_is_key(directory))
+        directory[path_parent_size(directory)] = 0;
+    size_t told = strlen(directory);
+    if (told == 0 || (before && strncmp(before + size, directory, told) == 0 && before[size + told] == '/'))
+        return 0;
+    return add_named(page, node, directory, LARDER_DIRECTORY);
+}
+
 static int add_entry(struct page *page, const struct xml_node *node, enum larder_type type)
 {
-    autofree char *key = NULL, *etag = NULL;
-    struct larder_info info = {.type = type};
-    bool failed = false;
+    autofree char *key = NULL;
     int rc = s3_decode_key(xml_child(node, type == LARDER_FILE ? "Key" : "Prefix"), page->encoded, &key);
     if (rc < 0)
         return rc;
     size_t size = strlen(page->prefix), key_size = strlen(key);
     if (strncmp(key, page->prefix, size) != 0)
         return fail(-EPROTO, "a listing of \"%s\" with the key \"%s\"", page->prefix, key);
-    if (key_size == size) {
-        page->marker = true;
+    page->any = true;
+    if (key_size == size)
         return 0;
-    }
+    if (page->tree)
+        return add_below(page, node, take(key));
     if (type == LARDER_DIRECTORY && key[key_size - 1] == '/')
         key[key_size - 1] = 0;
-    info.name = key + size;
-    if (!path_is_segment(info.name)) {
-        log_at(LARDER_LOG_INFO, "the key \"%s\" is left out: no path can name it", key);
-        return 0;
-    }
-    if (type == LARDER_FILE)
-        take_metadata(node, &info, &etag, &failed);
-    return failed ? fail_memory() : entries_add(&page->builder, &info);
+    if (path_is_segment(key + size))
+        return add_named(page, node, key + size, type);
+    log_at(LARDER_LOG_INFO, "the key \"%s\" is left out: no path can name it", key);
+    return 0;
 }
 
 static int add_entries(struct page *page, const struct xml_node *root)
@@ -151,7 +182,6 @@ int CO_FN s3_has_below(struct s3_instance *s3, const char *path, bool *marker)
 {
     struct s3_name name = s3_name_of(path);
     autofree char *bucket = mem_dup_n(path, name.bucket_size), *prefix = mem_format("%s/", name.key);
-    struct page page = {.prefix = prefix};
     struct xml *xml;
     if (!bucket || !prefix)
         return fail_memory();
@@ -159,20 +189,20 @@ int CO_FN s3_has_below(struct s3_instance *s3, const char *path, bool *marker)
     int rc = ask_page(s3, &listing, &xml);
     if (rc < 0)
         return rc;
-    page.encoded = xml_child(xml_root(xml), "EncodingType");
+    bool encoded = xml_child(xml_root(xml), "EncodingType"), itself = false;
     unsigned count = 0;
     const struct xml_node *node = xml_child(xml_root(xml), "Contents");
     for (; rc == 0 && node; node = xml_next(node, "Contents")) {
         autofree char *key = NULL;
-        rc = s3_decode_key(xml_child(node, "Key"), page.encoded, &key);
+        rc = s3_decode_key(xml_child(node, "Key"), encoded, &key);
         if (rc == 0 && strcmp(key, prefix) == 0)
-            page.marker = true;
+            itself = true;
         else if (rc == 0)
             count++;
     }
     xml_free(xml);
     if (marker)
-        *marker = page.marker;
+        *marker = itself;
     return rc < 0 ? rc : count > 0;
 }
 
@@ -228,54 +258,104 @@ static int CO_FN explain_nothing(struct s3_instance *s3, const char *path)
     return rc < 0 ? rc : fail(-ENOTDIR, "s3://%s: not a directory", path);
 }
 
+/* Of a listing that goes on. */
+struct position {
+    char *token;  /* opaque: only what the server said itself is said to it */
+    char *before; /* the page's last key; "" where that does not matter */
+};
+
+static void position_free(void *state)
+{
+    struct position *position = state;
+    mem_free(position->token);
+    mem_free(position->before);
+    mem_free(position);
+}
+
+/* `token` is taken over; NULL: the listing is at its end. */
+static int go_on(struct cursor *cursor, const struct page *page, char *token)
+{
+    struct position *position = mem_zero(sizeof *position);
+    if (!position) {
+        mem_free(token);
+        return fail_memory();
+    }
+    *position = (struct position){token, mem_dup(page->before ? page->before : "")};
+    if (!position->before) {
+        position_free(position);
+        return fail_memory();
+    }
+    cursor_free(cursor);
+    *cursor = (struct cursor){position, position_free, .end = !token};
+    return 0;
+}
+
 static int CO_FN list_page(struct s3_instance *s3, const char *path, struct cursor *cursor, struct page *page)
 {
     struct s3_name name = s3_name_of(path);
+    struct position *position = cursor->state;
     autofree char *bucket = mem_dup_n(path, name.bucket_size);
     if (!bucket)
         return fail_memory();
-    const struct listing listing = {.bucket = bucket, .prefix = page->prefix, .token = cursor->state};
+    const struct listing listing = {.bucket = bucket,
+                                    .prefix = page->prefix,
+                                    .token = position ? position->token : NULL,
+                                    .flat = page->tree};
     struct xml *xml;
-    char *token = NULL;
+    autofree char *token = NULL;
     int rc = ask_page(s3, &listing, &xml);
     if (rc < 0)
         return rc;
     page->encoded = xml_child(xml_root(xml), "EncodingType");
-    rc = add_entries(page, xml_root(xml));
+    page->before = position ? mem_dup(position->before) : NULL;
+    rc = position && !page->before ? fail_memory() : add_entries(page, xml_root(xml));
     if (rc == 0)
         rc = next_token(xml_root(xml), &token);
-    if (rc == 0 && token && cursor->state && strcmp(token, cursor->state) == 0)
+    if (rc == 0 && token && position && strcmp(token, position->token) == 0)
         rc = fail(-EPROTO, "s3://%s: a listing that goes on where it was", path);
     xml_free(xml);
-    bool nothing = !cursor->state && !token && page->builder.count == 0 && !page->marker;
-    if (rc == 0 && nothing)
+    if (rc == 0 && !position && !token && !page->any)
         rc = explain_nothing(s3, path);
-    if (rc < 0) {
-        mem_free(token);
-        return rc;
-    }
-    mem_free(cursor->state);
-    cursor->state = token;
-    cursor->free_state = mem_free;
-    cursor->end = !token;
-    return 0;
+    return rc < 0 ? rc : go_on(cursor, page, take(token));
+}
+
+static int CO_FN list(struct s3_instance *s3, const char *path, bool tree, struct cursor *cursor,
+                      struct larder_entries *entries)
+{
+    const char *key = s3_name_of(path).key;
+    autofree char *prefix = mem_format("%s%s", key, *key ? "/" : "");
+    struct page page = {.prefix = prefix, .tree = tree};
+    int rc = prefix ? list_page(s3, path, cursor, &page) : fail_memory();
+    mem_free(page.before);
+    if (rc < 0)
+        entries_discard(&page.builder);
+    else
+        entries_finish(&page.builder, entries);
+    return rc;
+}
+
+static void answer_listing(struct answer *out, unsigned flags)
+{
+    if (out)
+        *out = (struct answer){.info.type = LARDER_DIRECTORY,
+                               .fresh_ms = -1,
+                               .stale_if_error_ms = -1,
+                               .flags = flags};
 }
 
 int CO_FN s3_list(struct instance *instance, const char *path, const struct terms *terms,
                   struct cursor *cursor, struct larder_entries *entries, struct answer *out)
 {
     struct s3_instance *s3 = s3_of(instance);
-    const char *key = s3_name_of(path).key;
-    if (out)
-        *out = (struct answer){.info.type = LARDER_DIRECTORY, .fresh_ms = -1, .stale_if_error_ms = -1};
-    if (!*path)
-        return list_account(s3, cursor, entries);
-    autofree char *prefix = mem_format("%s%s", key, *key ? "/" : "");
-    struct page page = {.prefix = prefix};
-    int rc = prefix ? list_page(s3, path, cursor, &page) : fail_memory();
-    if (rc < 0)
-        entries_discard(&page.builder);
-    else
-        entries_finish(&page.builder, entries);
-    return rc;
+    answer_listing(out, 0);
+    return *path ? list(s3, path, false, cursor, entries) : list_account(s3, cursor, entries);
+}
+
+/* Buckets are told by name: each is a listing of its own. */
+int CO_FN s3_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                       struct cursor *cursor, struct larder_entries *entries, struct answer *out)
+{
+    struct s3_instance *s3 = s3_of(instance);
+    answer_listing(out, *path ? 0 : ANSWER_SHALLOW);
+    return *path ? list(s3, path, true, cursor, entries) : list_account(s3, cursor, entries);
 }

@@ -77,6 +77,8 @@ int CO_FN s3_sign(struct instance *instance, const char *path, uint32_t expires_
 int CO_FN s3_info(struct instance *instance, const char *path, const struct terms *terms, struct answer *out);
 int CO_FN s3_list(struct instance *instance, const char *path, const struct terms *terms,
                   struct cursor *cursor, struct larder_entries *page, struct answer *out);
+int CO_FN s3_list_tree(struct instance *instance, const char *path, const struct terms *terms,
+                       struct cursor *cursor, struct larder_entries *page, struct answer *out);
 /* The key in a listing's element, decoded if its answer said that it encodes; mem. */
 int s3_decode_key(const struct xml_node *node, bool encoded, char **out);
 /* Is there a key that begins with path + "/"? 1, 0, or a failure. `marker` (may be NULL): is that key itself there? */
@@ -93,6 +95,7 @@ int CO_FN s3_delete(struct s3_instance *s3, const char *path);
 int CO_FN s3_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN s3_mkdir(struct instance *instance, const char *path);
 int CO_FN s3_rmdir(struct instance *instance, const char *path);
+int CO_FN s3_unmark(struct instance *instance, const char *const paths[], size_t count);
 int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                   const struct labels *labels);
 

@@ -281,6 +281,9 @@ struct backend {
     int (*remove)(struct instance *instance, const char *const paths[], size_t count, int status[]);
     int (*mkdir)(struct instance *instance, const char *path); /* -EEXIST, -ENOENT: no parent */
     int (*rmdir)(struct instance *instance, const char *path); /* -ENOTEMPTY, -ENOTDIR, -ENOENT */
+    /* Where directories are only implied: what marks these as there though nothing is in them goes; that there is none is
+     * no failure, nor that something is in them. Optional. */
+    int (*unmark)(struct instance *instance, const char *const paths[], size_t count);
     /* The modification time of what is there becomes this, or 0: now. */
     int (*touch)(struct instance *instance, const char *path, int64_t mtime_ns);
 

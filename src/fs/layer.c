@@ -50,6 +50,11 @@ static int op_rmdir(struct layer_call *c)
     return c->instance->backend->rmdir(c->instance, c->path);
 }
 
+static int op_unmark(struct layer_call *c)
+{
+    return c->instance->backend->unmark(c->instance, c->paths, c->count);
+}
+
 static int op_touch(struct layer_call *c)
 {
     return c->instance->backend->touch(c->instance, c->path, c->mtime_ns);
@@ -137,6 +142,7 @@ static const struct {
     [LAYER_REMOVE] = OPERATION(remove, true),
     [LAYER_MKDIR] = OPERATION(mkdir, true),
     [LAYER_RMDIR] = OPERATION(rmdir, true),
+    [LAYER_UNMARK] = OPERATION(unmark, true),
     [LAYER_TOUCH] = OPERATION(touch, true),
     [LAYER_COPY] = OPERATION(copy, true),
     [LAYER_MOVE] = OPERATION(move, true),
@@ -322,6 +328,7 @@ static void tell_changed(struct layer_call *call, int rc)
         return;
     switch (call->operation) {
     case LAYER_REMOVE:
+    case LAYER_UNMARK:
         for (size_t i = 0; i < call->count; i++)
             changed(view, call->paths[i], false, NULL);
         break;

@@ -18,6 +18,7 @@ enum layer_operation {
     LAYER_REMOVE,
     LAYER_MKDIR,
     LAYER_RMDIR,
+    LAYER_UNMARK,
     LAYER_TOUCH,
     LAYER_COPY,
     LAYER_MOVE,

@@ -143,13 +143,37 @@ static int remove_directories(struct removing *removing, const struct larder_ent
     return rc;
 }
 
+/* They went with what they held, but for what another tool may have marked them with. */
+static int unmark_directories(struct removing *removing, const struct larder_entries *entries)
+{
+    struct layer_call call = {LAYER_UNMARK};
+    char **paths = mem_array(entries->count, sizeof *paths);
+    int rc = entries->count == 0 || paths ? 0 : fail_memory();
+    for (size_t i = 0; rc == 0 && i < entries->count; i++) {
+        const struct larder_info *entry = &entries->info[i];
+        if (entry->type != LARDER_DIRECTORY)
+            continue;
+        paths[call.count] = path_join(removing->fs->root, entry->name);
+        rc = paths[call.count++] ? 0 : fail_memory();
+    }
+    call.paths = (const char *const *)paths;
+    if (rc == 0 && call.count > 0)
+        rc = enter_call_full(removing->fs, paths[0], &call);
+    for (size_t i = 0; i < call.count; i++)
+        mem_free(paths[i]);
+    mem_free(paths);
+    return judge(removing, rc);
+}
+
 static int remove_found(struct removing *removing, const struct larder_entries *entries)
 {
     enum larder_on_error mode = removing->options.on_error;
     int rc = remove_files(removing, entries, mode == LARDER_RAISE ? LARDER_OMIT : mode);
-    bool real =
-        larder_fs_capabilities(removing->fs)->real_directories; /* else they went with what they held */
-    return rc < 0 || !real ? rc : remove_directories(removing, entries);
+    if (rc < 0)
+        return rc;
+    if (larder_fs_capabilities(removing->fs)->real_directories)
+        return remove_directories(removing, entries);
+    return layer_has(removing->fs->instance, LAYER_UNMARK) ? unmark_directories(removing, entries) : 0;
 }
 
 int tree_remove_unchanged(struct larder_fs *fs, const struct larder_entries *found)
