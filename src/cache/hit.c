@@ -20,7 +20,7 @@ static int64_t age_ms(const struct record *record)
 bool hit_is_young(int64_t answered_ns, const struct terms *terms)
 {
     int64_t age = (wall_ns() - answered_ns) / 1000000;
-    return terms->age_max_ms < 0 || (age >= 0 && age < terms->age_max_ms);
+    return answered_ns >= terms->since_ns && (terms->age_max_ms < 0 || (age >= 0 && age < terms->age_max_ms));
 }
 
 enum fact hit_fact(const struct record *record)

@@ -228,7 +228,8 @@ static int CO_FN do_page(struct mirror *mirror, struct dir *dir)
         return take_root(mirror);
     if (mirror->pass == PASS_PLAN && mirror->listed) {
         terms.ttl_ms = INT64_MAX;
-        terms.age_max_ms = (wall_ns() - mirror->begun_ns) / 1000000 + 1;
+        terms.age_max_ms = -1;
+        terms.since_ns = mirror->begun_ns;
     }
     int rc = fetch_list_kept(mirror->view, dir->path, &terms, &dir->cursor, &page);
     if (rc == -ENOTDIR && dir->depth == 0)

@@ -156,6 +156,8 @@ class Mirror(Served):
             there = json.loads(why.stdout).get('bytes_there', 0) if why.returncode == 0 else 0
         child.send_signal(number)
         child.communicate(timeout=60)
+        while not any('/large ' in line for line in self.requests()) and time.monotonic() < deadline:
+            time.sleep(0.01) # nginx logs it once it has seen that its client is gone
         before = len(self.requests())
         self.larder('--offline', 'cat', f'{self.url}/large', code=4)
         stats = self.stats(self.url)
