@@ -67,15 +67,15 @@ struct larder_file;
  *        where there is a file of which no version is known. Missing: as "w", but -ESTALE if it has come meanwhile
  * `options` are a NULL-ended list of "key=value", as above; those of the other kind are passed over. Expect:
  *   -ENOENT   "r": missing                   -EINVAL   not a mode, or an option is wrong
- *   -EISDIR   "r", "a": a directory          -EBADMSG  "r": compressed data is asked for, and there is none
+ *   -EISDIR   "r", "a": a directory
  */
 LARDER_API LARDER_WAITS int larder_file_open(struct larder_fs *fs, const char *path, const char *mode,
                                              const char *const options[], struct larder_file **out);
 
 /*
  * Read up to `size` bytes at the file's position, and move it. Returns how many: all of them but at the end, where it
- * is 0. After a failure the position is as it was. -ESTALE: the file changed; -EBADMSG: compressed data is damaged, or
- * ends too early; -EBADF: a writer.
+ * is 0. After a failure the position is as it was. -ESTALE: the file changed; -EBADMSG: compressed data is damaged,
+ * ends too early, or is none; -EBADF: a writer.
  */
 LARDER_API LARDER_WAITS int64_t larder_file_read(struct larder_file *file, void *buffer, size_t size);
 /* The same at `offset`, leaving the position alone; several may run at once. What is not buffered goes straight into
