@@ -153,6 +153,8 @@ struct answer dav_answer_of(const struct multistatus_entry *entry);
 /* The failures of one that says a status, or not what a path is. */
 int dav_fail_said(const struct http_instance *http, const char *path, int status);
 int dav_fail_untyped(const struct http_instance *http, const char *path);
+/* Is `rc` what servers say of what would be below a file? Not a failure that was tried again: nor would a look find more. */
+bool dav_is_forbidden(int rc);
 /* By PROPFIND alone. -ENOTDIR: below a file. */
 int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out);
 int CO_FN webdav_info(struct instance *instance, const char *path, const struct terms *terms,

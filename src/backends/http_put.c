@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "net/http_status.h"
 
 #define MD5_HERE_MAX   ((int64_t)256 << 10) /* longer ones on a worker: half a millisecond */
 #define MD5_STREAM_MAX ((int64_t)64 << 20)  /* what is read twice for it: still in the page cache */
@@ -197,7 +198,7 @@ static int judge_put(const struct asked *asked, const struct http_put *put, stru
         return out ? answer_put(asked, put->source, out) : 0;
     if (status == 412 && put->create)
         return http_fail(asked->transfer, -EEXIST, "it exists");
-    if (status == 412)
+    if (status == 412 && put->if_match)
         return http_fail(asked->transfer, -ESTALE, "it is another by now");
     if (asked->response->slash_added)
         return http_fail(asked->transfer, -EISDIR, "a directory");
@@ -222,8 +223,14 @@ static int CO_FN explain_absence(struct http_instance *http, const struct http_p
     return rc;
 }
 
-/* No answer came, or a conflict after a try that may have been carried out. If what was to be written is there, it is taken
- * for ours. */
+/* Does an answer leave open whether it was done? A gateway's, or a conflict with what an earlier try may have done. */
+static bool answer_is_doubtful(int answer)
+{
+    const struct http_status *status = http_status(answer);
+    return answer == 412 || (answer > 500 && status->passes && !status->undone);
+}
+
+/* No answer came, or one that is doubtful. If what was to be written is there, it is taken for ours. */
 static int CO_FN settle(struct http_instance *http, const struct http_put *put, struct http_tries *tries,
                         int rc, struct answer *out)
 {
@@ -270,7 +277,7 @@ static int CO_FN put_once(struct http_instance *http, const struct http_put *put
     int status = asked.response->status;
     bool error = status == 500; /* nginx's word for a missing directory, too */
     http_close(asked.transfer);
-    if (status == 412 && *ever_done)
+    if (rc < 0 && *ever_done && answer_is_doubtful(status))
         return settle(http, put, tries, rc, out);
     int why = http_was_refused(rc) ? http_explain(http, put->path, rc) : rc;
     tries->again = error && why == rc && can_rewind(source);

@@ -393,8 +393,6 @@ static int CO_FN read_answered(struct read *read, struct asked *asked, const str
     case 416:
         return range ? read_unsatisfiable(read, asked, ask) : http_fail_status(asked->transfer);
     default:
-        if (response->status < 300) /* success, but no file */
-            return http_doubt(asked->transfer, -EPROTO, "the answer is %d", response->status);
         return http_fail_status(asked->transfer);
     }
 }

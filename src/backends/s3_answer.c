@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/seams.h"
+#include "net/http_status.h"
 
 #define ERROR_SIZE_MAX ((size_t)64 << 10) /* of an error document */
 #define HERE_SIZE_MAX  ((size_t)64 << 10) /* up to that XML is parsed in the task itself */
@@ -53,11 +54,7 @@ int s3_fail_code(const char *code, const char *message, int status)
         {"NotImplemented", -ENOTSUP},
         {"MethodNotAllowed", -ENOTSUP},
     };
-    int rc = status == 404                    ? -ENOENT
-             : status == 403 || status == 401 ? -EACCES
-             : status == 400                  ? -EINVAL
-             : status == 405 || status == 501 ? -ENOTSUP
-                                              : -EIO;
+    int rc = status >= 400 ? http_status(status)->rc : -EIO;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(code, codes[i].code) == 0)
             rc = codes[i].status;

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "net/http_status.h"
 
 #define PIECE_SIZE   ((size_t)256 << 10)
 #define HERE_SIZE    ((size_t)16 << 10) /* more is parsed on a worker: 0.1 ms */
@@ -164,8 +165,8 @@ static int note_info(void *arg, const struct multistatus_entry *entry)
 
 int dav_fail_said(const struct http_instance *http, const char *path, int status)
 {
-    int rc = status == 404 ? -ENOENT : status == 401 || status == 403 ? -EACCES : -EIO;
-    return fail(rc, "PROPFIND %s/%s: the multistatus says %d", http->origin, path, status);
+    return fail(http_status(status)->rc, "PROPFIND %s/%s: the multistatus says %d", http->origin, path,
+                status);
 }
 
 int dav_fail_untyped(const struct http_instance *http, const char *path)
@@ -225,7 +226,7 @@ static int CO_FN is_below_file(struct http_instance *http, const char *path, int
     int looked = -EACCES;
     if (!ancestor)
         return fail_memory();
-    for (int i = 0; i < ANCESTOR_MAX && http_was_refused(looked) && looked != -ENOENT; i++) {
+    for (int i = 0; i < ANCESTOR_MAX && dav_is_forbidden(looked); i++) {
         struct answer answer = {0};
         ancestor[path_parent_size(ancestor)] = 0;
         if (!*ancestor)
@@ -252,10 +253,15 @@ static int check_terms(struct http_instance *http, const char *path, const struc
     return terms->if_none_match && strcmp(terms->if_none_match, validator) == 0 ? UNCHANGED : 0;
 }
 
+bool dav_is_forbidden(int rc)
+{
+    return rc == -EACCES || rc == -EINVAL || rc == -ENOTSUP;
+}
+
 int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out)
 {
     int rc = ask_info(http, path, out);
-    return http_was_refused(rc) && rc != -ENOENT ? is_below_file(http, path, rc) : rc;
+    return dav_is_forbidden(rc) ? is_below_file(http, path, rc) : rc;
 }
 
 /*
@@ -316,7 +322,7 @@ static int CO_FN webdav_read(struct instance *instance, const char *path, const 
 {
     struct http_instance *http = http_of(instance);
     int rc = http_read_file(instance, path, range, terms, sink, out);
-    return http_was_refused(rc) && rc != -ENOENT ? http_explain(http, path, rc) : rc;
+    return dav_is_forbidden(rc) ? http_explain(http, path, rc) : rc;
 }
 
 /* ---- the table ---- */

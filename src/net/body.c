@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "net/http_status.h"
 #include "net/transfer.h"
 
 static size_t take_held(struct http_transfer *transfer, char *buffer, size_t size)
@@ -137,7 +138,7 @@ static int CO_FN ask_rest(struct http_transfer *transfer, const struct rest *res
                                          .if_range = response.header[HTTP_ETAG]};
     transfer->text = transfer->spare;
     int rc = transfer_follow(transfer, &request);
-    if (rc == 0 && answer_may_pass(transfer->response.status))
+    if (rc == 0 && http_status(transfer->response.status)->passes)
         rc = http_fail_status(transfer);
     else if (rc == 0)
         rc = judge_answer(transfer, rest, request.if_range, over);

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "net/http_status.h"
 #include "net/transfer.h"
 #include "net/uri.h"
 
@@ -102,7 +103,8 @@ static bool connection_was_stale(const struct http_transfer *transfer)
 
 static void note_doubt(const struct http_transfer *transfer, const struct http_request *request, int rc)
 {
-    bool doubtful = transfer->headers_done ? transfer->response.status >= 500 : rc < 0;
+    int answer = transfer->response.status;
+    bool doubtful = transfer->headers_done ? answer >= 500 && http_status(answer)->passes : rc < 0;
     if (request->maybe_done && (transfer->sent > 1 || (transfer->sent > 0 && doubtful)))
         *request->maybe_done = true;
 }

@@ -181,7 +181,7 @@ int http_fail(const struct http_transfer *transfer, int status, const char *form
 /* The same of an answer that cannot be right: worth another try, on another connection. */
 int http_doubt(const struct http_transfer *transfer, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The failure that an answer's status is (http_error.c has the table). */
+/* The failure that an answer's status is (http_status.h). */
 int http_fail_status(const struct http_transfer *transfer);
 
 /* Does an ETag promise equal bytes? */

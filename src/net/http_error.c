@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a failure is called. Missing is never failed: only 404 and 410 are -ENOENT.
+ * What a failure is called. Missing is never failed.
  *
  *   no answer    -EHOSTUNREACH  the name is unknown, no route      -ECONNREFUSED …  as connect(2) says
  *                -ETIMEDOUT     no connection, or no byte, in time -ECONNRESET      the connection was lost,
@@ -8,11 +8,7 @@
  *                -EACCES        the certificate is not to be trusted
  *                -EPROTO        not HTTP, or no TLS that both can speak
  *                -ELOOP         too many redirects
- *   4xx          -ENOENT 404 410      -EACCES 401 403 407 451   -ESTALE 412    -ETIMEDOUT 408
- *                -EBUSY 409 423 425 429   -ENOTSUP 405          -EINVAL 400    -ENAMETOOLONG 414
- *                -EFBIG 413
- *   5xx          -EBUSY 503           -ETIMEDOUT 504            -ENOTSUP 501   -ENOSPC 507
- *   any other    -EIO of 4xx and 5xx, else -EPROTO
+ *   an answer    what its status is called (http_status.c)
  */
 #include <errno.h>
 #include <string.h>
@@ -21,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "net/http_status.h"
 #include "net/transfer.h"
 #include "net/uri.h"
 
@@ -155,6 +152,22 @@ int http_tunnel_refusal(const struct http_transfer *transfer)
     return transfer->exchange.result == CURLE_OK || (answer >= 200 && answer <= 299) ? 0 : (int)answer;
 }
 
+/* Who is connected to: the origin, or a proxy. */
+struct peer {
+    const char *address; /* curl's */
+    long port;
+};
+
+static struct peer peer_of(const struct http_transfer *transfer)
+{
+    struct peer peer = {NULL, 0};
+    curl_easy_getinfo(transfer->exchange.easy, CURLINFO_PRIMARY_IP, &peer.address);
+    curl_easy_getinfo(transfer->exchange.easy, CURLINFO_PRIMARY_PORT, &peer.port);
+    if (!peer.address)
+        peer.address = "";
+    return peer;
+}
+
 /* Whatever else a proxy says of a tunnel, nothing was asked at the origin, and so nothing is missing there. */
 static int tunnel_status(int answer)
 {
@@ -181,91 +194,29 @@ int http_fail_transport(const struct http_transfer *transfer)
     if (transfer->exchange.stalled)
         return http_fail(transfer, status, "no byte moved for %.3g s",
                          (double)transfer->site->stall_timeout_ms / 1000);
-    if (refusal)
-        return http_fail(transfer, status, "the proxy opens no tunnel: %d", refusal);
+    if (refusal) {
+        struct peer proxy = peer_of(transfer);
+        return http_fail(transfer, status, "the proxy %s:%ld opens no tunnel: %d", proxy.address, proxy.port,
+                         refusal);
+    }
     const char *text = transfer->curl_text;
     return http_fail(transfer, status, "%s",
                      text[0] && !quotes_secret(text) ? text : curl_easy_strerror(result));
 }
 
-static int status_of(int answer)
-{
-    switch (answer) {
-    case 404:
-    case 410:
-        return -ENOENT;
-    case 401:
-    case 403:
-    case 407:
-    case 451:
-        return -EACCES;
-    case 412:
-        return -ESTALE;
-    case 408:
-    case 504:
-        return -ETIMEDOUT;
-    case 409:
-    case 423:
-    case 425:
-    case 429:
-    case 503:
-        return -EBUSY;
-    case 405:
-    case 501:
-        return -ENOTSUP;
-    case 400:
-        return -EINVAL;
-    case 414:
-        return -ENAMETOOLONG;
-    case 413:
-        return -EFBIG;
-    case 507:
-        return -ENOSPC;
-    default:
-        return answer >= 400 && answer <= 599 ? -EIO : -EPROTO;
-    }
-}
-
-static const char *phrase_of(int answer)
-{
-    static const struct {
-        int answer;
-        const char *phrase;
-    } phrases[] = {
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {407, "Proxy Authentication Required"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {410, "Gone"},
-        {412, "Precondition Failed"},
-        {413, "Content Too Large"},
-        {416, "Range Not Satisfiable"},
-        {417, "Expectation Failed"},
-        {423, "Locked"},
-        {429, "Too Many Requests"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {507, "Insufficient Storage"},
-    };
-    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
-        if (phrases[i].answer == answer)
-            return phrases[i].phrase;
-    return NULL;
-}
-
 int http_fail_status(const struct http_transfer *transfer)
 {
     int answer = transfer->response.status;
-    const char *phrase = phrase_of(answer);
+    const struct http_status *status = http_status(answer);
+    if (answer < 300) /* success, but not what was asked for */
+        return http_doubt(transfer, -EPROTO, "the answer is %d", answer);
     tries_note_answer(transfer);
-    if (phrase)
-        return http_fail(transfer, status_of(answer), "%d %s", answer, phrase);
-    return http_fail(transfer, status_of(answer), "the answer is %d", answer);
+    if (answer == 407) {
+        struct peer proxy = peer_of(transfer);
+        return http_fail(transfer, status->rc, "%d %s, says %s:%ld", answer, status->phrase, proxy.address,
+                         proxy.port);
+    }
+    if (status->phrase)
+        return http_fail(transfer, status->rc, "%d %s", answer, status->phrase);
+    return http_fail(transfer, status->rc, "the answer is %d", answer);
 }

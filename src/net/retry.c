@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/seams.h"
 #include "base/text.h"
+#include "net/http_status.h"
 #include "net/transfer.h"
 
 #define WAIT_FIRST_MS 50
@@ -54,30 +55,6 @@ void tries_note_doubt(const struct http_transfer *transfer)
     transfer->tries->fresh = true;
 }
 
-bool answer_may_pass(int answer)
-{
-    switch (answer) {
-    case 408:
-    case 423: /* some servers lock a name while they change it */
-    case 425:
-    case 429:
-        return true;
-    case 501: /* these say "never" */
-    case 505:
-    case 507:
-    case 508:
-        return false;
-    default:
-        return answer >= 500 && answer <= 599;
-    }
-}
-
-/* Did the server refuse before it did anything? */
-static bool answer_says_undone(int answer)
-{
-    return answer == 423 || answer == 425 || answer == 429 || answer == 503;
-}
-
 /* Retry-After (RFC 9110 §10.2.3): seconds, or a date, by the clock of the server if it says what that shows. */
 static int64_t retry_after_ms(const struct http_response *response)
 {
@@ -97,9 +74,11 @@ static int64_t retry_after_ms(const struct http_response *response)
 void tries_note_answer(const struct http_transfer *transfer)
 {
     struct http_tries *tries = transfer->tries;
-    int status = transfer->response.status;
-    tries->again = answer_may_pass(status) && (!transfer->once || answer_says_undone(status)) &&
-                   !(status == 500 && transfer->error_stands);
+    int answer = transfer->response.status;
+    const struct http_status *status = http_status(answer);
+    tries->again =
+        status->passes && (!transfer->once || status->undone) && !(answer == 500 && transfer->error_stands);
+    tries->fresh |= answer == 421; /* the connection is one to another server, for this name */
     tries->after_ms = tries->again ? retry_after_ms(&transfer->response) : 0;
 }
 

@@ -83,8 +83,6 @@ int64_t tries_next_wait_ms(struct http_tries *tries);
 int CO_FN tries_wait(struct http_tries *tries, int64_t wait_ms);
 /* So many bytes of a body came between two failures. */
 void tries_note_progress(struct http_tries *tries, int64_t size);
-/* Is an answer of this status one that another try may change? */
-bool answer_may_pass(int answer);
 
 /* One try, along the redirects: 0 when the headers of an answer are there. */
 int CO_FN transfer_follow(struct http_transfer *transfer, const struct http_request *request);

@@ -315,6 +315,8 @@ static bool send_head(int fd, const struct fault_answer *answer, const struct fa
     FILE *out = open_memstream(&text, &size);
     if (!out)
         fault_give_up("open_memstream");
+    if (fault->interim)
+        fprintf(out, "HTTP/1.1 %d As Told\r\nLink: </style.css>\r\n\r\n", fault->interim);
     fprintf(out, "HTTP/1.%d %d %s\r\n", fault->flags & FAULT_HTTP_1_0 ? 0 : 1, answer->status,
             reason(answer->status));
     for (size_t i = 0; i < answer->line_count; i++)

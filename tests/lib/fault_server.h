@@ -92,6 +92,7 @@ typedef void fault_hook_fn(void *arg, const struct fault_request *request);
 /* All zero is a proper answer. */
 struct fault {
     int status;          /* an answer of this status, `headers` and `body` alone; 0: as the tree answers */
+    int interim;         /* an answer of this status, 1xx, and a header come before it */
     const char *headers; /* "Name: value\r\n…" in place of the answer's of that name; "Name:" takes one out */
     const void *body;    /* in place of the answer's, whose Content-Length stays; NULL: the answer's own */
     size_t body_size;
