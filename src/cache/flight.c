@@ -46,7 +46,9 @@ static void close_flights(struct loop_part *part)
     struct table_entry *entry;
     while ((entry = table_next(&flights->table, NULL))) {
         struct flight *flight = container_of(entry, struct flight, entry);
-        leave(container_of(flight->runs.next, struct run, node));
+        struct run *run = container_of(flight->runs.next, struct run, node);
+        lock_last(&run->lock);
+        leave(run);
     }
     table_fini(&flights->table);
     mem_free(flights);
@@ -142,12 +144,12 @@ struct run *run_new(struct larder_loop *loop, struct view *view, struct store *s
     atomic_init(&run->references, 2); /* the flight's and the caller's */
     waiters_init(&run->changed);
     run->kind = kind;
-    run->store = store;
+    run->store = store_ref(store);
     run->loop = loop_ref(loop);
     run->place = view->place;
     run->place.identity = memcpy(run->strings, view->place.identity, view->place.size + 1);
     run->path = memcpy(run->strings + view->place.size + 1, path, path_size);
-    lock_init(&run->lock, KEY_RECORD, &run->place, path);
+    lock_init(&run->lock, store, KEY_RECORD, &run->place, path);
     run_see(run);
     return run;
 }
@@ -162,7 +164,8 @@ void run_unref(struct run *run)
 {
     if (!run || atomic_fetch_sub_explicit(&run->references, 1, memory_order_acq_rel) > 1)
         return;
-    lock_end(&run->lock, run->store, true);
+    lock_end(&run->lock, true);
+    store_unref(run->store);
     answer_free(&run->answer);
     loop_unref(run->loop);
     mem_free(run->data);
@@ -194,21 +197,21 @@ int run_lock(struct run *run, uint64_t patience_ms)
 {
     uint64_t first = run->start < 0 ? 0 : (uint64_t)run->start / BLOCK_SIZE;
     uint64_t count = run->end == LARDER_TO_END ? LOCK_BLOCKS : (uint64_t)block_count(run->end) - first;
-    int rc = lock_wait(&run->lock, run->store, first, count, patience_ms);
+    int rc = lock_wait(&run->lock, first, count, patience_ms);
     run_see(run);
-    lock_beat_start(&run->beat, run->loop, &run->lock, run->store);
+    lock_beat_start(&run->beat, run->loop, &run->lock);
     return rc;
 }
 
 void run_unlock(struct run *run)
 {
-    lock_end(&run->lock, run->store, true);
+    lock_end(&run->lock, true);
 }
 
 void run_set_alone(struct run *run)
 {
     run->alone = true;
-    lock_end(&run->lock, run->store, false);
+    lock_end(&run->lock, false);
     waiters_wake(&run->changed);
 }
 
@@ -217,7 +220,7 @@ void run_set_alone(struct run *run)
 static void end(struct run *run)
 {
     run->state = RUN_ENDED;
-    lock_end(&run->lock, run->store, run->kept || run->status == -ECANCELED || run->status == UNCHANGED);
+    lock_end(&run->lock, run->kept || run->status == -ECANCELED || run->status == UNCHANGED);
     waiters_wake(&run->changed);
     leave(run);
 }

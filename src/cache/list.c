@@ -165,7 +165,7 @@ static int CO_FN ask_next(struct listing_cursor *at, const char *path, const str
 {
     struct instance *next = view_next(at->view);
     struct lock_beat beat;
-    lock_beat_start(&beat, task_loop(task_current()), &at->coming.lock, at->store);
+    lock_beat_start(&beat, task_loop(task_current()), &at->coming.lock);
     int rc = at->tree ? layer_list_tree(next, path, terms, &at->next, page, answer)
                       : layer_list(next, path, terms, &at->next, page, answer);
     lock_beat_stop(&beat);
@@ -190,7 +190,7 @@ static int CO_FN next_page(struct listing_cursor *at, const char *path, const st
     if (rc == 0 && at->keep)
         collect_page(at, path, page, &answer);
     if (rc == 0 && (!at->keep || cursor->end))
-        lock_end(&at->coming.lock, at->store, false);
+        lock_end(&at->coming.lock, false);
     if (out)
         *out = answer;
     else
@@ -285,12 +285,12 @@ static int CO_FN look_again(struct view *view, struct store *store, const char *
 {
     if (found->id)
         return -EAGAIN;
-    lock_init(&at->coming.lock, KEY_LISTING, &view->place, path);
-    int rc = lock_wait(&at->coming.lock, store, 0, 1, UINT64_MAX);
+    lock_init(&at->coming.lock, store, KEY_LISTING, &view->place, path);
+    int rc = lock_wait(&at->coming.lock, 0, 1, UINT64_MAX);
     if (rc == 0)
         rc = look(view, store, path, terms, at, found);
     if (rc == -EAGAIN && found->id)
-        lock_end(&at->coming.lock, store, true);
+        lock_end(&at->coming.lock, true);
     return rc;
 }
 
@@ -308,7 +308,7 @@ static int CO_FN first_page(struct view *view, struct store *store, const char *
         rc = view->mode == MODE_OFFLINE ? offline_list(view, store, path, terms)
                                         : ask(at, path, &found, cursor, page, out);
     if (at->stored || rc < 0)
-        lock_end(&at->coming.lock, store, at->stored);
+        lock_end(&at->coming.lock, at->stored);
     answer_free(&found.answer);
     return rc;
 }

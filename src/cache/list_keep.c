@@ -13,7 +13,7 @@ void coming_drop(struct coming *coming, struct store *store)
     if (coming->cost)
         writer_release(store, coming->cost);
     coming->cost = 0;
-    lock_end(&coming->lock, store, false);
+    lock_end(&coming->lock, false);
 }
 
 int coming_reserve(struct coming *coming, struct store *store, bool wait)
@@ -39,7 +39,7 @@ struct kept_listing {
 static void kept_done(struct op *op, int status)
 {
     struct kept_listing *kept = container_of(op, struct kept_listing, put.op);
-    lock_end(&kept->coming.lock, kept->store, status == 0);
+    lock_end(&kept->coming.lock, status == 0);
     listing_free(&kept->coming.pages);
     answer_free(&kept->coming.answer);
     mem_free(kept);
@@ -70,6 +70,7 @@ void coming_keep(struct coming *coming, struct view *view, struct store *store, 
     }
     kept->store = store;
     lock_move(&kept->coming.lock, &coming->lock);
+    lock_last(&kept->coming.lock);
     kept->coming.pages = coming->pages;
     kept->coming.answer = coming->answer;
     struct put *put = &kept->put;

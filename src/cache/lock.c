@@ -6,18 +6,63 @@
 #include "base/hash.h"
 #include "base/seams.h"
 #include "cache/shared.h"
+#include "cache/store.h"
 
 #define BEAT_NS     200000000ULL
-#define STALLED_NS  1000000000ULL /* without a beat: whoever has it is stopped */
+#define STALLED_NS  1000000000ULL  /* without a beat: whoever has it is stopped */
+#define LAST_NS     10000000000ULL /* after the last one, while what it got is on its way to the disk */
 #define POLL_MS_MAX 25
+
+/* ---- a store's ---- */
+
+void locks_init(struct locks *locks)
+{
+    pthread_mutex_init(&locks->mutex, NULL);
+    locks->open = false;
+    for (unsigned i = 0; i < LOCK_BUCKETS; i++)
+        list_init(&locks->held[i]);
+}
+
+void locks_fini(struct locks *locks)
+{
+    if (locks->open)
+        range_lock_close(&locks->file);
+    pthread_mutex_destroy(&locks->mutex);
+}
+
+/* All of a path are in one. */
+static struct list *bucket_of(struct locks *locks, uint64_t start)
+{
+    return &locks->held[start / LOCK_BLOCKS % LOCK_BUCKETS];
+}
+
+static bool is_held_here(struct locks *locks, uint64_t start, uint64_t count)
+{
+    struct list *bucket = bucket_of(locks, start);
+    list_for_each (node, bucket) {
+        const struct lock *lock = container_of(node, struct lock, node);
+        if (start < lock->start + lock->count && lock->start < start + count)
+            return true;
+    }
+    return false;
+}
+
+/* Under the mutex. */
+static int open_locks(struct locks *locks, const char *path)
+{
+    int rc = locks->open ? 0 : range_lock_open(&locks->file, path);
+    locks->open = rc == 0;
+    return rc;
+}
 
 /* ---- locks ---- */
 
-void lock_init(struct lock *lock, enum key_type type, const struct place *place, const char *path)
+void lock_init(struct lock *lock, struct store *store, enum key_type type, const struct place *place,
+               const char *path)
 {
     struct key key;
     key_path(&key, type, place, path);
-    *lock = (struct lock){0};
+    *lock = (struct lock){.store = store};
     lock->hash = hash_bytes(key.data, key.size);
 }
 
@@ -32,55 +77,55 @@ static uint64_t range_of(uint64_t hash, uint64_t first, uint64_t *count)
 }
 
 /* -EAGAIN: somebody has some of it; else a failure to lock anything. */
-static int lock_take(struct lock *lock, const struct store *store, uint64_t first, uint64_t count)
+static int lock_take(struct lock *lock, uint64_t first, uint64_t count)
 {
+    struct locks *locks = &lock->store->locks;
     uint64_t start = range_of(lock->hash, first, &count);
-    int rc = range_lock_open(&lock->range, store->lock_path);
-    if (rc < 0)
-        return rc;
-    rc = range_lock_add(&lock->range, start, count);
+    pthread_mutex_lock(&locks->mutex);
+    int rc = is_held_here(locks, start, count) ? -EAGAIN : open_locks(locks, lock->store->lock_path);
+    if (rc == 0)
+        rc = range_lock_add(&locks->file, start, count);
     lock->held = rc == 0;
-    if (rc < 0)
-        range_lock_close(&lock->range);
+    if (lock->held) {
+        lock->start = start;
+        lock->count = count;
+        list_push(bucket_of(locks, start), &lock->node);
+    }
+    pthread_mutex_unlock(&locks->mutex);
     return rc;
 }
 
 static void lock_drop(struct lock *lock)
 {
-    range_lock_close(&lock->range);
+    struct locks *locks = &lock->store->locks;
+    pthread_mutex_lock(&locks->mutex);
+    range_lock_remove(&locks->file, lock->start, lock->count);
+    list_remove(&lock->node);
+    pthread_mutex_unlock(&locks->mutex);
     lock->held = false;
 }
 
 void lock_move(struct lock *to, struct lock *from)
 {
-    *to = (struct lock){.held = from->held, .hash = from->hash};
+    *to = *from;
+    if (!from->held)
+        return;
+    struct locks *locks = &from->store->locks;
+    pthread_mutex_lock(&locks->mutex);
+    list_remove(&from->node);
+    list_push(bucket_of(locks, to->start), &to->node);
+    pthread_mutex_unlock(&locks->mutex);
     from->held = false;
-    if (to->held)
-        range_lock_move(&to->range, &from->range);
 }
 
 /* ---- who stages ---- */
 
 void lock_own(struct store *store)
 {
-    struct lock *lock = mem_zero(sizeof *lock);
-    if (!lock)
-        return;
-    lock->hash = store_number();
-    if (lock_take(lock, store, 0, 1) < 0) {
-        mem_free(lock);
-        return;
-    }
-    store->owner = lock->hash;
-    store->owner_lock = lock;
-}
-
-void lock_disown(struct store *store)
-{
-    if (store->owner_lock)
-        lock_drop(store->owner_lock);
-    mem_free(store->owner_lock);
-    store->owner_lock = NULL;
+    struct lock *lock = &store->owner_lock;
+    *lock = (struct lock){.store = store, .hash = store_number()};
+    if (lock_take(lock, 0, 1) == 0)
+        store->owner = lock->hash;
 }
 
 /* When it cannot be told it does. */
@@ -99,24 +144,24 @@ static uint64_t told(const struct lock *lock, const atomic_uint_least64_t slots[
     return atomic_load_explicit(&slots[lock->hash % LOCK_SLOTS], memory_order_acquire);
 }
 
-static void tell(const struct lock *lock, atomic_uint_least64_t slots[])
+static void tell(const struct lock *lock, atomic_uint_least64_t slots[], uint64_t at_ns)
 {
-    atomic_store_explicit(&slots[lock->hash % LOCK_SLOTS], now_ns(), memory_order_release);
+    atomic_store_explicit(&slots[lock->hash % LOCK_SLOTS], at_ns, memory_order_release);
 }
 
 static void beat(struct loop_timer *timer)
 {
     struct lock_beat *beating = container_of(timer, struct lock_beat, timer);
+    uint64_t now = now_ns();
     if (!beating->lock->held)
         return;
-    tell(beating->lock, beating->store->shared->alive);
-    loop_timer_start(beating->loop, timer, now_ns() + BEAT_NS, beat);
+    tell(beating->lock, beating->lock->store->shared->alive, now + STALLED_NS);
+    loop_timer_start(beating->loop, timer, now + BEAT_NS, beat);
 }
 
-void lock_beat_start(struct lock_beat *beating, struct larder_loop *loop, struct lock *lock,
-                     struct store *store)
+void lock_beat_start(struct lock_beat *beating, struct larder_loop *loop, struct lock *lock)
 {
-    *beating = (struct lock_beat){.loop = loop, .lock = lock, .store = store};
+    *beating = (struct lock_beat){.loop = loop, .lock = lock};
     beat(&beating->timer);
 }
 
@@ -126,37 +171,41 @@ void lock_beat_stop(struct lock_beat *beating)
         loop_timer_stop(beating->loop, &beating->timer);
 }
 
-void lock_end(struct lock *lock, struct store *store, bool kept)
+void lock_last(const struct lock *lock)
+{
+    if (lock->held)
+        tell(lock, lock->store->shared->alive, now_ns() + LAST_NS);
+}
+
+void lock_end(struct lock *lock, bool kept)
 {
     if (!lock->held)
         return;
     if (!kept)
-        tell(lock, store->shared->alone);
+        tell(lock, lock->store->shared->alone, now_ns());
     lock_drop(lock);
 }
 
 /* ---- waiting ---- */
 
-static bool is_worth_waiting(const struct lock *lock, const struct store *store, uint64_t since,
-                             uint64_t patience_ms)
+static bool is_worth_waiting(const struct lock *lock, uint64_t since, uint64_t patience_ms)
 {
-    uint64_t alive = told(lock, store->shared->alive), now = now_ns();
-    uint64_t last = alive > since && alive <= now ? alive : since;
-    return now - last < STALLED_NS && (now - since) / 1000000 < patience_ms;
+    uint64_t until = told(lock, lock->store->shared->alive), now = now_ns();
+    bool alive = now - since < STALLED_NS || (until > now && until - now <= LAST_NS);
+    return alive && (now - since) / 1000000 < patience_ms;
 }
 
-int lock_wait(struct lock *lock, struct store *store, uint64_t first, uint64_t count, uint64_t patience_ms)
+int lock_wait(struct lock *lock, uint64_t first, uint64_t count, uint64_t patience_ms)
 {
     uint64_t since = now_ns(), pause_ms = 1;
     int rc;
-    while ((rc = lock_take(lock, store, first, count)) == -EAGAIN &&
-           is_worth_waiting(lock, store, since, patience_ms)) {
+    while ((rc = lock_take(lock, first, count)) == -EAGAIN && is_worth_waiting(lock, since, patience_ms)) {
         rc = task_sleep(pause_ms);
         if (rc < 0)
             return rc;
         pause_ms = pause_ms * 2 < POLL_MS_MAX ? pause_ms * 2 : POLL_MS_MAX;
     }
-    if (rc == 0 && told(lock, store->shared->alone) >= since)
+    if (rc == 0 && told(lock, lock->store->shared->alone) >= since)
         lock_drop(lock);
     return 0;
 }

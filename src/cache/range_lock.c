@@ -41,12 +41,10 @@ __attribute__((constructor)) static void before_threads(void)
     process_before_threads(arm);
 }
 
-static struct flock range_of(uint64_t start, uint64_t count)
+static struct flock range_of(short type, uint64_t start, uint64_t count)
 {
-    return (struct flock){.l_type = F_WRLCK,
-                          .l_whence = SEEK_SET,
-                          .l_start = (off_t)start,
-                          .l_len = (off_t)count};
+    return (
+        struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)start, .l_len = (off_t)count};
 }
 
 int range_lock_open(struct range_lock *lock, const char *path)
@@ -64,10 +62,16 @@ int range_lock_open(struct range_lock *lock, const char *path)
 
 int range_lock_add(struct range_lock *lock, uint64_t start, uint64_t count)
 {
-    struct flock range = range_of(start, count);
+    struct flock range = range_of(F_WRLCK, start, count);
     if (fcntl(lock->fd, F_OFD_SETLK, &range) == 0)
         return 0;
     return errno == EACCES ? -EAGAIN : -errno;
+}
+
+void range_lock_remove(struct range_lock *lock, uint64_t start, uint64_t count)
+{
+    struct flock range = range_of(F_UNLCK, start, count);
+    fcntl(lock->fd, F_OFD_SETLK, &range);
 }
 
 /* Unlocked as well as closed: a child that is just being forked may still have its copy. */
@@ -92,7 +96,7 @@ void range_lock_move(struct range_lock *to, struct range_lock *from)
 
 int range_is_free(const char *path, uint64_t start, uint64_t count)
 {
-    struct flock range = range_of(start, count);
+    struct flock range = range_of(F_WRLCK, start, count);
     int fd = file_seam.open(path, O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno == ENOENT ? 1 : -errno;

@@ -19,6 +19,7 @@ struct range_lock {
 int range_lock_open(struct range_lock *lock, const char *path);
 /* Lock more of it. -EAGAIN: somebody else has some of it; else a failure to lock anything. No text. */
 int range_lock_add(struct range_lock *lock, uint64_t start, uint64_t count);
+void range_lock_remove(struct range_lock *lock, uint64_t start, uint64_t count);
 /* Of one that is open: all is unlocked. Any thread. */
 void range_lock_close(struct range_lock *lock);
 void range_lock_move(struct range_lock *to, struct range_lock *from);

@@ -7,7 +7,7 @@
  *
  *   used   when something was last read, in the store's ticks (unit.h): a slot by its id. A hit looks at one
  *          word, and writes it once a tick. Two ids in one slot are both taken for as young as the younger one
- *   alive  when the loop of whoever has a lock (lock.h) last ran: who waits for a stopped one sees that
+ *   alive  until when whoever has a lock (lock.h) is taken to run: who waits for a stopped one sees that
  *   writing  who is in the middle of a transaction: if he dies there, its pages are looked at (damage.h)
  *   alone  when somebody asked for what will not be in the store: whoever waited for it asks, too
  *

@@ -49,7 +49,7 @@ static void store_free(struct store *store)
     if (store->env)
         mdb_env_close(store->env);
     pages_close(&store->pages);
-    lock_disown(store);
+    locks_fini(&store->locks);
     shared_close(store->shared);
     writer_fini(&store->writer);
     mem_free(store->lock_path);
@@ -87,6 +87,7 @@ static int open_new(struct process_list *context, const char *dir, struct store 
         return fail_memory();
     store->generation = context->generation;
     store->references = 1;
+    locks_init(&store->locks);
     int rc = writer_init(&store->writer);
     store->dir = absolute(dir);
     store->file = store->dir ? path_join(store->dir, STORE_FILE) : NULL;
@@ -127,7 +128,7 @@ int store_open(const char *dir, struct store **out)
 struct store *store_ref(struct store *store)
 {
     struct process_list *context = process_list_get(&current);
-    assert(store_is_ours(store) && context);
+    assert(store->generation == process_generation() && context);
     pthread_mutex_lock(&context->lock);
     store->references++;
     pthread_mutex_unlock(&context->lock);
@@ -167,23 +168,40 @@ bool store_close_now(struct store *store)
 
 /* ---- exit ---- */
 
+#define ENDING_MAX 64 /* stores; more of them are closed by their writers, as far as those come */
+
+/* With a reference each, so that they stay. */
+static unsigned all_stores(struct process_list *context, struct store *out[ENDING_MAX])
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&context->lock);
+    list_for_each (node, &context->list) {
+        if (count == ENDING_MAX)
+            break;
+        out[count] = container_of(node, struct store, node);
+        out[count++]->references++;
+    }
+    pthread_mutex_unlock(&context->lock);
+    return count;
+}
+
 /*
  * After the loops have ended. What is queued is written, as far as that goes within EXIT_WAIT_MS: another
  * process may be stopped in the middle of a write transaction. Nothing is freed, and the idle threads stay:
- * others may still read.
+ * others may still read. The context's lock is free meanwhile: writers want it.
  */
 static void end_stores(void)
 {
     struct process_list *context = atomic_load(&current);
+    struct store *stores[ENDING_MAX];
     if (!context || context->generation != process_generation())
         return;
     uint64_t until = now_ns() / 1000000 + EXIT_WAIT_MS;
-    pthread_mutex_lock(&context->lock);
-    list_for_each (node, &context->list) {
+    unsigned count = all_stores(context, stores);
+    for (unsigned i = 0; i < count; i++) {
         uint64_t now = now_ns() / 1000000;
-        writer_flush(container_of(node, struct store, node), until > now ? (int64_t)(until - now) : 0);
+        writer_flush(stores[i], until > now ? (int64_t)(until - now) : 0);
     }
-    pthread_mutex_unlock(&context->lock);
 }
 
 static void arm_exit(void)

@@ -43,12 +43,11 @@
 #include "base/table.h"
 #include "cache/format.h"
 #include "cache/lmdb_file.h"
+#include "cache/lock.h"
 #include "cache/pages.h"
 #include "task/loop.h"
 
 struct ZSTD_DCtx_s;
-struct store;
-
 /* ---- reading ---- */
 
 enum counter {
@@ -189,7 +188,8 @@ struct store {
     ino_t inode;
     struct shared *shared;
     uint64_t owner; /* of what this process stages (lock.h) */
-    struct lock *owner_lock;
+    struct lock owner_lock;
+    struct locks locks;
     /* any thread */
     struct reader *_Atomic pool[READERS_POOLED];
     atomic_uint_least64_t size_max, pinned; /* the cap, as the latest batch knew it */
