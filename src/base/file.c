@@ -6,6 +6,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/*
+ * The most bytes of one write. For a longer one the page cache takes longer pages than those that the kernel keeps at hand
+ * (order 3): memory that was free for a while, which a virtual machine has given back to its host and gets anew byte by
+ * byte. 1 GiB written in pieces of 1 MiB cost 0.2 to 1.9 s in the kernel, in these always 0.3.
+ */
+#define WRITE_SIZE ((size_t)32 << 10)
+
 static int open_file(const char *path, int flags, mode_t mode)
 {
     return open(path, flags, mode);
@@ -54,7 +61,8 @@ int file_write(int fd, const void *data, size_t size, int64_t offset)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t count = file_seam.pwrite(fd, (const char *)data + done, size - done, offset + (int64_t)done);
+        size_t piece = size - done < WRITE_SIZE ? size - done : WRITE_SIZE;
+        ssize_t count = file_seam.pwrite(fd, (const char *)data + done, piece, offset + (int64_t)done);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)

@@ -144,6 +144,33 @@ static ssize_t short_pwrite(int fd, const void *data, size_t size, off_t offset)
     return pwrite(fd, data, size < 3 ? size : 3, offset);
 }
 
+static size_t longest;
+
+static ssize_t watched_pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+    longest = size > longest ? size : longest;
+    return pwrite(fd, data, size, offset);
+}
+
+static void what_is_long_is_written_in_pieces_of_pages_at_hand(void **state)
+{
+    static char data[(1 << 20) + 5], back[sizeof data + 1];
+    struct file_seam before = file_seam;
+    char name[] = "/tmp/larder-test-XXXXXX";
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    unlink(name);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i * 31 >> 3);
+    file_seam.pwrite = watched_pwrite;
+    assert_ok(file_write(fd, data, sizeof data, 3));
+    file_seam = before;
+    assert_int_equal(longest, 32 << 10);
+    assert_int_equal(file_read(fd, back, sizeof back, 3), sizeof data);
+    assert_memory_equal(back, data, sizeof data);
+    close(fd);
+}
+
 static ssize_t no_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
     return 0;
@@ -249,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_test_owns_chance),
         cmocka_unit_test(the_clocks_run),
         cmocka_unit_test(transfers_are_whole_however_short_the_calls),
+        cmocka_unit_test(what_is_long_is_written_in_pieces_of_pages_at_hand),
         cmocka_unit_test(a_file_gets_its_place_and_keeps_what_is_there),
 #ifdef LARDER_CRASH_POINTS
         cmocka_unit_test(a_process_ends_at_the_crash_point_that_was_named),
