@@ -35,6 +35,10 @@ class Sizes:
         self.one = (8 << 20) if quick else (512 << 20)
         self.ranges = 200 if quick else 10000
         self.ranged = (1 << 20) if quick else (16 << 20)
+        self.s3_files = 40 if quick else 2000
+        self.s3_large_count = 2 if quick else 4
+        self.s3_large = (32 << 20) if quick else (256 << 20)
+        self.s3_keys = 2000 if quick else 20000
         self.walked_dirs = 10 if quick else 1000  # of as many files
         self.single_files = 100 if quick else 1000
         self.singles = 200 if quick else 5000

@@ -20,6 +20,7 @@
 
 struct page {
     const char *prefix; /* of the keys, with its slash; "" */
+    const char *stem;   /* of the names that are asked for, behind it; "" */
     bool tree;          /* all that begins with it */
     bool encoded;       /* the server did as encoding-type says */
     bool any;           /* something begins with it, if only the prefix itself */
@@ -133,7 +134,7 @@ static int add_entries(struct page *page, const struct xml_node *root)
 
 struct listing {
     const char *bucket; /* its path */
-    const char *prefix; /* "" or ended by a slash */
+    const char *prefix; /* "": all keys */
     const char *token;  /* NULL: from the start */
     const char *count;  /* at most; NULL: as many as the server likes */
     bool flat;
@@ -295,10 +296,11 @@ static int CO_FN list_page(struct s3_instance *s3, const char *path, struct curs
     struct s3_name name = s3_name_of(path);
     struct position *position = cursor->state;
     autofree char *bucket = mem_dup_n(path, name.bucket_size);
-    if (!bucket)
+    autofree char *prefix = mem_format("%s%s", page->prefix, page->stem);
+    if (!bucket || !prefix)
         return fail_memory();
     const struct listing listing = {.bucket = bucket,
-                                    .prefix = page->prefix,
+                                    .prefix = prefix,
                                     .token = position ? position->token : NULL,
                                     .flat = page->tree};
     struct xml *xml;
@@ -314,17 +316,18 @@ static int CO_FN list_page(struct s3_instance *s3, const char *path, struct curs
     if (rc == 0 && token && position && strcmp(token, position->token) == 0)
         rc = fail(-EPROTO, "s3://%s: a listing that goes on where it was", path);
     xml_free(xml);
-    if (rc == 0 && !position && !token && !page->any)
+    if (rc == 0 && !position && !token && !page->any && !*page->stem)
         rc = explain_nothing(s3, path);
     return rc < 0 ? rc : go_on(cursor, page, take(token));
 }
 
-static int CO_FN list(struct s3_instance *s3, const char *path, bool tree, struct cursor *cursor,
+/* `stem` NULL: all that is below. */
+static int CO_FN list(struct s3_instance *s3, const char *path, const char *stem, struct cursor *cursor,
                       struct larder_entries *entries)
 {
     const char *key = s3_name_of(path).key;
     autofree char *prefix = mem_format("%s%s", key, *key ? "/" : "");
-    struct page page = {.prefix = prefix, .tree = tree};
+    struct page page = {.prefix = prefix, .stem = stem ? stem : "", .tree = !stem};
     int rc = prefix ? list_page(s3, path, cursor, &page) : fail_memory();
     mem_free(page.before);
     if (rc < 0)
@@ -348,7 +351,8 @@ int CO_FN s3_list(struct instance *instance, const char *path, const struct term
 {
     struct s3_instance *s3 = s3_of(instance);
     answer_listing(out, 0);
-    return *path ? list(s3, path, false, cursor, entries) : list_account(s3, cursor, entries);
+    const char *stem = terms->stem ? terms->stem : "";
+    return *path ? list(s3, path, stem, cursor, entries) : list_account(s3, cursor, entries);
 }
 
 /* Buckets are told by name: each is a listing of its own. */
@@ -357,5 +361,5 @@ int CO_FN s3_list_tree(struct instance *instance, const char *path, const struct
 {
     struct s3_instance *s3 = s3_of(instance);
     answer_listing(out, *path ? 0 : ANSWER_SHALLOW);
-    return *path ? list(s3, path, true, cursor, entries) : list_account(s3, cursor, entries);
+    return *path ? list(s3, path, NULL, cursor, entries) : list_account(s3, cursor, entries);
 }

@@ -19,7 +19,8 @@ struct token {
 };
 
 struct component {
-    bool stars; /* a "**" */
+    bool stars;       /* a "**" */
+    const char *stem; /* the text in front of its magic */
     bool magic;
     struct token *tokens;
     size_t count;
@@ -36,6 +37,7 @@ struct glob {
     bool directories;
     bool *here, *next; /* count + 1 of each */
     struct token *tokens;
+    char *stems;
 };
 
 bool glob_has_magic(const char *text)
@@ -154,6 +156,7 @@ static int compile_component(const char *text, size_t size, struct component *co
 static int compile(struct glob *glob, const char *pattern)
 {
     struct token *tokens = glob->tokens;
+    char *text = glob->stems;
     bool stem = true;
     for (const char *at = pattern; glob->count == 0 || at[-1] == '/';) {
         struct component *component = &glob->components[glob->count++];
@@ -161,6 +164,8 @@ static int compile(struct glob *glob, const char *pattern)
         int rc = compile_component(at, size, component, &tokens);
         if (rc < 0)
             return rc;
+        component->stem = memcpy(text, at, strcspn(at, "*?[/"));
+        text += size + 1;
         stem = stem && !component->magic;
         if (stem) {
             glob->stem_count++;
@@ -183,9 +188,10 @@ int glob_new(const char *pattern, bool directories, struct glob **out)
     glob->directories = directories;
     glob->components = mem_array(count, sizeof *glob->components);
     glob->tokens = mem_array(size, sizeof *glob->tokens); /* each byte makes one at most */
+    glob->stems = mem_zero(size + 1);
     glob->here = mem_zero(count + 1);
     glob->next = mem_zero(count + 1);
-    bool made = glob->components && glob->tokens && glob->here && glob->next;
+    bool made = glob->components && glob->tokens && glob->stems && glob->here && glob->next;
     int rc = made ? compile(glob, pattern) : fail_memory();
     if (rc < 0) {
         glob_free(glob);
@@ -202,6 +208,7 @@ void glob_free(struct glob *glob)
         return;
     mem_free(glob->components);
     mem_free(glob->tokens);
+    mem_free(glob->stems);
     mem_free(glob->here);
     mem_free(glob->next);
     mem_free(glob);
@@ -328,6 +335,16 @@ bool glob_wants_all(const struct glob *glob)
         if (glob->next[i] && glob->components[i].stars)
             return true;
     return false;
+}
+
+/* Without a "**", exactly one place is reached by a path. */
+const char *glob_stem(const struct glob *glob)
+{
+    const bool *place = memchr(glob->next, true, glob->count);
+    if (!place || glob_wants_all(glob))
+        return NULL;
+    const char *stem = glob->components[place - glob->next].stem;
+    return *stem ? stem : NULL;
 }
 
 bool glob_match_path(const struct glob *glob, const char *path, size_t size, bool directory)

@@ -44,6 +44,9 @@ void glob_enter(struct glob *glob, const char *dir);
 bool glob_match_name(struct glob *glob, const char *name, bool directory, bool *deeper);
 /* Of the name asked for last, or before the first of the stem: may anything match that is below it, however deep? */
 bool glob_wants_all(const struct glob *glob);
+/* Of the same: what the names of all entries right in it begin with that could match, or lead to a match. NULL: nothing. The
+ * pattern's own. */
+const char *glob_stem(const struct glob *glob);
 
 /* The same for a whole path of `size` bytes, by any number of callers at once. For patterns of up to so many components. */
 #define GLOB_COMPONENTS_MAX 64

@@ -58,6 +58,9 @@ struct terms {
     bool no_follow;     /* info: of a link itself, which is LARDER_OTHER, not of what it leads to */
     bool
         names_only; /* list: only names and types are wanted; what else would cost something may be unknown */
+    /* list: only names that begin so are wanted, others may be left out. Where none is, that the directory is missing, or
+     * a file, need not be found out. NULL: all */
+    const char *stem;
 };
 #define TERMS_NONE ((struct terms){.ttl_ms = -1, .age_max_ms = -1})
 #define UNCHANGED  1

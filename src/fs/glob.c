@@ -20,6 +20,13 @@ static struct glob_filter *filter_of(struct walk_filter *filter)
     return container_of(filter, struct glob_filter, base);
 }
 
+/* What could match below the directory at hand? */
+static void look_below(struct glob_filter *filter)
+{
+    filter->base.all = glob_wants_all(filter->glob);
+    filter->base.stem = glob_stem(filter->glob);
+}
+
 static void filter_enter(struct walk_filter *filter, const char *dir)
 {
     glob_enter(filter_of(filter)->glob, dir);
@@ -33,7 +40,7 @@ static bool filter_wants(struct walk_filter *filter, const struct larder_info *e
         return false;
     struct glob *glob = filter_of(filter)->glob;
     bool matches = glob_match_name(glob, entry->name, entry->type == LARDER_DIRECTORY, deeper);
-    filter->all = glob_wants_all(glob);
+    look_below(filter_of(filter));
     return matches;
 }
 
@@ -54,7 +61,7 @@ static int filter_new(const char *pattern, bool directories, struct glob_filter 
         mem_free(filter);
         return rc;
     }
-    filter->base.all = glob_wants_all(filter->glob);
+    look_below(filter);
     *out = filter;
     return 0;
 }

@@ -31,9 +31,10 @@ struct walk_dir {
     unsigned depth; /* of its entries: 1 at the top */
     struct cursor cursor;
     struct walk_page page;
-    bool tree;    /* list_tree is asked */
-    bool arrived; /* the entry just shown is a directory */
-    bool listed;  /* by the fetch under way */
+    bool tree;        /* list_tree is asked */
+    const char *stem; /* else: as of terms; the filter's */
+    bool arrived;     /* the entry just shown is a directory */
+    bool listed;      /* by the fetch under way */
     int status;
     char *text;  /* of a failure; mem */
     char path[]; /* relative to the walk's root */
@@ -182,6 +183,13 @@ int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder
     return rc < 0 ? rc : walk_new(fs, root, "", options, out);
 }
 
+/* How a directory is listed into which the filter has just led. */
+static void follow_filter(const struct larder_walk *walk, struct walk_dir *dir)
+{
+    dir->tree = walk->trees && walk->filter->all;
+    dir->stem = dir->tree ? NULL : walk->filter->stem;
+}
+
 int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
                const struct larder_find_options *options, struct walk_filter *filter,
                struct larder_walk **out)
@@ -198,8 +206,8 @@ int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
     walk->self = self;
     walk->self_path = self_path;
     walk->filter = filter;
-    if (filter && !filter->all)
-        container_of(walk->todo.next, struct walk_dir, node)->tree = false;
+    if (filter)
+        follow_filter(walk, container_of(walk->todo.next, struct walk_dir, node));
     *out = walk;
     return 0;
 }
@@ -244,6 +252,7 @@ static int CO_FN walk_list(struct larder_walk *walk, struct walk_dir *dir)
     dir->page.shallow = !dir->tree;
     struct terms terms = walk->fs->terms;
     terms.names_only = walk->options.names_only;
+    terms.stem = dir->stem;
     int rc = walk_page_list(walk->fs, full, "", &terms, &dir->cursor, &dir->page.entries, &dir->page.shallow);
     rc = deadline_end(&deadline, rc, full);
     if (rc == -ECANCELED)
@@ -322,7 +331,7 @@ static int walk_turn(struct larder_walk *walk, struct walk_dir *dir)
     return rc;
 }
 
-static int walk_plan(struct larder_walk *walk, const struct walk_page *page, unsigned depth, bool tree)
+static int walk_plan(struct larder_walk *walk, const struct walk_page *page, unsigned depth)
 {
     if (walk->options.maxdepth && depth >= walk->options.maxdepth)
         return 0;
@@ -331,7 +340,9 @@ static int walk_plan(struct larder_walk *walk, const struct walk_page *page, uns
     walk->descend = dir_new(page->dir, page->entry.name, depth + 1);
     if (!walk->descend)
         return fail_memory();
-    walk->descend->tree = tree;
+    walk->descend->tree = walk->trees;
+    if (walk->filter)
+        follow_filter(walk, walk->descend);
     return 0;
 }
 
@@ -348,8 +359,7 @@ static int walk_judge(struct larder_walk *walk, struct walk_dir *at, bool *shown
         (!filter || filter->wants(filter, &page->entry, &deeper)) && (!at->arrived || walk->options.dirs);
     if (!at->arrived || !deeper)
         return 0;
-    return walk_plan(walk, page, at->depth + walk_page_level(page) - 1,
-                     walk->trees && (!filter || filter->all));
+    return walk_plan(walk, page, at->depth + walk_page_level(page) - 1);
 }
 
 /* Of a directory that was shown: what is below it is passed over, or comes next, or is listed by itself. */

@@ -15,6 +15,8 @@ struct walk_filter {
     /* Is the entry to be shown? `*deeper`: is it a directory below which something could be? Then, and before the first,
      * `all` tells whether anything could, however deep, so that all of it may be listed at once. */
     bool all;
+    /* Else this: what the names begin with that it could want right below; NULL: anything. Lives as long as the filter. */
+    const char *stem;
     bool (*wants)(struct walk_filter *filter, const struct larder_info *entry, bool *deeper);
     void (*free)(struct walk_filter *filter);
 };

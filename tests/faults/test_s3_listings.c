@@ -15,6 +15,7 @@
 
 #include "base/seams.h"
 #include "fault_server.h"
+#include "tmpdir.h"
 
 /* ---- a bucket, as ListObjectsV2 tells it ---- */
 
@@ -112,14 +113,21 @@ static void stock_up(const char *const keys[], size_t count, size_t page_size)
     stock.page_size = page_size;
 }
 
-static int setup(void **state)
+static int open_bucket(const char *url, const char *cache_dir)
 {
     char endpoint[128];
-    const char *const options[] = {endpoint, "access_key=AK", "secret_key=SK", "region=us-east-1", NULL};
-    server = fault_server_start();
+    const char *const options[] = {
+        endpoint, "access_key=AK", "secret_key=SK", "region=us-east-1", cache_dir, "cache.listing_ttl=1h",
+        NULL};
     snprintf(endpoint, sizeof endpoint, "endpoint=%s", fault_server_url(server));
+    return larder_open(NULL, url, options, &fs, NULL);
+}
+
+static int setup(void **state)
+{
+    server = fault_server_start();
     fault_on(server, (struct fault_match){.method = "GET", .path = "/b"}, (struct fault){.hook = list_keys});
-    return larder_open(NULL, "s3://b", options, &fs, NULL);
+    return open_bucket("s3://b", "cache.dir=/");
 }
 
 static int teardown(void **state)
@@ -278,6 +286,157 @@ static void du_and_glob_ask_no_more(void **state)
     assert_int_equal(fault_count(server, NULL, NULL), 3); /* d by level, and two trees */
 }
 
+/* The count of what matches, and how many requests that took; `jobs` one after the other. */
+static size_t glob_by(const char *pattern, size_t *requests)
+{
+    const struct larder_glob_options options = {.size = sizeof options, .jobs_max = 1};
+    struct larder_entries entries;
+    fault_forget(server);
+    assert_ok(larder_glob(fs, pattern, &options, &entries));
+    size_t count = entries.count;
+    larder_entries_free(&entries);
+    *requests = fault_count(server, NULL, NULL);
+    return count;
+}
+
+static void assert_asked(size_t index, const char *prefix)
+{
+    char asked[64];
+    get_parameter(fault_request(server, index)->target, "prefix", asked);
+    assert_string_equal(asked, prefix);
+    assert_non_null(strstr(fault_request(server, index)->target, "delimiter"));
+}
+
+static void a_pattern_lists_only_what_begins_as_it_does(void **state)
+{
+    static const char *const keys[] = {"d/ab.zarr",       "d/ab1.zarr/x", "d/ab2.zarr/x",
+                                       "d/ab2.zarr/xy/z", "d/ab/q",       "d/ac.zarr",
+                                       "d/\xc3\xa9+/a",   "top",          "tip/x"};
+    size_t requests;
+    stock_up(keys, sizeof keys / sizeof keys[0], 2);
+    assert_int_equal(glob_by("d/ab*.zarr", &requests), 3);
+    assert_int_equal(requests, 2);
+    assert_asked(0, "d/ab");
+    assert_asked(1, "d/ab");
+    assert_int_equal(glob_by("t?p", &requests), 2);
+    assert_int_equal(requests, 1);
+    assert_asked(0, "t");
+    assert_int_equal(glob_by("d/ab[2-9]*/x*/z", &requests), 1);
+    assert_asked(2, "d/ab2.zarr/x");
+    assert_asked(3, "d/ab2.zarr/xy/z"); /* what is plain behind the magic is a stem as a whole */
+    assert_int_equal(requests, 4);
+    assert_int_equal(glob_by("d/\xc3\xa9+*/?", &requests), 1);
+    assert_asked(0, "d/\xc3\xa9+");
+    assert_int_equal(glob_by("d/*", &requests), 6);
+    assert_asked(0, "d/");
+}
+
+static void nothing_that_matches_is_one_request(void **state)
+{
+    static const char *const keys[] = {"d/ab", "f"};
+    size_t requests;
+    stock_up(keys, 2, 2);
+    assert_int_equal(glob_by("d/x*", &requests), 0);
+    assert_int_equal(requests, 1);
+    assert_int_equal(glob_by("f/x*", &requests), 0);
+    assert_int_equal(requests, 1);
+    assert_int_equal(glob_by("missing/x*", &requests), 0);
+    assert_int_equal(requests, 1);
+}
+
+static size_t ls_by(const char *path, size_t *requests)
+{
+    struct larder_entries entries;
+    fault_forget(server);
+    assert_ok(larder_ls(fs, path, &entries));
+    size_t count = entries.count;
+    larder_entries_free(&entries);
+    *requests = fault_count(server, NULL, NULL);
+    return count;
+}
+
+static size_t find_by(const char *path, size_t *requests)
+{
+    struct larder_entries entries;
+    fault_forget(server);
+    find_in(path, false, 0, &entries);
+    size_t count = entries.count;
+    larder_entries_free(&entries);
+    *requests = fault_count(server, NULL, NULL);
+    return count;
+}
+
+static struct larder_cache *cache;
+static char *scratch;
+
+static void begin_to_cache(void)
+{
+    char dir[512];
+    scratch = tmpdir_make();
+    snprintf(dir, sizeof dir, "cache.dir=%s", scratch);
+    const char *const options[] = {dir + strlen("cache."), NULL};
+    larder_fs_free(fs);
+    assert_ok(larder_cache_open(options, &cache));
+    assert_ok(open_bucket("cache::s3://b", dir));
+}
+
+static void end_of_cache(void)
+{
+    larder_cache_free(cache);
+    tmpdir_remove(scratch);
+}
+
+/* The count, and how many requests it takes now, and once what was told is stored. */
+static size_t count_twice(size_t (*by)(const char *, size_t *), const char *path, size_t *cold, size_t *warm)
+{
+    size_t count = by(path, cold);
+    assert_ok(larder_cache_flush(cache));
+    assert_int_equal(by(path, warm), count);
+    return count;
+}
+
+static void through_a_cache_what_was_listed_is_not_asked_for_again(void **state)
+{
+    static const struct {
+        size_t (*by)(const char *path, size_t *requests);
+        const char *path; /* in this order, in one cache */
+        size_t count, cold;
+    } cases[] = {
+        {ls_by, "d", 4, 1},
+        {ls_by, "d/001", 300, 1},
+        {glob_by, "d/00[12]/003*", 100, 1}, /* d/002: whole, since it is kept */
+        {glob_by, "d/*/0000?", 10, 2},      /* d/000 and d/003 */
+        {find_by, "d", 1000, 0},            /* by levels, which are all known by now */
+        {glob_by, "d/**/*7", 100, 0},
+    };
+    size_t cold, warm;
+    stock_up_many(1000);
+    begin_to_cache();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(count_twice(cases[i].by, cases[i].path, &cold, &warm), cases[i].count);
+        assert_int_equal(cold, cases[i].cold);
+        assert_int_equal(warm, 0);
+    }
+    end_of_cache();
+}
+
+static void one_listing_of_a_tree_fills_a_cache_for_all_of_it(void **state)
+{
+    size_t cold, warm;
+    stock_up_many(1500);
+    begin_to_cache();
+    assert_int_equal(count_twice(find_by, "d", &cold, &warm), 1500);
+    assert_int_equal(cold, 2);
+    assert_int_equal(warm, 0);
+    assert_int_equal(ls_by("d/004", &cold), 300);
+    assert_int_equal(cold, 0);
+    assert_int_equal(glob_by("d/**/*7", &cold), 150);
+    assert_int_equal(cold, 0);
+    assert_int_equal(glob_by("d/004/01*", &cold), 300);
+    assert_int_equal(cold, 0);
+    end_of_cache();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -286,6 +445,10 @@ int main(void)
         TEST(each_directory_is_told_once),
         TEST(twenty_thousand_keys_are_twenty_listings_in_the_memory_of_two),
         TEST(du_and_glob_ask_no_more),
+        TEST(a_pattern_lists_only_what_begins_as_it_does),
+        TEST(nothing_that_matches_is_one_request),
+        TEST(through_a_cache_what_was_listed_is_not_asked_for_again),
+        TEST(one_listing_of_a_tree_fills_a_cache_for_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
