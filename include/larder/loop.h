@@ -80,8 +80,9 @@ LARDER_API LARDER_WAITS int larder_loop_close(struct larder_loop *loop, larder_d
  */
 LARDER_API struct larder_loop *larder_loop_use(struct larder_loop *loop);
 
-/* Ask every task of the loop, and every call that is blocked on it, to stop with -ECANCELED. Later calls are not
- * touched. Any thread, and async-signal-safe. */
+/* Ask every task of the loop, and every call that is blocked on it, to stop with -ECANCELED; also what a thread that uses
+ * this loop reads, writes or copies of local files by itself. Later calls are not touched. What is under way in the
+ * kernel (a sync, a piece of 16 MiB) ends first. Any thread, and async-signal-safe. */
 LARDER_API void larder_loop_cancel(struct larder_loop *loop);
 
 /*

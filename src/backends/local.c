@@ -50,6 +50,11 @@ static int check_terms(const struct answer *answer, const struct terms *terms, c
     return terms->if_none_match && strcmp(terms->if_none_match, version) == 0 ? UNCHANGED : 0;
 }
 
+int local_go_on(const char *name)
+{
+    return work_check() < 0 ? fail(-ECANCELED, "%s: cancelled", name) : 0;
+}
+
 /* ---- reading ---- */
 
 /* Where the file system keeps it; 0: it does not. */
@@ -86,11 +91,15 @@ static int send_bytes(int fd, const char *name, int64_t start, int64_t count, st
     while (count > 0) {
         void *room;
         size_t size;
-        int rc = sink->room(sink, (size_t)count, &room, &size);
+        int rc = local_go_on(name);
+        if (rc == 0)
+            rc = sink->room(sink, (size_t)count, &room, &size);
         if (rc < 0)
             return rc;
         if ((uint64_t)count < size)
             size = (size_t)count;
+        if (size > LOCAL_PIECE)
+            size = LOCAL_PIECE;
         int64_t got = file_read(fd, room, size, start);
         if (got < 0)
             return fail_errno((int)-got, "%s", name);

@@ -15,6 +15,10 @@ int local_name(const char *path, char **out); /* "/" in front; mem */
 /* What a file is; its version changes when the bytes do, as far as a file system tells. `out` borrows `version`. */
 void local_describe(const struct stat *st, char version[LOCAL_VERSION_SIZE], struct answer *out);
 
+/* Between two pieces of this size a cancel is looked at. */
+#define LOCAL_PIECE ((size_t)16 << 20)
+int local_go_on(const char *name); /* -ECANCELED */
+
 /* A local file's bytes, as the table's read. */
 int local_read_file(const char *name, const struct larder_range *range, const struct terms *terms,
                     struct sink *sink, struct answer *out);

@@ -172,6 +172,17 @@ int target_finish(struct instance *instance, int fd, const char *temporary, cons
     return answer_copy(out, &answer);
 }
 
+static int write_pieces(int fd, const char *data, size_t size, const char *name)
+{
+    int rc = 0;
+    for (size_t at = 0, piece; rc == 0 && at < size; at += piece) {
+        piece = size - at < LOCAL_PIECE ? size - at : LOCAL_PIECE;
+        rc = file_write(fd, data + at, piece, (int64_t)at);
+        rc = rc < 0 ? fail_errno(-rc, "%s", name) : local_go_on(name);
+    }
+    return rc;
+}
+
 int local_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                 const char *if_match, struct answer *out)
 {
@@ -181,9 +192,9 @@ int local_write(struct instance *instance, const char *path, struct source *sour
     int fd = rc < 0 ? rc : temporary_open(target.dir, target.name, source->id, 0666, &temporary);
     if (fd < 0)
         return fd;
-    rc = file_write(fd, source->data, (size_t)source->size, 0);
-    rc = rc < 0 ? fail_errno(-rc, "%s", target.name)
-                : target_finish(instance, fd, temporary, &target, flags, if_match, out);
+    rc = write_pieces(fd, source->data, (size_t)source->size, target.name);
+    if (rc == 0)
+        rc = target_finish(instance, fd, temporary, &target, flags, if_match, out);
     if (rc < 0)
         file_seam.unlink(temporary);
     file_seam.close(fd);
@@ -206,6 +217,9 @@ static int copy_by_hand(int from, int to, int64_t at, const char *name)
             return fail_errno(-rc, "%s", name);
         if (got == 0)
             return 0;
+        rc = local_go_on(name);
+        if (rc < 0)
+            return rc;
         at += got;
     }
 }
@@ -216,7 +230,10 @@ static int copy_bytes(int from, int to, const char *name)
     int64_t at = 0;
     for (;;) {
         off_t in = at, out = at;
-        ssize_t count = copy_file_range(from, &in, to, &out, (size_t)1 << 30, 0);
+        int rc = local_go_on(name);
+        if (rc < 0)
+            return rc;
+        ssize_t count = file_seam.copy_range(from, &in, to, &out, LOCAL_PIECE, 0);
         if (count < 0 && errno == EINTR)
             continue;
         if (count == 0 && at > 0)

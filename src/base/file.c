@@ -23,6 +23,7 @@ struct file_seam file_seam = {
     .close = close,
     .pread = pread,
     .pwrite = pwrite,
+    .copy_range = copy_file_range,
     .fsync = fsync,
     .syncfs = syncfs,
     .fallocate = fallocate,

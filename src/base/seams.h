@@ -64,11 +64,12 @@ uint64_t random_u64(void);
 uint32_t process_generation(void);
 
 /* ---- files ---- */
-struct file_seam { /* as the system calls of the same names; -1 and errno */
+struct file_seam { /* as the system calls of the same names (copy_range: copy_file_range); -1 and errno */
     int (*open)(const char *path, int flags, mode_t mode);
     int (*close)(int fd);
     ssize_t (*pread)(int fd, void *buffer, size_t size, off_t offset);
     ssize_t (*pwrite)(int fd, const void *data, size_t size, off_t offset);
+    ssize_t (*copy_range)(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned flags);
     int (*fsync)(int fd);
     int (*syncfs)(int fd);
     int (*fallocate)(int fd, int mode, off_t offset, off_t size);

@@ -210,13 +210,18 @@ static int look(struct layer_call *call)
     return -EAGAIN;
 }
 
+static int call_now(void *call)
+{
+    return layer_now(call);
+}
+
 static int call_from_here(struct larder_fs *fs, struct layer_call *call)
 {
     struct timed timed = {fs, fs->timeout_ms, call->path, call_task, call};
     if (edge_where(fs->instance->loop) != EDGE_THREAD)
         return in_this_task(&timed);
     if (!is_async(fs))
-        return layer_now(call);
+        return work_here(call_now, call);
     int rc = look(call);
     return rc == -EAGAIN ? run(&timed) : rc;
 }

@@ -15,12 +15,18 @@
 #define TASKS_MAX 4096 /* live ones, of a loop */
 
 /* ---- this thread ---- */
+/* Blocking work is to stop when `asked` is no longer what it was. */
+struct stop {
+    const atomic_uint *asked;
+    unsigned before;
+};
 struct here {
     struct larder_task *task; /* that runs now */
     unsigned loops;           /* that belong to this thread */
     unsigned no_suspend;
     struct edge_call *call;   /* in which this thread is blocked */
     struct larder_loop *used; /* larder_loop_use: a reference; NULL: the default one */
+    const struct stop *stop;  /* of the blocking work that this thread does */
     uint32_t generation;      /* of the process: a fork's child starts with none of the above */
 };
 struct here *here(void);

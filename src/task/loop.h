@@ -27,6 +27,7 @@ void loop_unref(struct larder_loop *loop);                                   /* 
 /* The loop that an argument means: NULL is the one in use (larder_loop_use). NULL: the default loop, which is not made
  * for that, and which a fork's child has anew. Borrowed. */
 struct larder_loop *loop_meant(struct larder_loop *loop);
+struct larder_loop *loop_default_made(void); /* NULL: there is none yet */
 /* The same, made and with a reference. A loop of another process: -ECHILD. */
 int loop_choose(struct larder_loop *loop, struct larder_loop **out);
 

@@ -21,6 +21,7 @@ struct work {
     struct list node; /* in one of the loop's lists, under their lock */
     bool queued;      /* under the lock */
     struct wait wait;
+    atomic_uint cancels;
     work_fn *fn;
     void *arg;
     int status; /* the worker's, until it is done */
@@ -45,12 +46,42 @@ void signals_restore(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+/* ---- work that can be stopped ---- */
+
+static int run_until_stopped(const struct stop *stop, work_fn *fn, void *arg)
+{
+    struct here *now = here();
+    const struct stop *outer = now->stop;
+    now->stop = stop;
+    int rc = fn(arg);
+    now->stop = outer;
+    return rc;
+}
+
+int work_here(work_fn *fn, void *arg)
+{
+    struct larder_loop *loop = loop_meant(NULL);
+    if (loop == NULL)
+        loop = loop_default_made();
+    if (loop == NULL) /* then nobody has one to cancel */
+        return fn(arg);
+    struct stop stop = {&loop->cancels, atomic_load(&loop->cancels)};
+    return run_until_stopped(&stop, fn, arg);
+}
+
+int work_check(void)
+{
+    const struct stop *stop = here()->stop;
+    return stop != NULL && atomic_load(stop->asked) != stop->before ? fail(-ECANCELED, "cancelled") : 0;
+}
+
 /* ---- a worker's side ---- */
 
 static void do_work(struct work *work)
 {
+    struct stop stop = {&work->cancels, 0};
     error_clear();
-    work->status = work->fn(work->arg);
+    work->status = run_until_stopped(&stop, work->fn, work->arg);
     if (work->status < 0)
         work->text = mem_dup(error_text());
 }
@@ -114,7 +145,9 @@ static void cancel_work(struct wait *wait)
         list_remove(&work->node);
     pthread_mutex_unlock(&works->lock);
     if (queued)
-        wait_done(wait, -ECANCELED); /* else there is nothing to do but wait for it */
+        wait_done(wait, -ECANCELED);
+    else
+        atomic_store(&work->cancels, 1); /* and wait for it */
 }
 
 /* How many threads libuv has. */

@@ -130,7 +130,7 @@ struct process_list *process_list_get(struct process_list *_Atomic *current)
 
 /* ---- the default loop ---- */
 
-static struct larder_loop *current_default(void)
+struct larder_loop *loop_default_made(void)
 {
     struct larder_loop *loop = atomic_load_explicit(&default_loop, memory_order_acquire);
     return loop != NULL && loop->generation == process_generation() ? loop : NULL;
@@ -138,11 +138,11 @@ static struct larder_loop *current_default(void)
 
 struct larder_loop *larder_loop_default(void)
 {
-    struct larder_loop *loop = current_default();
+    struct larder_loop *loop = loop_default_made();
     if (loop != NULL)
         return loop;
     pthread_mutex_lock(&lock);
-    loop = current_default();
+    loop = loop_default_made();
     if (loop == NULL) {
         arm_locked();
         if (loop_new(true, &loop) == 0) {

@@ -130,6 +130,11 @@ int CO_FN offload(work_fn *fn, void *arg);
 /* The same in two steps, so that the task can go on meanwhile. `work` stays until work_finish, which must be called. */
 int CO_FN work_start(work_fn *fn, void *arg, struct work **out);
 int CO_FN work_finish(struct work *work); /* deaf to cancel; frees `work`; NULL: 0 */
+/* The same on this thread, which is no task's. larder_loop_cancel of the loop in use stops it. */
+int work_here(work_fn *fn, void *arg);
+/* For long work, between its pieces: -ECANCELED when nobody waits for its results any more; what else it did is to be
+ * undone. 0 where nobody can stop it. */
+int work_check(void);
 
 /* ---- groups: tasks that end before their frame does ---- */
 enum group_mode {

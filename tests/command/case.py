@@ -73,12 +73,13 @@ class Served(Case):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
-    def interrupt(self, number, *args, **more):
+    def interrupt(self, number, *args, times=1, **more):
         child = subprocess.Popen([COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE,
                                  env=self.environment, **more)
         self.addCleanup(child.kill)
         time.sleep(0.5)
-        child.send_signal(number)
+        for _ in range(times):
+            child.send_signal(number)
         stdout, stderr = child.communicate(timeout=30)
         self.assertEqual(stderr, b'')
         return child.returncode

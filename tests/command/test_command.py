@@ -680,6 +680,27 @@ class Http(Served):
             self.assertEqual(self.interrupt(number, 'get', f'{slow}/x', str(self.dir / 'got')), code)
         self.assertEqual([name for name in os.listdir(self.dir) if name != 'cache'], [])
 
+    def test_a_signal_stops_a_local_copy(self):
+        with open(self.www / 'long', 'wb') as big:
+            big.truncate(16 << 30)
+        for args in (['cp', 'long'], ['put', 'long'], ['cp', '-r', '.'], ['sync', '.']):
+            with self.subTest(args[0]):
+                target = self.dir / 'target'
+                code = self.interrupt(signal.SIGTERM, *args[:-1], str(self.www / args[-1]), str(target))
+                if code == 0:
+                    self.skipTest('THIS FILE SYSTEM COPIES AT ONCE')
+                self.assertEqual(code, 143)
+                self.assertEqual([names for _, _, names in os.walk(self.dir) if names], [])
+                if target.exists():
+                    os.rmdir(target)
+
+    def test_a_signal_soon_after_another_lets_it_clean_up(self):
+        with open(self.www / 'long', 'wb') as big:
+            big.truncate(16 << 30)
+        code = self.interrupt(signal.SIGINT, 'cp', str(self.www / 'long'), str(self.dir / 'target'), times=5)
+        self.assertIn(code, (0, 130))
+        self.assertEqual([name for name in os.listdir(self.dir) if name.startswith('.larder-')], [])
+
     def test_a_reader_who_stopped_reading_does_not_hold_a_signal(self):
         self.serve({'x': b'x' * (8 << 20)})
         self.assertEqual(self.interrupt(signal.SIGINT, 'cat', f'{self.url}/x'), 130)

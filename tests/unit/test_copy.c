@@ -3,6 +3,7 @@
 #include "task_test.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -450,6 +451,76 @@ static void a_cancelled_copy_leaves_nothing_half(void **state)
     assert_int_equal(count_temporaries(scratch), 0);
 }
 
+/* A file whose copy, reading or writing has no end, unless it is stopped. */
+static ssize_t copy_for_ever(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned flags)
+{
+    larder_loop_cancel(larder_loop_default());
+    sched_yield();
+    return 1;
+}
+
+static ssize_t write_for_ever(int fd, const void *data, size_t size, off_t offset)
+{
+    larder_loop_cancel(larder_loop_default());
+    return (ssize_t)size;
+}
+
+static ssize_t read_for_ever(int fd, void *buffer, size_t size, off_t offset)
+{
+    larder_loop_cancel(larder_loop_default());
+    return real.pread(fd, buffer, size, offset);
+}
+
+static CO_EDGE int copy_long(void *arg)
+{
+    *(int *)arg = larder_copy(local, PATHS("long"), local, "t", NULL);
+    return 0;
+}
+
+static void a_cancel_stops_a_local_copy_between_pieces(void **state)
+{
+    struct larder_task *task;
+    int rc = 0;
+    put(local, "long", "12345");
+    put(local, "old", "old");
+    real = file_seam;
+    file_seam.copy_range = copy_for_ever;
+    int thread = larder_cp_file(local, "long", local, "old", 0, NULL, NULL);
+    int bulk = larder_copy(local, PATHS("long"), local, "old", &OPTIONS(.jobs_max = 1));
+    assert_ok(larder_spawn(NULL, copy_long, &rc, NULL, NULL, &task));
+    larder_join(task);
+    file_seam = real;
+    assert_int_equal(thread, -ECANCELED);
+    assert_int_equal(bulk, -ECANCELED);
+    assert_int_equal(rc, -ECANCELED);
+    assert_text(local, "old", "old");
+    assert_false(larder_exists(local, "t"));
+    assert_int_equal(count_temporaries(scratch), 0);
+}
+
+#define LONG ((size_t)40 << 20)
+
+static void a_cancel_stops_a_local_read_and_a_write_between_pieces(void **state)
+{
+    char *data = calloc(1, LONG);
+    struct larder_bytes bytes = {0};
+    assert_non_null(data);
+    assert_ok(larder_pipe_file(local, "long", data, LONG, 0));
+    real = file_seam;
+    file_seam.pwrite = write_for_ever;
+    int written = larder_pipe_file(local, "t", data, LONG, 0);
+    file_seam.pwrite = real.pwrite;
+    file_seam.pread = read_for_ever;
+    int got = larder_cat_file(local, "long", NULL, &bytes);
+    file_seam = real;
+    free(data);
+    assert_int_equal(written, -ECANCELED);
+    assert_int_equal(got, -ECANCELED);
+    assert_null(bytes.data);
+    assert_false(larder_exists(local, "t"));
+    assert_int_equal(count_temporaries(scratch), 0);
+}
+
 static int copy_small_tree(void *arg)
 {
     struct watch seen = {0};
@@ -530,6 +601,8 @@ int main(void)
         TEST(a_directory_without_recursive_is_told),
         TEST(a_full_disk_leaves_whole_files_only),
         TEST(a_cancelled_copy_leaves_nothing_half),
+        TEST(a_cancel_stops_a_local_copy_between_pieces),
+        TEST(a_cancel_stops_a_local_read_and_a_write_between_pieces),
         TEST(a_copy_without_memory_fails_cleanly),
         TEST(pairs_go_where_each_says),
         TEST(the_working_directory_is_no_pattern),

@@ -2,6 +2,7 @@
 #include "task_test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -132,6 +133,77 @@ static void a_cancel_waits_for_work_that_has_begun(void **state)
     assert_task(cancel_running, NULL);
 }
 
+/* Without end, unless it is told to stop. */
+static int work_for_ever(void *arg)
+{
+    sem_post(arg);
+    int rc;
+    while ((rc = work_check()) == 0)
+        sched_yield();
+    return rc;
+}
+
+struct long_work {
+    sem_t begun;
+    int rc;
+};
+
+static CO_EDGE int offload_for_ever(void *arg)
+{
+    struct long_work *work = arg;
+    work->rc = offload(work_for_ever, &work->begun);
+    return 0;
+}
+
+static CO_EDGE int cancel_long(void *arg)
+{
+    struct long_work work = {.rc = 1};
+    sem_init(&work.begun, 0, 0);
+    struct group group;
+    group_init(&group, GROUP_ALL, 0);
+    CHECK(group_add(&group, offload_for_ever, &work) == 0);
+    while (sem_trywait(&work.begun) != 0)
+        CHECK(task_sleep(1) == 0);
+    group_cancel(&group);
+    group_join(&group);
+    CHECK(work.rc == -ECANCELED);
+    sem_destroy(&work.begun);
+    return 0;
+}
+
+static void long_work_hears_of_a_cancel(void **state)
+{
+    assert_task(cancel_long, NULL);
+}
+
+static int cancel_and_check(void *loop)
+{
+    int before = work_check();
+    larder_loop_cancel(loop);
+    return before < 0 ? before : work_check();
+}
+
+static int check_only(void *arg)
+{
+    return work_check();
+}
+
+static void a_thread_that_works_itself_is_stopped_by_its_loop(void **state)
+{
+    struct larder_loop *loop;
+    assert_int_equal(larder_loop_new(&loop), 0);
+    assert_non_null(larder_loop_default());
+    assert_int_equal(work_here(cancel_and_check, larder_loop_default()), -ECANCELED);
+    assert_int_equal(work_here(check_only, NULL), 0); /* later work is not touched */
+    assert_int_equal(work_here(cancel_and_check, loop), 0);
+    struct larder_loop *before = larder_loop_use(loop);
+    assert_int_equal(work_here(cancel_and_check, loop), -ECANCELED);
+    assert_int_equal(work_here(cancel_and_check, larder_loop_default()), 0);
+    larder_loop_use(before);
+    assert_int_equal(larder_loop_close(loop, NULL, NULL), 0);
+    assert_int_equal(work_check(), 0);
+}
+
 static CO_EDGE int already_cancelled(void *arg)
 {
     struct job job = {.status = 0};
@@ -198,6 +270,8 @@ int main(void)
         cmocka_unit_test(each_work_is_done_once_and_told_at_once),
         cmocka_unit_test(a_cancel_takes_work_off_the_queue),
         cmocka_unit_test(a_cancel_waits_for_work_that_has_begun),
+        cmocka_unit_test(long_work_hears_of_a_cancel),
+        cmocka_unit_test(a_thread_that_works_itself_is_stopped_by_its_loop),
         cmocka_unit_test(a_cancelled_task_begins_no_work_and_finishes_what_it_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

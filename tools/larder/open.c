@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- signals ---- */
@@ -22,14 +23,21 @@ int interrupted(void)
 
 /*
  * Only calls that are under way hear of a cancel, so it is said again every second until the command has
- * noticed. A second signal does not wait for that.
+ * noticed. A signal that comes PATIENCE seconds after the first does not wait for that, and temporary files may stay:
+ * so one that comes sooner (a key held down, a terminal that closes) is not a second one.
  */
+#define PATIENCE 2
+
 static void on_signal(int number)
 {
-    if (number != SIGALRM) {
-        if (caught)
-            _exit(128 + number);
+    static time_t first;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (number != SIGALRM && !caught) {
         caught = number;
+        first = now.tv_sec;
+    } else if (number != SIGALRM && now.tv_sec - first > PATIENCE) {
+        _exit(128 + number);
     }
     larder_loop_cancel(loop);
     alarm(1);
