@@ -17,8 +17,9 @@
  *     dir::URL                     URL as the root of the handle
  *
  * Paths are relative to the root, decoded ("a b", never "a%20b"), with "/" between their segments; one slash at either
- * end is allowed and means nothing. "" is the root. An empty segment, "." and ".." are -EINVAL. Nothing is a pattern,
- * but for larder_glob.
+ * end is allowed. One at the front means nothing, and one at the end that a directory is meant, where a place may have both
+ * a file and a directory of one path (HTTP), and as the rules of copies say. "" is the root. An empty segment, "." and
+ * ".." are -EINVAL. Nothing is a pattern, but for larder_glob.
  *
  * Options are a NULL-ended list of "key=value": "http.timeout=5" speaks to one layer of a chain, a bare "timeout=5" to
  * the innermost. An unknown key or layer is -EINVAL; a known layer that the chain lacks is passed over. `larder help

@@ -4,7 +4,7 @@
  * with every request. A path is the decoded path of a URL.
  *
  *   info   HEAD; where that is refused or tells no size, GET of the first byte. Redirected to itself with a slash
- *          behind: a directory. So is the root
+ *          behind: a directory. So is the root, and what there is with the slash, where the caller wrote one
  *   read   one GET
  *   list   GET of path + "/", and what the page links to (net/index.h)
  *
@@ -31,7 +31,7 @@ static int CO_FN probe(struct http_instance *http, const char *path, const struc
                        struct http_tries *tries, struct asked *out)
 {
     struct http_request request = {.method = HTTP_GET, .range = "0-0", .tries = tries};
-    return http_ask(http, path, false, terms, &request, out);
+    return http_ask(http, path, terms->directory, terms, &request, out);
 }
 
 static int size_of(const struct asked *asked, int64_t *out)
@@ -54,13 +54,20 @@ static int size_of(const struct asked *asked, int64_t *out)
     return 0;
 }
 
+static bool has_slash(const struct http_response *response)
+{
+    struct uri uri;
+    uri_split(response->url, &uri);
+    return uri.path.size > 0 && uri.path.text[uri.path.size - 1] == '/';
+}
+
 /* Is a HEAD's answer not the last word? 403: presigned URLs are often signed for GET alone. */
-static bool should_probe(const struct http_response *response)
+static bool should_probe(const struct http_response *response, bool directory)
 {
     switch (response->status) {
     case 200:
     case 203:
-        return response->content_length < 0 && !http_is_encoded(response);
+        return !directory && response->content_length < 0 && !http_is_encoded(response);
     case 400:
     case 403:
     case 405:
@@ -90,7 +97,9 @@ static int judge_info(const struct asked *asked, const char *path, const struct 
     if (status != 200 && status != 203 && status != 206 && !empty)
         return http_fail_status(asked->transfer);
     struct answer answer;
-    if (path[0] == 0 || asked->response->slash_added) {
+    if (terms->directory && !has_slash(asked->response))
+        return http_fail(asked->transfer, -ENOENT, "there is only one without the slash");
+    if (path[0] == 0 || asked->response->slash_added || terms->directory) {
         answer = directory_answer(asked);
     } else {
         int rc = http_check_match(asked, terms);
@@ -111,10 +120,11 @@ static int CO_FN info_once(struct http_instance *http, const char *path, const s
     struct http_request request = {.method = HTTP_HEAD, .tries = tries};
     struct asked asked;
     int rc = by_byte ? probe(http, path, terms, tries, &asked)
-                     : http_ask(http, path, false, terms, &request, &asked);
+                     : http_ask(http, path, terms->directory, terms, &request, &asked);
     if (rc < 0)
         return rc;
-    if (!by_byte && path[0] && !asked.response->slash_added && should_probe(asked.response)) {
+    bool directory = path[0] == 0 || terms->directory || asked.response->slash_added;
+    if (!by_byte && should_probe(asked.response, directory)) {
         http_close(asked.transfer);
         rc = probe(http, path, terms, tries, &asked);
         if (rc < 0)
@@ -136,10 +146,23 @@ static int CO_FN find_out(struct http_instance *http, const char *path, const st
     return rc;
 }
 
+/* Of path/, which has a version as little as any directory. */
+static int CO_FN find_directory(struct http_instance *http, const char *path, struct answer *out)
+{
+    struct terms terms = TERMS_NONE;
+    terms.directory = true;
+    return find_out(http, path, &terms, false, out);
+}
+
+/* With a slash behind it a file is one still, where there is no directory. */
 int CO_FN http_info(struct instance *instance, const char *path, const struct terms *terms,
                     struct answer *out)
 {
-    return find_out(http_of(instance), path, terms, false, out);
+    struct http_instance *http = http_of(instance);
+    struct terms plain = *terms;
+    plain.directory = false;
+    int rc = terms->directory && path[0] ? find_directory(http, path, out) : -ENOENT;
+    return rc == -ENOENT ? find_out(http, path, &plain, false, out) : rc;
 }
 
 int CO_FN http_info_by_byte(struct http_instance *http, const char *path, const struct terms *terms,
@@ -200,13 +223,11 @@ static int CO_FN list_answered(const struct asked *asked, const char *path, cons
 {
     const struct http_response *response = asked->response;
     struct entries_builder builder = {0};
-    struct uri uri;
     if (response->status == 304)
         return http_not_modified(asked, terms, out);
     if (response->status != 200 && response->status != 203)
         return http_fail_status(asked->transfer);
-    uri_split(response->url, &uri);
-    if (path[0] && (uri.path.size == 0 || uri.path.text[uri.path.size - 1] != '/'))
+    if (path[0] && !has_slash(response))
         return http_fail(asked->transfer, -ENOTDIR, "not a directory: there is only one without the slash");
     struct answer answer = http_answer_of(asked);
     answer.info.type = LARDER_DIRECTORY;

@@ -174,30 +174,32 @@ static int make_site(struct http_instance *http)
     return http_make_site(http, config);
 }
 
-static int make_path(const struct uri *uri, char **out)
+static int make_path(const struct uri *uri, char **out, bool *slash)
 {
     autofree char *decoded = NULL;
     int rc = url_decode_path(uri->path.text, uri->path.size, &decoded);
-    return rc < 0 ? rc : path_resolve("", decoded, out, NULL);
+    return rc < 0 ? rc : path_resolve("", decoded, out, slash);
 }
 
 int http_locate(const struct backend *backend, const char *url, char **values, char **place, char **path)
 {
     struct uri uri;
-    autofree char *clean = NULL;
+    autofree char *clean = NULL, *origin = NULL;
+    bool slash;
     int rc = uri_split_http(url, &uri);
     if (rc == 0)
-        rc = make_path(&uri, &clean);
+        rc = make_path(&uri, &clean, &slash);
     if (rc == 0)
         rc = take_secrets(&uri, values);
     if (rc == 0)
         rc = take_written_path(&uri, clean, values);
     if (rc < 0)
         return rc;
-    *place = uri_origin(&uri);
-    if (!*place)
+    origin = uri_origin(&uri);
+    *path = origin ? mem_format("%s%s", clean, slash && *clean ? "/" : "") : NULL;
+    if (!*path)
         return fail_memory();
-    *path = take(clean);
+    *place = take(origin);
     return 0;
 }
 

@@ -242,6 +242,7 @@ int ask_info(struct reading *r, struct run *run)
 {
     struct terms terms = ask_terms(r, run, true);
     struct answer answer = {0};
+    terms.directory = r->terms->directory;
     int rc = layer_info(view_next(r->view), r->path, &terms, &answer);
     if (rc >= 0)
         run->answer = answer;

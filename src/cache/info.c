@@ -17,7 +17,8 @@ static int info_of_record(struct reading *r, struct answer *out)
     struct answer answer;
     if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
         return -EAGAIN;
-    int rc = record.head.state == RECORD_CHANGED ? -EAGAIN : reading_may_use(r, &record) ? 0 : -EAGAIN;
+    bool useful = record.head.state != RECORD_CHANGED && !hit_is_of_file(r->view, &record, r->terms);
+    int rc = useful && reading_may_use(r, &record) ? 0 : -EAGAIN;
     if (rc < 0 && record.head.state != RECORD_CHANGED && reading_know(r, NULL, &record) < 0)
         rc = -ENOMEM;
     if (rc == 0 && record.head.state == RECORD_ABSENT)
@@ -42,7 +43,7 @@ static int find_info(struct reading *r, struct run **out)
         bool same = run->kind == RUN_INFO && run->seen.id == seen.id && run->seen.epoch == seen.epoch;
         bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms != 0 && run->known_id == r->known_id
                                                : reading_run_is_fresh(r, run) && run->status != UNCHANGED;
-        if (same && useful) {
+        if (same && useful && !r->terms->directory) {
             *out = run_ref(run);
             return STEP_DONE;
         }

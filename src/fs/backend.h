@@ -55,7 +55,10 @@ struct terms {
     int64_t ttl_ms;     /* an answer is fresh for so long, whatever it says; <0: as it says */
     int64_t age_max_ms; /* no answer older than this, come what may; 0: ask the origin; <0: any */
     int64_t since_ns;   /* nor one from before this, by the wall clock; 0: any */
-    bool no_follow;     /* info: of a link itself, which is LARDER_OTHER, not of what it leads to */
+    bool
+        directory; /* info: a slash stood behind the path. Where a directory may have the same path as a file, it is
+                         * the directory that is meant */
+    bool no_follow; /* info: of a link itself, which is LARDER_OTHER, not of what it leads to */
     bool
         names_only; /* list: only names and types are wanted; what else would cost something may be unknown */
     /* list: only names that begin so are wanted, others may be left out. Where none is, that the directory is missing, or
@@ -225,7 +228,8 @@ struct backend {
     /*
      * Leaves. What `url` names, the whole URL ("https://host/tree"): *place is what an instance is of ("https://host"),
      * *path the clean full path in it; both mem, and without secrets. What else it says (a user, a query) becomes the
-     * value of an option that was not given: `values` are as the table's options, mem or NULL.
+     * value of an option that was not given: `values` are as the table's options, mem or NULL. Where a slash behind it
+     * makes a difference, *path has it.
      */
     int (*locate)(const struct backend *backend, const char *url, char **values, char **place, char **path);
     /* Fill in the values that nobody gave where what they are depends on the process (a directory below $HOME), so that

@@ -219,6 +219,8 @@ static int look_at(struct bulk *bulk, struct larder_item *item)
     error_clear();
     int rc = path_resolve(bulk->fs->root, item->path, &full, NULL);
     if (rc == 0)
+        rc = enter_refuse_directory(bulk->fs, item->path);
+    if (rc == 0)
         rc = bulk->look(bulk, item, full);
     if (rc == -EAGAIN)
         return 0;

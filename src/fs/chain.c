@@ -131,6 +131,9 @@ static int open_leaf(struct chain *chain, struct opening *opening, const char *c
         options_free(chain->leaf, opening->values);
         return rc;
     }
+    size_t size = strlen(chain->path);
+    chain->slash = size > 0 && chain->path[size - 1] == '/';
+    chain->path[size - chain->slash] = 0;
     opening->place = place;
     return instance_get(opening, out);
 }

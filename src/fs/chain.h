@@ -12,6 +12,7 @@ struct chain {
     const struct backend *leaf;
     const char *url; /* the leaf's: a part of what was parsed */
     char *path;      /* the full path that it names, once the chain was opened; mem */
+    bool slash;      /* there was a slash behind it, and it matters there */
 };
 void chain_fini(struct chain *chain);
 

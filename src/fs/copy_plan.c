@@ -185,10 +185,11 @@ static int begin_directory(struct copy_plan *plan, const char *path, const struc
 static int begin_source(struct copy_plan *plan, const char *path, bool slash, const struct larder_info *info,
                         struct copy_step *out)
 {
+    autofree char *typed = slash ? mem_format("%s/", path) : mem_dup(path);
     struct larder_info unknown = {.size = LARDER_SIZE_UNKNOWN}, asked = {0};
     const struct larder_copy_options *options = &plan->options;
     bool matched = info, ask = !info && (options->recursive || !plan->each_by_name);
-    int rc = ask ? larder_info(plan->from, path, &asked) : 0;
+    int rc = !typed ? fail_memory() : ask ? larder_info(plan->from, typed, &asked) : 0;
     if (rc < 0)
         return rc == -ENOTDIR ? fail(-ENOENT, "%s: below a file there is nothing", path) : rc;
     if (!info)

@@ -75,6 +75,8 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
     if (rc == 0)
         rc = path_resolve(to->root, target, &full_target, NULL);
     if (rc == 0)
+        rc = enter_refuse_directory(from, path);
+    if (rc == 0)
         rc = enter_begin_two(from, to, path, &carrier);
     if (rc < 0)
         return rc;

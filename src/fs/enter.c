@@ -241,10 +241,41 @@ int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *c
     return error_finish(rc, *full ? full : "the root");
 }
 
+/* Is it a directory that `path` means, which is `full`? */
+static bool means_directory(const struct larder_fs *fs, const char *path, const char *full)
+{
+    size_t size = strlen(path);
+    bool slash = *full && size > 0 && path[size - 1] == '/';
+    return slash || (fs->directory && strcmp(full, fs->directory) == 0);
+}
+
 int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call)
 {
     autofree char *full = NULL;
+    const struct terms *given = call->terms;
     error_clear();
     int rc = path_resolve(fs->root, path, &full, NULL);
-    return rc < 0 ? rc : enter_call_full(fs, full, call);
+    if (rc < 0)
+        return rc;
+    struct terms terms = given ? *given : fs->terms;
+    terms.directory = means_directory(fs, path, full);
+    if (terms.directory && call->operation == LAYER_INFO)
+        call->terms = &terms;
+    rc = enter_call_full(fs, full, call);
+    call->terms = given;
+    return rc;
+}
+
+int enter_refuse_directory(struct larder_fs *fs, const char *path)
+{
+    autofree char *full = NULL;
+    struct answer answer = {0};
+    struct layer_call call = {LAYER_INFO, .out = &answer};
+    int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc < 0 || !means_directory(fs, path, full))
+        return rc;
+    bool directory = enter_call(fs, path, &call) >= 0 && answer.info.type == LARDER_DIRECTORY;
+    answer_free(&answer);
+    error_clear();
+    return directory ? fail(-EISDIR, "%s: a directory", path) : 0;
 }

@@ -17,14 +17,15 @@ struct expansion {
 
 /* ---- what the paths themselves are ---- */
 
-static int add_path(struct expansion *expansion, const char *path)
+static int add_path(struct expansion *expansion, const char *typed, const char *path)
 {
     struct larder_info info = {.name = path, .size = LARDER_SIZE_UNKNOWN};
-    int rc = expansion->options.recursive ? larder_info(expansion->fs, path, &info) : 0;
+    int rc = expansion->options.recursive ? larder_info(expansion->fs, typed, &info) : 0;
     if (rc == -ENOENT || rc == -ENOTDIR)
         return error_finish(0, NULL);
     if (rc < 0)
         return rc;
+    info.name = path;
     rc = entries_add(&expansion->builder, &info);
     larder_info_free(&info);
     return rc;
@@ -99,7 +100,7 @@ static int expand_one(struct expansion *expansion, const char *path)
     bool matched = options->glob && glob_has_magic(clean);
     struct expansion tops = {.fs = expansion->fs, .options = expansion->options};
     struct larder_entries found = {0};
-    rc = matched ? add_matches(&tops, path) : add_path(&tops, clean);
+    rc = matched ? add_matches(&tops, path) : add_path(&tops, path, clean);
     if (rc == 0 && tops.builder.count > 0) {
         entries_finish(&tops.builder, &found);
         entries_sort_by_path(&found);

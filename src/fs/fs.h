@@ -8,6 +8,7 @@
 struct larder_fs {             /* const after it was made */
     struct instance *instance; /* a reference */
     char *root;                /* clean; mem */
+    char *directory;           /* the full path that a URL wrote with a slash behind it; mem, or NULL */
     struct terms terms;        /* of every read: ttl, the greatest age */
     int64_t timeout_ms;        /* of every call; 0: none */
     struct labels labels;      /* of every write */

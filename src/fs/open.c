@@ -76,6 +76,7 @@ void larder_fs_free(struct larder_fs *fs)
         return;
     instance_unref(fs->instance);
     labels_fini(&fs->labels);
+    mem_free(fs->directory);
     mem_free(fs->root);
     mem_free(fs);
 }
@@ -101,7 +102,8 @@ int larder_fs_at(struct larder_fs *fs, const char *root, const char *const optio
     autofree char *full = NULL;
     struct larder_fs *at = NULL;
     error_clear();
-    int rc = path_resolve(fs->root, root ? root : "", &full, NULL);
+    bool slash;
+    int rc = path_resolve(fs->root, root ? root : "", &full, &slash);
     if (rc == 0)
         rc = options_check_layers(options);
     if (rc == 0)
@@ -112,6 +114,9 @@ int larder_fs_at(struct larder_fs *fs, const char *root, const char *const optio
     at->timeout_ms = fs->timeout_ms;
     labels_fini(&at->labels);
     rc = labels_copy(&at->labels, &fs->labels);
+    const char *directory = slash && *full ? full : fs->directory;
+    if (rc == 0 && directory && !(at->directory = mem_dup(directory)))
+        rc = fail_memory();
     if (rc == 0)
         rc = override_layers(at, options);
     if (rc < 0) {
@@ -151,6 +156,10 @@ static int make_handle(struct chain *chain, struct instance *instance, struct la
         return fail_memory();
     }
     int rc = fs_new(instance, rooted ? chain->path : "", fs);
+    if (rc == 0 && chain->slash && !((*fs)->directory = mem_dup(chain->path))) {
+        larder_fs_free(*fs);
+        rc = fail_memory();
+    }
     if (rc < 0)
         mem_free(rest);
     else if (path)

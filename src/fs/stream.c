@@ -171,6 +171,8 @@ int64_t larder_cat_to(struct larder_fs *fs, const char *path, const struct larde
 {
     autofree char *full = NULL;
     int rc = path_resolve(fs->root, path, &full, NULL);
+    if (rc == 0)
+        rc = enter_refuse_directory(fs, path);
     if (rc < 0)
         return rc;
     struct stream stream = {.sink = {.begin = stream_begin, .room = stream_room, .fill = stream_fill},

@@ -254,10 +254,10 @@ static int add_tree(struct removing *removing, const char *path, unsigned levels
     return add_below(removing, path, maxdepth ? maxdepth - levels_used : 0);
 }
 
-static int add_path(struct removing *removing, const char *path)
+static int add_path(struct removing *removing, const char *typed, const char *path)
 {
     struct larder_info unknown = {.name = path};
-    int is_dir = removing->options.recursive ? larder_isdir(removing->fs, path) : 0;
+    int is_dir = removing->options.recursive ? larder_isdir(removing->fs, typed) : 0;
     if (is_dir < 0)
         return is_dir;
     return is_dir ? add_tree(removing, path, 0) : entries_add(&removing->named, &unknown);
@@ -291,7 +291,7 @@ static int add_one(struct removing *removing, const char *path)
     if (rc < 0)
         return rc;
     return removing->options.glob && glob_has_magic(clean) ? add_matches(removing, path)
-                                                           : add_path(removing, clean);
+                                                           : add_path(removing, path, clean);
 }
 
 /* ---- the calls ---- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "larder.h"
 
@@ -406,6 +407,68 @@ static void a_redirect_to_a_slash_is_a_directory_and_no_value(void **state)
     larder_map_free(map);
 }
 
+/* A directory with one file of one byte; without the slash there is nothing, or a file. */
+static void check_directory(struct larder_fs *in, const char *path, int without)
+{
+    const struct larder_copy_options options = {.size = sizeof options, .recursive = true};
+    struct larder_item item = {.path = path};
+    struct larder_bytes bytes = {0};
+    struct larder_file *file;
+    char *target = tmpdir_path(scratch, "got"), *got = tmpdir_path(target, "x");
+    assert_int_equal(larder_isdir(in, path), 1);
+    assert_int_equal(larder_isfile(in, path), 0);
+    assert_int_equal(larder_exists(in, path), 1);
+    assert_int_equal(larder_du(in, path, NULL), 1);
+    assert_status(-EISDIR, larder_cat_file(in, path, NULL, &bytes));
+    assert_status(-EISDIR, larder_cat_to(in, path, NULL, NULL, NULL));
+    assert_status(-EISDIR, larder_cat(in, &item, 1, NULL));
+    assert_status(-EISDIR, larder_file_open(in, path, "r", NULL, &file));
+    assert_status(-EISDIR, larder_get_file(in, path, target, 0, NULL, NULL));
+    assert_ok(larder_get(in, &path, 1, target, &options));
+    assert_int_equal(access(got, F_OK), 0);
+    tmpdir_remove(target);
+    free(got);
+    assert_int_equal(larder_isfile(fs, without ? "slow" : "t"), !without);
+}
+
+static void a_slash_behind_a_path_means_the_directory(void **state)
+{
+    static const char *const paths[] = {"t/", "slow/"};
+    struct larder_bytes bytes = {0};
+    fault_clear(server);
+    fault_file_text(server, "/t", "a page that is served without the slash, too");
+    fault_file_text(server, "/t/x", "1");
+    fault_file_text(server, "/slow/x", "1");
+    fault_on(server, (struct fault_match){.path = "/slow"}, (struct fault){.status = 404});
+    for (int i = 0; i < 2; i++) {
+        struct larder_fs *rooted, *place, *at;
+        char url[128], *path;
+        check_directory(fs, paths[i], i);
+        check_directory(cached, paths[i], i);
+        snprintf(url, sizeof url, "%s/%s", fault_server_url(server), paths[i]);
+        assert_ok(larder_open(NULL, url, NULL, &rooted, NULL));
+        check_directory(rooted, "", i);
+        assert_ok(larder_open(NULL, url, NULL, &place, &path));
+        check_directory(place, path, i);
+        assert_ok(larder_fs_at(fs, paths[i], NULL, &at));
+        check_directory(at, "", i);
+        larder_fs_free(rooted);
+        larder_fs_free(place);
+        larder_fs_free(at);
+        larder_free(path);
+    }
+    assert_ok(larder_cat_file(fs, "t", NULL, &bytes));
+    larder_bytes_free(&bytes);
+    /* A file is one with a slash behind it as well, as everywhere. */
+    assert_int_equal(larder_isfile(fs, "t/x/"), 1);
+    assert_ok(larder_cat_file(fs, "t/x/", NULL, &bytes));
+    larder_bytes_free(&bytes);
+    assert_int_equal(larder_exists(fs, "none/"), 0);
+    fault_on(server, (struct fault_match){.path = "/none/"}, (struct fault){.status = 403});
+    assert_status(-EACCES, larder_exists(fs, "none/"));
+    fault_clear(server);
+}
+
 static void a_type_goes_with_what_is_written_and_is_read_back(void **state)
 {
     static const char *const options[] = {"http.write=true", "http.content_type=auto", NULL};
@@ -495,6 +558,7 @@ int main(void)
         TEST(a_key_that_cannot_be_read_is_not_missing),
         TEST(a_type_goes_with_what_is_written_and_is_read_back),
         TEST(a_redirect_to_a_slash_is_a_directory_and_no_value),
+        TEST(a_slash_behind_a_path_means_the_directory),
     };
     jump_clock_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
