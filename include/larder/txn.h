@@ -17,8 +17,8 @@
  * temporary file or an upload that is not complete. A transaction may have several filesystems, of one loop.
  *
  * What readers can see while it is published depends on the place: docs/transactions.md has a table. LARDER_CREATE and
- * larder_replace_file inside are conditions: they are asked of the place when it commits, and when one does not hold,
- * nothing is published.
+ * larder_replace_file inside are conditions, as is larder_txn_if_match: they are asked of the place when it commits, and
+ * when one does not hold, nothing is published.
  */
 #include "larder/fs.h"
 
@@ -44,6 +44,17 @@ LARDER_API int larder_txn_begin(const char *const options[], struct larder_txn *
  */
 LARDER_API LARDER_WAITS int larder_txn_fs(struct larder_txn *txn, struct larder_fs *fs,
                                           struct larder_fs **out);
+
+/*
+ * A condition on the file at `path` of a transaction's view, whatever the transaction does with it: writes it in any way,
+ * removes it, moves it, or leaves it alone. The place must have this version of it when the transaction commits, which is
+ * larder_info's of the place or of the view, before a change; NULL: it must have nothing there. It is asked at once, and
+ * by the commit. Said again of the same path, the last one counts.
+ *   -EEXIST, -ESTALE  it does not hold now, and is not taken; the text says what was found
+ *   -EINVAL           `view` is no transaction's
+ */
+LARDER_API LARDER_WAITS int larder_txn_if_match(struct larder_fs *view, const char *path,
+                                                const char *version);
 
 #define LARDER_TXN_ID_SIZE 17
 /* By which the journal knows it: 16 hexadecimal digits. */

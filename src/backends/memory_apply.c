@@ -164,6 +164,15 @@ static int take_out(const char *path, struct steps *steps)
     return rc;
 }
 
+static int check_item(const struct apply_item *item)
+{
+    struct node *node;
+    int rc = tree_find(item->path, &node);
+    if (rc == -ENOENT || rc == -ENOTDIR)
+        return item->if_match ? fail(-ESTALE, "memory://%s: it is gone", item->path) : 0;
+    return rc == 0 ? check_there(node, item) : rc;
+}
+
 static int remove_item(const struct apply_item *item, struct steps *steps)
 {
     struct node *node;
@@ -231,6 +240,8 @@ static int apply_item(struct apply_item *item, char **data, struct steps *steps)
         return mkdir_item(item, steps);
     case CHANGE_RMDIR:
         return rmdir_item(item, steps);
+    case CHANGE_CHECK:
+        return check_item(item);
     }
     return fail(-EINVAL, "memory://%s: change %d", item->path, item->kind);
 }

@@ -200,15 +200,21 @@ int properties_add(struct larder_properties *out, const char *name, size_t name_
                    size_t value_size);
 
 /* ---- many changes at one moment ---- */
-enum change_kind { CHANGE_WRITE = 1, CHANGE_REMOVE, CHANGE_MKDIR, CHANGE_RMDIR };
+enum change_kind {
+    CHANGE_WRITE = 1,
+    CHANGE_REMOVE,
+    CHANGE_MKDIR,
+    CHANGE_RMDIR,
+    CHANGE_CHECK /* none: a condition */
+};
 struct apply_item {
     enum change_kind kind;
     bool clears; /* what is there is of the other kind, and goes first: an empty directory, or a file */
     const char *path;
     const void *data; /* of a write */
     size_t size;
-    unsigned flags;       /* of a write: LARDER_CREATE */
-    const char *if_match; /* of a write or a removal; NULL: whatever is there */
+    unsigned flags;       /* LARDER_CREATE: nothing is there */
+    const char *if_match; /* of a write, a removal or a check; NULL: whatever is there */
     struct answer answer; /* of a write, when all is done: to be freed */
 };
 

@@ -3,9 +3,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/config.h"
@@ -188,4 +189,19 @@ int chain_url(const struct instance *outermost, const char *path, char **url)
         return fail_memory();
     *url = whole;
     return 0;
+}
+
+int(fail_at)(const struct instance *outermost, const char *path, int status, const char *format, ...)
+{
+    static const char local[] = "file://";
+    const size_t size = sizeof local - 1;
+    autofree char *url = NULL;
+    char words[ERROR_TEXT_SIZE];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(words, sizeof words, format, values);
+    va_end(values);
+    if (chain_url(outermost, path, &url) < 0)
+        return fail(status, "%s: %s", path, words);
+    return fail(status, "%s: %s", strncmp(url, local, size) == 0 ? url + size : url, words);
 }

@@ -2,6 +2,7 @@
 #ifndef FS_CHAIN_H
 #define FS_CHAIN_H
 /* A chain of layers: which they are, and the instance that opens them all. */
+#include "base/error.h"
 #include "fs/backend.h"
 
 #define CHAIN_MAX 8
@@ -24,5 +25,9 @@ int chain_open(struct chain *chain, struct larder_loop *loop, const char *const 
 
 /* The URL of a full path, with its views in front and without secrets; mem. */
 int chain_url(const struct instance *outermost, const char *path, char **url);
+/* fail(), with the file's URL in front, or its name where that is a local one's. */
+int fail_at(const struct instance *outermost, const char *path, int status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+#define fail_at(...) error_negative((fail_at)(__VA_ARGS__))
 
 #endif

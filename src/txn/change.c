@@ -25,16 +25,21 @@ int change_new(enum change_kind kind, const char *path, struct change **out)
     return 0;
 }
 
-int change_inherit(struct change *change, const struct change *earlier)
+int change_take_conditions(struct change *change, const struct change *other)
 {
-    char *if_match = earlier->if_match ? mem_dup(earlier->if_match) : NULL;
-    if (earlier->if_match && !if_match)
+    char *if_match = other->if_match ? mem_dup(other->if_match) : NULL;
+    if (other->if_match && !if_match)
         return fail_memory();
     mem_free(change->if_match);
     change->if_match = if_match;
-    change->create = earlier->create;
-    change->before = earlier->before;
+    change->create = other->create;
     return 0;
+}
+
+int change_inherit(struct change *change, const struct change *earlier)
+{
+    change->before = earlier->before;
+    return change_take_conditions(change, earlier);
 }
 
 int change_label(struct change *change, const struct labels *labels)

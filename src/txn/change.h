@@ -40,7 +40,8 @@ struct change {
     uint64_t id; /* random, not 0; names the payload, the temporary file, the write */
     enum change_kind kind;
     char *path; /* full; mem */
-    /* What must hold at the place when it is published, as the first change of the path asked. */
+    /* What must hold at the place when it is published: as the first change of the path asked, or larder_txn_if_match;
+     * under the lock. */
     bool create;
     char *if_match; /* mem, or NULL */
     /* A WRITE where a DIRECTORY was and a MKDIR where a FILE was clear it away first. */
@@ -53,7 +54,9 @@ struct change {
 
 /* With one reference, an id and the time. */
 int change_new(enum change_kind kind, const char *path, struct change **out);
-/* What must hold at the place, and what was there, as the earlier change of the same path has it. Before it is put. */
+/* What must hold at the place, as another change of the same path has it. Of one in an overlay: under the lock. */
+int change_take_conditions(struct change *change, const struct change *other);
+/* The same, and what was there, of the earlier change. Before it is put. */
 int change_inherit(struct change *change, const struct change *earlier);
 /* What is said of a write, beside its bytes; `labels` may be NULL. Before it is put. */
 int change_label(struct change *change, const struct labels *labels);

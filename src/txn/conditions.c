@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/layer.h"
 #include "txn/recover.h"
 #include "txn/steps.h"
@@ -173,36 +174,41 @@ int CO_FN plan_lock(struct plan *plan)
 
 /* ---- asked of the places ---- */
 
-static int judge(const struct change *change, int rc, const struct larder_info *found)
+static int judge(const struct instance *instance, const struct change *change, int rc,
+                 const struct larder_info *found)
 {
-    const char *version = rc == 0 && found->version ? found->version : "no version";
-    if (rc < 0 && rc != -ENOENT)
+    const char *path = change->path, *version = rc == 0 && found->version ? found->version : "no version";
+    if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
         return rc;
     if (change->create && rc == 0)
-        return fail(-EEXIST, "%s: it exists (%lld bytes, %s)", change->path, (long long)found->size, version);
-    if (change->if_match && rc == -ENOENT)
-        return fail(-ESTALE, "%s: it is gone", change->path);
+        return fail_at(instance, path, -EEXIST, "it exists (%lld bytes, %s)", (long long)found->size,
+                       version);
+    if (change->if_match && rc < 0)
+        return fail_at(instance, path, -ESTALE, "it is gone (it was %s)", change->if_match);
     if (change->if_match && (!found->version || strcmp(found->version, change->if_match) != 0))
-        return fail(-ESTALE, "%s: it is another by now (%s, not %s)", change->path, version,
-                    change->if_match);
+        return fail_at(instance, path, -ESTALE, "it is another by now (%s, not %s)", version,
+                       change->if_match);
     return 0;
 }
 
 /* The place itself is asked, and no cache. */
-static int CO_FN check_condition(struct plan *plan, struct plan_item *item)
+int CO_FN change_check(const struct change *change, struct instance *instance)
 {
     struct terms terms = TERMS_NONE;
     struct answer answer = {0};
     terms.age_max_ms = 0;
-    if (!item_is_conditional(item))
-        return 0;
-    int rc = layer_info(item->member->fs->instance, item->change->path, &terms, &answer);
-    rc = judge(item->change, rc, &answer.info);
+    int rc = layer_info(instance, change->path, &terms, &answer);
+    rc = judge(instance, change, rc, &answer.info);
     answer_free(&answer);
     return rc;
 }
 
+static int CO_FN check_item(struct plan *plan, struct plan_item *item)
+{
+    return item_is_conditional(item) ? change_check(item->change, item->member->fs->instance) : 0;
+}
+
 int CO_FN plan_prepare(struct plan *plan)
 {
-    return plan_each(plan, check_condition);
+    return plan_each(plan, check_item);
 }

@@ -48,10 +48,13 @@ static void fill_apply(const struct plan_item *item, struct apply_item *out)
                             .if_match = change->if_match};
 }
 
-/* Removals come first, the deepest before what is above; then what is made, from above. */
+/* Conditions alone come first, then removals, the deepest before what is above; then what is made, from above. */
 static size_t order_items(struct plan *plan, const struct plan_member *member, struct plan_item **out)
 {
     size_t count = 0;
+    for (size_t i = 0; i < plan->item_count; i++)
+        if (plan->items[i].member == member && plan->items[i].change->kind == CHANGE_CHECK)
+            out[count++] = &plan->items[i];
     for (size_t i = plan->item_count; i-- > 0;) {
         enum change_kind kind = plan->items[i].change->kind;
         if (plan->items[i].member == member && (kind == CHANGE_REMOVE || kind == CHANGE_RMDIR))
@@ -109,7 +112,8 @@ static int CO_FN write_conditional(struct plan *plan, struct plan_item *item)
 /* Who has the conditional writes, but those of places that apply. */
 static bool is_decisive(const struct plan_item *item)
 {
-    return item_is_conditional(item) && !member_applies(item->member) && !item->done;
+    return item->change->kind == CHANGE_WRITE && item_is_conditional(item) && !member_applies(item->member) &&
+           !item->done;
 }
 
 static struct plan_item *first_decisive(struct plan *plan)
@@ -158,7 +162,7 @@ static int CO_FN look_for_decision(struct plan *plan, bool *decided)
 {
     for (size_t i = 0; i < plan->item_count; i++) {
         struct plan_item *item = &plan->items[i];
-        if (!is_decisive(item) || item->change->kind != CHANGE_WRITE)
+        if (!is_decisive(item))
             continue;
         int there = item_is_there(plan, item);
         if (there < 0)
@@ -173,7 +177,7 @@ static int CO_FN write_conditionals(struct plan *plan, bool decided)
 {
     for (size_t i = 0; i < plan->item_count; i++) {
         struct plan_item *item = &plan->items[i];
-        if (!is_decisive(item) || item->change->kind != CHANGE_WRITE)
+        if (!is_decisive(item))
             continue;
         int rc = write_conditional(plan, item);
         if (rc == 1 && !decided)

@@ -53,7 +53,6 @@ static int tell(const struct entry *entry, larder_txn_list_fn *fn, void *arg)
                                    .alive = entry->alive,
                                    .began_ns = plan->began_ns,
                                    .changed_ns = plan->changed_ns,
-                                   .changes = plan->item_count,
                                    .note = plan->note,
                                    .urls = urls,
                                    .conflicts = conflicts};
@@ -62,6 +61,7 @@ static int tell(const struct entry *entry, larder_txn_list_fn *fn, void *arg)
             urls[info.url_count++] = plan->members[i].url;
     for (size_t i = 0; i < plan->item_count; i++) {
         const struct plan_item *item = &plan->items[i];
+        info.changes += item->change->kind != CHANGE_CHECK;
         info.bytes += (uint64_t)item->change->payload.size;
         if (item->conflict)
             conflicts[info.conflict_count++] =

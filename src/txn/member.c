@@ -37,6 +37,7 @@ struct larder_txn *txn_ref(struct larder_txn *txn)
 static void member_free(struct member *member)
 {
     overlay_fini(&member->overlay);
+    overlay_fini(&member->checks);
     larder_fs_free(member->fs);
     mem_free(member->json);
     mem_free(member->url);

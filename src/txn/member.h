@@ -61,6 +61,7 @@ struct member {
     /* under the transaction's lock */
     struct larder_fs *view; /* a handle on its view, until the end */
     struct overlay overlay;
+    struct overlay checks; /* CHANGE_CHECKs: what larder_txn_if_match said, of every path */
 };
 
 /* The member for the instance of `fs`, which is made if there is none yet. -EINVAL: `fs` is a view of a transaction. Takes

@@ -142,6 +142,7 @@ enum overlay_fate overlay_look(const struct overlay *overlay, const char *path, 
     case CHANGE_REMOVE:
         return live ? OVERLAY_DIRECTORY : overlay->real_directories ? OVERLAY_GONE : OVERLAY_REMOVED;
     case CHANGE_RMDIR:
+    case CHANGE_CHECK: /* is never here */
         break;
     }
     return live ? OVERLAY_DIRECTORY : OVERLAY_GONE;

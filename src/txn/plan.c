@@ -56,7 +56,8 @@ static size_t count_members(const struct larder_txn *txn, size_t *changes)
     size_t count = 0;
     *changes = 0;
     list_for_each (node, &txn->members) {
-        *changes += container_of(node, struct member, node)->overlay.count;
+        const struct member *member = container_of(node, struct member, node);
+        *changes += member->overlay.count + member->checks.count;
         count++;
     }
     return count;
@@ -86,6 +87,9 @@ static int add_member(struct plan *plan, struct member *member)
         return fail_memory();
     while (rc == 0 && (change = overlay_next(&member->overlay, change ? change->path : "")))
         rc = add_change(plan, out, change);
+    while (rc == 0 && (change = overlay_next(&member->checks, change ? change->path : "")))
+        if (!overlay_at(&member->overlay, change->path)) /* which has the condition */
+            rc = add_change(plan, out, change);
     return rc;
 }
 
@@ -218,9 +222,12 @@ static int collect_records(struct plan *plan, enum journal_state state, struct r
 
 static enum journal_state first_state(const struct plan *plan)
 {
-    for (size_t i = 0; i < plan->item_count; i++)
-        if (item_is_conditional(&plan->items[i]) || item_is_staged(&plan->items[i]))
+    for (size_t i = 0; i < plan->item_count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        bool decides = item->change->kind == CHANGE_WRITE || member_applies(item->member);
+        if ((decides && item_is_conditional(item)) || item_is_staged(item))
             return JOURNAL_SEALED;
+    }
     return JOURNAL_DECIDED;
 }
 

@@ -28,6 +28,7 @@ struct plan_member {
     char *json, *url;     /* of a persistent one; mem */
     bool persistent;      /* else it is not in the journal, nor are its items */
 };
+/* By member; of each, its changes in the order of their paths, then conditions alone. */
 struct plan_item {
     struct plan_member *member;
     struct change *change; /* a reference */
@@ -42,7 +43,7 @@ struct plan {
     int64_t began_ns, changed_ns;
     char *note; /* mem */
     struct plan_member *members;
-    struct plan_item *items; /* by member, then in the order of their paths */
+    struct plan_item *items;
     size_t member_count, item_count;
     struct range_lock conditions;
     bool locked;
@@ -66,6 +67,8 @@ int plan_load(struct journal *journal, uint64_t id, struct plan *out);
 #define PLAN_BLOCKED 1
 int CO_FN plan_lock(struct plan *plan);
 int CO_FN plan_prepare(struct plan *plan);
+/* Does its condition hold at the place? 0; -EEXIST, -ESTALE: no, and the text says what was found; or a failure. */
+int CO_FN change_check(const struct change *change, struct instance *instance);
 /* `state` is SEALED or, when nothing is to be staged nor decided, DECIDED at once. `txn` has what is pending. */
 int CO_FN plan_seal(struct plan *plan, struct larder_txn *txn);
 /* Out of the journal again, but for the payloads: the transaction is open as before. */

@@ -43,7 +43,7 @@ static int load_member(void *arg, const struct journal_key *key, const void *dat
 static int check_change(const struct plan *plan, const struct change_record *record)
 {
     bool known = record->member < plan->member_count && plan->members[record->member].persistent &&
-                 record->kind >= CHANGE_WRITE && record->kind <= CHANGE_RMDIR &&
+                 record->kind >= CHANGE_WRITE && record->kind <= CHANGE_CHECK &&
                  record->payload <= PAYLOAD_STAGED && record->payload != PAYLOAD_MEMORY &&
                  record->before <= BEFORE_DIRECTORY && record->size >= 0 && path_is_clean(record->path);
     return known ? 0 : fail(-EBADMSG, "a record of the journal says what cannot be");
@@ -112,6 +112,8 @@ static int compare_items(const void *a, const void *b)
     const struct plan_item *one = a, *other = b;
     if (one->member != other->member)
         return one->member < other->member ? -1 : 1;
+    if ((one->change->kind == CHANGE_CHECK) != (other->change->kind == CHANGE_CHECK))
+        return one->change->kind == CHANGE_CHECK ? 1 : -1;
     return path_compare(one->change->path, other->change->path);
 }
 

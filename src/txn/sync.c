@@ -20,7 +20,7 @@ static int CO_FN sync_member(struct plan *plan, const struct plan_member *member
     for (size_t i = 0; i < plan->item_count; i++) {
         const struct plan_item *item = &plan->items[i];
         const char *path = item->change->path;
-        if (item->member != member || (counts && !counts(item)))
+        if (item->member != member || item->change->kind == CHANGE_CHECK || (counts && !counts(item)))
             continue;
         size_t size = path_parent_size(path);
         if (count == 0 || size != parent || memcmp(path, paths[count - 1], size) != 0)

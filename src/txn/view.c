@@ -126,7 +126,7 @@ static int CO_FN txn_sign(struct instance *instance, const char *path, uint32_t 
     struct layer_call call = {LAYER_SIGN, txn_view_next(view), path, .expires_s = expires_s, .url = url};
     int rc = sight_glance(view, path, &sight);
     if (rc == 0 && sight.fate != OVERLAY_UNTOUCHED)
-        rc = fail(-ENOTSUP, "%s: the transaction changes it, and has not committed", txn_shown(path));
+        rc = fail_at(instance, path, -ENOTSUP, "the transaction changes it, and has not committed");
     return rc < 0 ? rc : layer_call(&call);
 }
 
@@ -137,7 +137,7 @@ static int CO_FN txn_properties(struct instance *instance, const char *path, str
     autosight struct sight sight = {0};
     int rc = sight_glance(view, path, &sight);
     if (rc == 0 && sight.fate != OVERLAY_UNTOUCHED)
-        rc = fail(-ENOTSUP, "%s: the transaction changes it, and has not committed", txn_shown(path));
+        rc = fail_at(instance, path, -ENOTSUP, "the transaction changes it, and has not committed");
     return rc < 0 ? rc : layer_properties(txn_view_next(view), path, out);
 }
 

@@ -98,14 +98,9 @@ static struct child *find_child(const struct listing *listing, const char *name)
     return NULL;
 }
 
-static int no_directory(const char *path)
+static int no_directory(const struct txn_view *view, const char *path)
 {
-    return fail(-ENOTDIR, "%s: a file", path);
-}
-
-static int gone(const char *path)
-{
-    return fail(-ENOENT, "%s: nothing is there any more, in this transaction", txn_shown(path));
+    return fail_at(&view->instance, path, -ENOTDIR, "a file");
 }
 
 /* What this transaction made a directory is a new one; but where they are only implied, a file's removal makes none. */
@@ -121,11 +116,11 @@ static int begin_locked(struct txn_view *view, const char *path, struct listing 
     switch (overlay_look(overlay, path, &change)) {
     case OVERLAY_FILE:
         if (view->instance.can.real_directories)
-            return no_directory(path);
+            return no_directory(view, path);
         listing->file = true;
         break;
     case OVERLAY_GONE:
-        return gone(path);
+        return view_missing(view, path);
     case OVERLAY_DIRECTORY:
         listing->next_over = is_new(view, change);
         break;
@@ -253,9 +248,9 @@ static int CO_FN next_page(struct txn_view *view, const char *path, const struct
     listing->any |= builder->count > 0;
     bool empty = !listing->any && listing->next_over && listing->given == listing->count;
     if (rc == 0 && empty && listing->file)
-        return no_directory(path);
+        return no_directory(view, path);
     if (rc == 0 && empty && listing->hid && *path && !view->instance.can.real_directories)
-        rc = gone(path); /* what implied it was removed */
+        rc = view_missing(view, path); /* what implied it was removed */
     return rc;
 }
 

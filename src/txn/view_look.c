@@ -16,20 +16,22 @@ void sight_fini(struct sight *sight)
 }
 
 /* 0, UNCHANGED or -ESTALE. */
-static int check_terms(const struct answer *answer, const struct terms *terms, const char *path)
+static int check_terms(const struct txn_view *view, const struct change *change, const struct answer *answer,
+                       const struct terms *terms)
 {
     const char *version = answer->info.version ? answer->info.version : "";
     if (terms->if_match && strcmp(terms->if_match, version) != 0)
-        return fail(-ESTALE, "%s: it is another by now", path);
+        return fail_at(&view->instance, change->path, -ESTALE, "it is another by now");
     return terms->if_none_match && strcmp(terms->if_none_match, version) == 0 ? UNCHANGED : 0;
 }
 
-static int describe(const struct change *change, const struct terms *terms, struct answer *out)
+static int describe(const struct txn_view *view, const struct change *change, const struct terms *terms,
+                    struct answer *out)
 {
     char version[CHANGE_VERSION_SIZE];
     struct answer answer;
     change_describe(change, version, &answer);
-    int told = check_terms(&answer, terms, change->path);
+    int told = check_terms(view, change, &answer, terms);
     int rc = told < 0 ? told : answer_copy(out, &answer);
     return rc < 0 ? rc : told;
 }
@@ -43,9 +45,9 @@ static struct answer directory_answer(const struct change *change)
                        .stale_if_error_ms = -1};
 }
 
-static int missing(const char *path)
+int view_missing(const struct txn_view *view, const char *path)
 {
-    return fail(-ENOENT, "%s: nothing is there any more, in this transaction", txn_shown(path));
+    return fail_at(&view->instance, path, -ENOENT, "nothing is there any more, in this transaction");
 }
 
 /* What the changes say; nobody is asked. OVERLAY_FILE has its change, and every fate the rest but for `answer`. */
@@ -101,7 +103,7 @@ static int CO_FN ask_place(struct txn_view *view, const char *path, const struct
     if (lives == 0) {
         answer_free(&sight->answer);
         sight->type = 0;
-        rc = missing(path);
+        rc = view_missing(view, path);
     }
     return lives < 0 ? lives : rc;
 }
@@ -110,7 +112,7 @@ static int CO_FN look_removed(struct txn_view *view, const char *path, struct si
 {
     int lives = view_lives(view, path);
     if (lives <= 0)
-        return lives < 0 ? lives : missing(path);
+        return lives < 0 ? lives : view_missing(view, path);
     sight->type = LARDER_DIRECTORY;
     sight->answer = directory_answer(NULL);
     return 0;
@@ -126,12 +128,12 @@ static int CO_FN find_out(struct txn_view *view, const char *path, const struct 
     switch (sight->fate) {
     case OVERLAY_FILE:
         sight->type = LARDER_FILE;
-        return describe(sight->change, terms, &sight->answer);
+        return describe(view, sight->change, terms, &sight->answer);
     case OVERLAY_DIRECTORY:
         sight->type = LARDER_DIRECTORY;
         return 0;
     case OVERLAY_GONE:
-        return missing(path);
+        return view_missing(view, path);
     case OVERLAY_REMOVED:
         return look_removed(view, path, sight);
     case OVERLAY_UNTOUCHED:
@@ -177,9 +179,9 @@ int CO_FN txn_info(struct instance *instance, const char *path, const struct ter
 
 /* ---- reading ---- */
 
-static int is_directory(const char *path)
+static int is_directory(const struct txn_view *view, const char *path)
 {
-    return fail(-EISDIR, "%s: a directory", txn_shown(path));
+    return fail_at(&view->instance, path, -EISDIR, "a directory");
 }
 
 static int CO_FN read_change(struct txn_view *view, const struct change *change,
@@ -189,7 +191,7 @@ static int CO_FN read_change(struct txn_view *view, const struct change *change,
     char version[CHANGE_VERSION_SIZE];
     struct answer answer;
     change_describe(change, version, &answer);
-    int told = check_terms(&answer, terms, change->path);
+    int told = check_terms(view, change, &answer, terms);
     int rc = told == 0 ? payload_read(view->member, change, range, &answer, sink) : told;
     if (rc >= 0 && out && answer_copy(out, &answer) < 0)
         return -ENOMEM;
@@ -210,7 +212,7 @@ static int CO_FN read_place(struct txn_view *view, const char *path, const struc
                             const struct terms *terms, struct sink *sink, struct answer *out, bool implied)
 {
     int rc = layer_read(txn_view_next(view), path, range, terms, sink, out);
-    return implied && (rc == -ENOENT || rc == -ENOTDIR) ? is_directory(path) : rc;
+    return implied && (rc == -ENOENT || rc == -ENOTDIR) ? is_directory(view, path) : rc;
 }
 
 static int CO_FN read_once(struct txn_view *view, const char *path, const struct larder_range *range,
@@ -227,12 +229,12 @@ static int CO_FN read_once(struct txn_view *view, const char *path, const struct
         *again = rc < 0 && !is_current(view, sight.change);
         return rc;
     case OVERLAY_DIRECTORY:
-        return is_directory(path);
+        return is_directory(view, path);
     case OVERLAY_REMOVED:
         rc = view_lives(view, path);
-        return rc < 0 ? rc : rc ? is_directory(path) : missing(path);
+        return rc < 0 ? rc : rc ? is_directory(view, path) : view_missing(view, path);
     case OVERLAY_GONE:
-        return missing(path);
+        return view_missing(view, path);
     case OVERLAY_UNTOUCHED:
     case OVERLAY_IMPLIED:
         break;
@@ -268,9 +270,9 @@ int txn_look_info(struct instance *instance, const char *path, const struct term
     if (rc < 0)
         return rc;
     if (sight.fate == OVERLAY_FILE)
-        return describe(sight.change, terms, out);
+        return describe(view, sight.change, terms, out);
     if (sight.fate == OVERLAY_GONE)
-        return missing(path);
+        return view_missing(view, path);
     return is_plain(view, path, sight.fate) ? layer_look_info(txn_view_next(view), path, terms, out)
                                             : -EAGAIN;
 }
@@ -281,7 +283,7 @@ static int look_change(struct txn_view *view, const struct change *change, const
     char version[CHANGE_VERSION_SIZE];
     struct answer answer;
     change_describe(change, version, &answer);
-    int told = check_terms(&answer, terms, change->path);
+    int told = check_terms(view, change, &answer, terms);
     int rc = told == 0 ? payload_look(view->member, change, range, &answer, sink) : told;
     if (rc < 0 && told == 0)
         return -EAGAIN; /* in a task it may be tried again */
@@ -301,7 +303,7 @@ int txn_look_read(struct instance *instance, const char *path, const struct lard
     if (sight.fate == OVERLAY_FILE)
         return look_change(view, sight.change, range, terms, sink, out);
     if (sight.fate == OVERLAY_GONE)
-        return missing(path);
+        return view_missing(view, path);
     return is_plain(view, path, sight.fate)
                ? layer_look_read(txn_view_next(view), path, range, terms, sink, out)
                : -EAGAIN;

@@ -2,6 +2,7 @@
 #ifndef TXN_VIEW_PARTS_H
 #define TXN_VIEW_PARTS_H
 /* What the files of the view share. */
+#include "fs/chain.h"
 #include "fs/layer.h"
 #include "txn/payload.h"
 #include "txn/view.h"
@@ -27,12 +28,6 @@ static inline struct larder_txn *txn_of(const struct txn_view *view)
     return view->member->txn;
 }
 
-/* For texts. */
-static inline const char *txn_shown(const char *path)
-{
-    return *path ? path : "the root";
-}
-
 /* What is at a path, as the view shows it. */
 struct sight {
     enum overlay_fate fate;
@@ -49,6 +44,9 @@ int CO_FN sight_take(struct txn_view *view, const char *path, const struct terms
 int sight_glance(struct txn_view *view, const char *path, struct sight *sight);
 void sight_fini(struct sight *sight);
 #define autosight __attribute__((cleanup(sight_fini)))
+
+/* -ENOENT, with text. */
+int view_missing(const struct txn_view *view, const char *path);
 
 /* Does the place, where directories are only implied, still have something below `path`? 1, 0, or a failure. */
 int CO_FN view_lives(struct txn_view *view, const char *path);

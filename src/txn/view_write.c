@@ -18,8 +18,9 @@ static int put_locked(struct txn_view *view, struct change *change, struct chang
 {
     struct overlay *overlay = &view->member->overlay;
     const struct change *earlier = overlay_at(overlay, change->path);
+    const struct change *check = overlay_at(&view->member->checks, change->path);
     bool removes = change->kind == CHANGE_REMOVE || change->kind == CHANGE_RMDIR;
-    int rc = earlier ? change_inherit(change, earlier) : 0;
+    int rc = earlier ? change_inherit(change, earlier) : check ? change_take_conditions(change, check) : 0;
     if (rc < 0)
         return rc;
     if (removes && change->before == BEFORE_NOTHING) { /* then nothing is left to be done */
@@ -113,7 +114,7 @@ static int CO_FN find_dir(struct txn_view *view, const char *path, struct sight 
     if (sight->type == LARDER_DIRECTORY && sight->fate == OVERLAY_UNTOUCHED)
         note_dir(view, path);
     if (sight->type != 0 && sight->type != LARDER_DIRECTORY)
-        return fail(-ENOTDIR, "%s: a file is in the way", path);
+        return fail_at(&view->instance, path, -ENOTDIR, "a file is in the way");
     return sight->type == LARDER_DIRECTORY;
 }
 
@@ -138,7 +139,7 @@ static int CO_FN need_dir(struct txn_view *view, const char *path)
     if (rc != 0)
         return rc < 0 ? rc : 0;
     if (view->instance.can.parents_required)
-        return fail(-ENOENT, "%s: there is no such directory", path);
+        return fail_at(&view->instance, path, -ENOENT, "there is no such directory");
     return put_new(view, CHANGE_MKDIR, path, &sight);
 }
 
@@ -175,16 +176,20 @@ static int CO_FN need_parents(struct txn_view *view, const char *path)
 /* ---- writes ---- */
 
 /* Of what a condition asks, the view is the judge at once; the place is asked, and not a cache of it. */
-static int check_write(const struct sight *sight, const char *path, unsigned flags, const char *if_match)
+static int check_write(const struct txn_view *view, const struct sight *sight, const char *path,
+                       unsigned flags, const char *if_match)
 {
     const char *version = sight->answer.info.version ? sight->answer.info.version : "";
     if (sight->type != 0 && (flags & LARDER_CREATE))
-        return fail(-EEXIST, "%s: it exists", txn_shown(path));
+        return fail_at(&view->instance, path, -EEXIST, "it exists");
     if (sight->type == LARDER_DIRECTORY)
-        return fail(-EISDIR, "%s: a directory", txn_shown(path));
+        return fail_at(&view->instance, path, -EISDIR, "a directory");
     if (if_match && sight->type == 0)
-        return fail(-ESTALE, "%s: it is gone", path);
-    return if_match && strcmp(version, if_match) != 0 ? fail(-ESTALE, "%s: it is another by now", path) : 0;
+        return fail_at(&view->instance, path, -ESTALE, "it is gone");
+    if (if_match && strcmp(version, if_match) != 0)
+        return fail_at(&view->instance, path, -ESTALE, "it is another by now (%s, not %s)", version,
+                       if_match);
+    return 0;
 }
 
 /* Where directories are only implied, a file may be beside one, and a write asks nobody. */
@@ -196,12 +201,12 @@ int CO_FN see_write(struct txn_view *view, const char *path, unsigned flags, con
     if (conditional)
         terms.age_max_ms = 0;
     if (!*path)
-        return fail(flags & LARDER_CREATE ? -EEXIST : -EISDIR, "the root: a directory");
+        return fail_at(&view->instance, path, flags & LARDER_CREATE ? -EEXIST : -EISDIR, "a directory");
     if (!conditional && !view->instance.can.real_directories)
         return sight_glance(view, path, sight);
     int rc = sight_take(view, path, &terms, sight);
     if (rc == 0)
-        rc = check_write(sight, path, flags, if_match);
+        rc = check_write(view, sight, path, flags, if_match);
     return rc == 0 && sight->type == 0 ? need_parents(view, path) : rc;
 }
 
@@ -290,9 +295,9 @@ static int CO_FN remove_one(struct txn_view *view, const char *path)
         autosight struct sight sight = {0};
         int rc = sight_take(view, path, &terms, &sight);
         if (rc == 0 && sight.type == 0)
-            rc = fail(-ENOENT, "%s: nothing is there", txn_shown(path));
+            rc = fail_at(&view->instance, path, -ENOENT, "nothing is there");
         else if (rc == 0 && sight.type == LARDER_DIRECTORY)
-            rc = fail(-EISDIR, "%s: a directory", txn_shown(path));
+            rc = fail_at(&view->instance, path, -EISDIR, "a directory");
         if (rc == 0)
             rc = put_new(view, CHANGE_REMOVE, path, &sight);
         if (rc != -EAGAIN)
@@ -326,7 +331,7 @@ int CO_FN txn_mkdir(struct instance *instance, const char *path)
         autosight struct sight sight = {0};
         int rc = sight_take(view, path, &TERMS_NONE, &sight);
         if (rc == 0 && sight.type != 0)
-            rc = fail(-EEXIST, "%s: it exists", txn_shown(path));
+            rc = fail_at(&view->instance, path, -EEXIST, "it exists");
         if (rc == 0)
             rc = need_parents(view, path);
         /* One that is only implied is nothing to be made; but at the top (a bucket) it may be. */
@@ -356,16 +361,16 @@ int CO_FN txn_rmdir(struct instance *instance, const char *path)
 {
     struct txn_view *view = txn_view_of(instance);
     if (!*path)
-        return fail(-EBUSY, "the root: it stays");
+        return fail_at(instance, path, -EBUSY, "the root: it stays");
     for (;;) {
         autosight struct sight sight = {0};
         int rc = sight_take(view, path, &TERMS_NONE, &sight);
         if (rc == 0 && sight.type == 0)
-            rc = fail(-ENOENT, "%s: nothing is there", path);
+            rc = fail_at(instance, path, -ENOENT, "nothing is there");
         else if (rc == 0 && sight.type != LARDER_DIRECTORY)
-            rc = fail(-ENOTDIR, "%s: not a directory", path);
+            rc = fail_at(instance, path, -ENOTDIR, "not a directory");
         int empty = rc == 0 ? is_empty(view, path) : rc;
-        rc = empty == 0  ? fail(-ENOTEMPTY, "%s: not empty", path)
+        rc = empty == 0  ? fail_at(instance, path, -ENOTEMPTY, "not empty")
              : empty > 0 ? put_new(view, CHANGE_RMDIR, path, &sight)
                          : empty;
         if (rc != -EAGAIN)

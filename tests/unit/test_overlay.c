@@ -60,6 +60,8 @@ static enum overlay_fate model_fate(size_t at)
         return live ? OVERLAY_DIRECTORY : overlay.real_directories ? OVERLAY_GONE : OVERLAY_REMOVED;
     case CHANGE_RMDIR:
         return live ? OVERLAY_DIRECTORY : OVERLAY_GONE;
+    case CHANGE_CHECK:
+        break;
     }
     return live ? OVERLAY_IMPLIED : model_is_gone(at) ? OVERLAY_GONE : OVERLAY_UNTOUCHED;
 }
