@@ -110,13 +110,14 @@ LARDER_API LARDER_WAITS int larder_end_transaction(struct larder_txn *txn, bool 
 struct larder_txn_conflict {
     const char *path;  /* in its filesystem, full */
     const char *found; /* what was in the way */
+    const char *url;   /* of its filesystem */
 };
 struct larder_txn_info {
     size_t size;
     const char *id;
     const char *state; /* "open", "staging", "deciding", "committed", "conflicted", "rolling back" */
     bool alive;        /* its process lives, and is at it */
-    int64_t began_ns, changed_ns;
+    int64_t began_ns, changed_ns; /* 0: of one that is open, and has nothing in the journal yet */
     uint64_t changes, bytes;
     const char *note;        /* "" for none */
     const char *const *urls; /* of its filesystems */

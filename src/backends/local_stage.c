@@ -3,13 +3,16 @@
  * Local files that are written in parts, into a temporary file in the target's directory or, while that is missing, in
  * the nearest one above it.
  *
- * A token is the temporary file's inode and name. By the inode a publish that is repeated knows that the target is
- * already what it was to become. By the name, which is the caller's id, a sweep finds what a killed process left.
+ * A token is the temporary file's inode, when that was made, and its name. By the first two a publish that is repeated
+ * knows that the target is already what it was to become: an inode's number alone may be another file's by then. By the
+ * name, which is the caller's id, a sweep finds what a killed process left.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/local_parts.h"
@@ -42,17 +45,38 @@ static int find_dir(const char *path, char **out)
     return 0;
 }
 
+/* Which file it is, for good. */
+struct birth {
+    unsigned long long inode, ns; /* ns 0: its file system does not keep when it was made */
+};
+
+/* `name` NULL: the file that `fd` is. */
+static int find_birth(int fd, const char *name, struct birth *out)
+{
+    struct statx st;
+    const int flags = name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
+    if (statx(fd, name ? name : "", flags, STATX_INO | STATX_BTIME, &st) < 0)
+        return -errno;
+    out->inode = st.stx_ino;
+    out->ns = st.stx_mask & STATX_BTIME
+                  ? (unsigned long long)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec
+                  : 0;
+    return 0;
+}
+
 int local_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                 struct token *out)
 {
     autofree char *dir = NULL, *temporary = NULL;
-    struct stat st;
+    struct birth birth;
     int rc = find_dir(path, &dir);
     int fd = rc < 0 ? rc : temporary_open(dir, path, id, 0666, &temporary);
     if (fd < 0)
         return fd;
-    rc = file_seam.fstat(fd, &st) < 0 ? fail_errno(errno, "%s", temporary) : 0;
-    out->text = rc == 0 ? mem_format("%llx %s", (unsigned long long)st.st_ino, temporary) : NULL;
+    rc = find_birth(fd, NULL, &birth);
+    if (rc < 0)
+        fail_errno(-rc, "%s", temporary);
+    out->text = rc == 0 ? mem_format("%llx %llx %s", birth.inode, birth.ns, temporary) : NULL;
     if (rc == 0 && !out->text)
         rc = fail_memory();
     if (rc < 0)
@@ -62,14 +86,13 @@ int local_stage(struct instance *instance, const char *path, const struct labels
     return rc;
 }
 
-static int read_token(const struct token *token, ino_t *inode, const char **temporary)
+static int read_token(const struct token *token, struct birth *birth, const char **temporary)
 {
-    char *end;
-    unsigned long long number = strtoull(token->text, &end, 16);
-    if (end == token->text || *end != ' ' || !path_is_temporary(path_name(end + 1)))
+    int end = 0;
+    if (sscanf(token->text, "%llx %llx %n", &birth->inode, &birth->ns, &end) != 2 || end == 0 ||
+        !path_is_temporary(path_name(token->text + end)))
         return fail(-EINVAL, "\"%s\" is no token of a local write", token->text);
-    *inode = (ino_t)number;
-    *temporary = end + 1;
+    *temporary = token->text + end;
     return 0;
 }
 
@@ -77,8 +100,8 @@ int local_stage_part(struct instance *instance, const char *path, const struct t
                      int64_t offset, const void *data, size_t size)
 {
     const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
+    struct birth birth;
+    int rc = read_token(token, &birth, &temporary);
     if (rc < 0)
         return rc;
     int fd = file_seam.open(temporary, O_WRONLY | O_CLOEXEC, 0);
@@ -90,13 +113,22 @@ int local_stage_part(struct instance *instance, const char *path, const struct t
     return rc < 0 ? fail_errno(-rc, "/%s", path) : 0;
 }
 
-/* The temporary file is gone: published before, if its inode is the target's. */
-static int published_before(const struct target *target, ino_t inode, struct answer *out)
+/* Is the target this very file? Where it is not known when files were made, one of the same number and size is. */
+static bool is_target(const struct target *target, const struct birth *birth, int64_t size)
+{
+    struct birth found;
+    if (!target->exists || target->st.st_ino != birth->inode)
+        return false;
+    if (!birth->ns)
+        return target->st.st_size == size;
+    return find_birth(AT_FDCWD, target->name, &found) == 0 && found.inode == birth->inode &&
+           found.ns == birth->ns;
+}
+
+static int published_before(const struct target *target, struct answer *out)
 {
     char version[LOCAL_VERSION_SIZE];
     struct answer answer;
-    if (!target->exists || target->st.st_ino != inode)
-        return fail(-ESTALE, "%s: what was staged for it is gone", target->name);
     local_describe(&target->st, version, &answer);
     return out ? answer_copy(out, &answer) : 0;
 }
@@ -106,21 +138,23 @@ int local_publish(struct instance *instance, const char *path, const struct toke
 {
     autotarget struct target target = {0};
     const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
+    struct birth birth;
+    int rc = read_token(token, &birth, &temporary);
     if (rc == 0)
         rc = target_find(path, flags & ~(unsigned)LARDER_CREATE, &target);
     if (rc < 0)
         return rc;
-    if (target.exists && target.st.st_ino == inode) { /* linked already, by a publish that was killed */
+    /* Already, by a publish that was killed; after a link it has both names. */
+    if (is_target(&target, &birth, size)) {
         file_seam.unlink(temporary);
-        return published_before(&target, inode, out);
+        return published_before(&target, out);
     }
     if (target.exists && (flags & LARDER_CREATE))
         return fail(-EEXIST, "%s: it exists", target.name);
     int fd = file_seam.open(temporary, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0)
-        return errno == ENOENT ? published_before(&target, inode, out) : fail_errno(errno, "%s", temporary);
+        return errno == ENOENT ? fail(-ESTALE, "%s: what was staged for it is gone", target.name)
+                               : fail_errno(errno, "%s", temporary);
     rc = ftruncate(fd, size) < 0 ? fail_errno(errno, "%s", target.name)
                                  : target_finish(instance, fd, temporary, &target, flags, if_match, out);
     file_seam.close(fd);
@@ -130,8 +164,8 @@ int local_publish(struct instance *instance, const char *path, const struct toke
 int local_discard(struct instance *instance, const char *path, const struct token *token)
 {
     const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
+    struct birth birth;
+    int rc = read_token(token, &birth, &temporary);
     if (rc < 0)
         return rc;
     return file_seam.unlink(temporary) == 0 || errno == ENOENT ? 0 : fail_errno(errno, "%s", temporary);
@@ -141,8 +175,8 @@ int local_read_staged(struct instance *instance, const char *path, const struct 
                       const struct larder_range *range, struct sink *sink, struct answer *out)
 {
     const char *temporary;
-    ino_t inode;
-    int rc = read_token(token, &inode, &temporary);
+    struct birth birth;
+    int rc = read_token(token, &birth, &temporary);
     return rc < 0 ? rc : local_read_file(temporary, range, &TERMS_NONE, sink, out);
 }
 

@@ -15,7 +15,7 @@
 struct step {
     struct node *dir;  /* where it is, or was */
     struct node *node; /* what was made, taken, or has new content */
-    bool taken;
+    bool taken, touched;
     /* new content: what it was; NULL: it was made */
     char *data;
     size_t size;
@@ -58,6 +58,8 @@ static void undo(struct steps *steps)
         struct step *step = &steps->step[--steps->count];
         if (step->taken) {
             child_insert(step->dir, index_of(step->dir, step->node), step->node);
+        } else if (step->touched) {
+            step->node->mtime_ns = step->mtime_ns;
         } else if (step->data) {
             mem_free(step->node->data);
             step->node->data = step->data;
@@ -148,7 +150,26 @@ static int write_item(struct apply_item *item, char **data, struct steps *steps)
                                   .size = node->size,
                                   .version = node->version,
                                   .mtime_ns = node->mtime_ns});
-    return rc < 0 ? rc : memory_put(node, take(*data), item->size, &item->answer);
+    if (rc == 0)
+        rc = memory_put(node, take(*data), item->size, &item->answer);
+    if (rc == 0 && item->mtime_ns)
+        item->answer.info.mtime_ns = node->mtime_ns = item->mtime_ns;
+    return rc;
+}
+
+static int touch_item(const struct apply_item *item, struct steps *steps)
+{
+    struct node *node;
+    int rc = tree_find(item->path, &node);
+    if (rc == -ENOENT || rc == -ENOTDIR)
+        return 0;
+    if (rc == 0)
+        rc = reserve(steps);
+    if (rc < 0)
+        return rc;
+    note(steps, (struct step){.node = node, .mtime_ns = node->mtime_ns, .touched = true});
+    node->mtime_ns = item->mtime_ns;
+    return 0;
 }
 
 static int take_out(const char *path, struct steps *steps)
@@ -240,6 +261,8 @@ static int apply_item(struct apply_item *item, char **data, struct steps *steps)
         return mkdir_item(item, steps);
     case CHANGE_RMDIR:
         return rmdir_item(item, steps);
+    case CHANGE_TOUCH:
+        return touch_item(item, steps);
     case CHANGE_CHECK:
         return check_item(item);
     }

@@ -104,3 +104,32 @@ int range_is_free(const char *path, uint64_t start, uint64_t count)
     file_seam.close(fd);
     return rc;
 }
+
+/* The kernel tells of any one in a range: then what is before it and what is behind are looked at. */
+static int each_held(int fd, uint64_t start, uint64_t end, range_held_fn *fn, void *arg)
+{
+    int rc = 0;
+    while (rc == 0 && start < end) {
+        struct flock range = range_of(F_WRLCK, start, end - start);
+        if (fcntl(fd, F_OFD_GETLK, &range) < 0)
+            return -errno;
+        if (range.l_type == F_UNLCK)
+            return 0;
+        uint64_t at = (uint64_t)range.l_start;
+        rc = each_held(fd, start, at, fn, arg);
+        if (rc == 0)
+            rc = fn(arg, at);
+        start = range.l_len > 0 ? at + (uint64_t)range.l_len : end;
+    }
+    return rc;
+}
+
+int range_each_held(const char *path, uint64_t start, uint64_t end, range_held_fn *fn, void *arg)
+{
+    int fd = file_seam.open(path, O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int rc = each_held(fd, start, end, fn, arg);
+    file_seam.close(fd);
+    return rc;
+}

@@ -24,6 +24,9 @@ void range_lock_remove(struct range_lock *lock, uint64_t start, uint64_t count);
 void range_lock_close(struct range_lock *lock);
 void range_lock_move(struct range_lock *to, struct range_lock *from);
 
+/* Where somebody has a lock in this range: called for the first byte of each. A failure ends it and is returned. */
+typedef int range_held_fn(void *arg, uint64_t start);
+int range_each_held(const char *path, uint64_t start, uint64_t end, range_held_fn *fn, void *arg);
 /* Does nobody have a lock in this range? -errno: it cannot be told; a file that is missing has none. */
 int range_is_free(const char *path, uint64_t start, uint64_t count);
 

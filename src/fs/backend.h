@@ -205,7 +205,8 @@ enum change_kind {
     CHANGE_REMOVE,
     CHANGE_MKDIR,
     CHANGE_RMDIR,
-    CHANGE_CHECK /* none: a condition */
+    CHANGE_TOUCH, /* its time alone */
+    CHANGE_CHECK, /* nothing: a condition */
 };
 struct apply_item {
     enum change_kind kind;
@@ -215,6 +216,7 @@ struct apply_item {
     size_t size;
     unsigned flags;       /* LARDER_CREATE: nothing is there */
     const char *if_match; /* of a write, a removal or a check; NULL: whatever is there */
+    int64_t mtime_ns;     /* of a write or a touch: what its time is to be; 0: now, and nothing */
     struct answer answer; /* of a write, when all is done: to be freed */
 };
 

@@ -46,7 +46,8 @@ struct change {
     char *if_match; /* mem, or NULL */
     /* A WRITE where a DIRECTORY was and a MKDIR where a FILE was clear it away first. */
     enum before before;
-    int64_t mtime_ns; /* of the change */
+    _Atomic int64_t mtime_ns; /* of the change */
+    bool timed;               /* which is to be the file's, and not when it is published; under the lock */
     /* of a WRITE */
     struct labels labels;
     struct payload payload;

@@ -45,7 +45,8 @@ static void fill_apply(const struct plan_item *item, struct apply_item *out)
                             .data = change->payload.bytes.data,
                             .size = change->payload.bytes.size,
                             .flags = change->create ? LARDER_CREATE : 0,
-                            .if_match = change->if_match};
+                            .if_match = change->if_match,
+                            .mtime_ns = change->timed ? change->mtime_ns : 0};
 }
 
 /* Conditions alone come first, then removals, the deepest before what is above; then what is made, from above. */
@@ -62,7 +63,8 @@ static size_t order_items(struct plan *plan, const struct plan_member *member, s
     }
     for (size_t i = 0; i < plan->item_count; i++) {
         enum change_kind kind = plan->items[i].change->kind;
-        if (plan->items[i].member == member && (kind == CHANGE_WRITE || kind == CHANGE_MKDIR))
+        if (plan->items[i].member == member &&
+            (kind == CHANGE_WRITE || kind == CHANGE_MKDIR || kind == CHANGE_TOUCH))
             out[count++] = &plan->items[i];
     }
     return count;

@@ -63,6 +63,9 @@ int journal_heads(struct journal *journal, journal_record_fn *fn, void *arg);
 /* A transaction's owner holds its byte as long as he lives. -EAGAIN: another does; else a failure, with text. */
 int owner_take(struct journal *journal, uint64_t txn, struct range_lock *lock);
 bool owner_lives(struct journal *journal, uint64_t txn); /* when it cannot be told he does */
+/* Called for each transaction whose owner lives. A failure ends it and is returned. */
+typedef int owner_fn(void *arg, uint64_t txn);
+int owners_each(struct journal *journal, owner_fn *fn, void *arg);
 
 /*
  * From a prepare to the end of its transaction, one byte for each path under a condition: so, of two transactions of one

@@ -104,7 +104,7 @@ int change_write(const struct journal_key *key, const struct change_record *chan
     put_number(out, change->kind, 1);
     put_number(out, change->payload, 1);
     put_number(out, change->before, 1);
-    put_number(out, change->create, 1);
+    put_number(out, change->create | (unsigned)change->timed << 1, 1);
     put_number(out, (uint64_t)change->mtime_ns, 8);
     put_number(out, (uint64_t)change->size, 8);
     buffer_add(out, change->digest, sizeof change->digest);
@@ -240,7 +240,9 @@ int change_read(const struct journal_key *key, const void *data, size_t size, st
     out->kind = (uint8_t)get_number(&reader, 1);
     out->payload = (uint8_t)get_number(&reader, 1);
     out->before = (uint8_t)get_number(&reader, 1);
-    out->create = get_number(&reader, 1);
+    unsigned flags = (unsigned)get_number(&reader, 1);
+    out->create = flags & 1;
+    out->timed = flags & 2;
     out->mtime_ns = (int64_t)get_number(&reader, 8);
     out->size = (int64_t)get_number(&reader, 8);
     for (size_t i = 0; i < sizeof out->digest; i++)

@@ -6,7 +6,7 @@
  *
  *   journal-1.mdb       LMDB's file, with the records below; the number is the format's
  *   journal-1.mdb-lock  its lock file; journal-1.mdb-new: what is not a journal yet
- *   owners              empty: the byte at id/2 is locked as long as a transaction's owner lives
+ *   owners              empty: the byte at id/2 is locked as long as a transaction's owner lives; ids are even
  *   conditions          empty: bytes that are locked from a prepare with conditions to its end
  *   payload/            what is too large for a record: TXN-CHANGE, both ids as 16 hexadecimal digits
  *
@@ -31,6 +31,7 @@
  *    └──────▶ ENDING ◀─────────┘          CONFLICTED ────────┘
  *                └──────────────────────────────────────▶ (forgotten)
  *
+ *   (no head)   nothing is here yet; a living owner's is listed as open                  nothing is left
  *   OPEN        payloads that did not fit into memory; large writes are being staged    rolled back
  *               with places that take them in the process's own pace
  *   SEALED      every change is here; large writes are being staged with their places   rolled back, or resumed
@@ -104,7 +105,7 @@ struct member_record {
 struct change_record {
     uint32_t member;
     uint8_t kind, payload, before; /* enum change_kind, payload_kind, before */
-    bool create;
+    bool create, timed;
     int64_t mtime_ns, size;
     uint8_t digest[16];
     const char *path;

@@ -138,6 +138,24 @@ bool owner_lives(struct journal *journal, uint64_t txn)
     return range_is_free(journal->owners, txn >> 1, 1) <= 0;
 }
 
+struct owners {
+    owner_fn *fn;
+    void *arg;
+};
+
+static int tell_owner(void *arg, uint64_t start)
+{
+    const struct owners *owners = arg;
+    return owners->fn(owners->arg, start << 1);
+}
+
+int owners_each(struct journal *journal, owner_fn *fn, void *arg)
+{
+    struct owners owners = {fn, arg};
+    int rc = range_each_held(journal->owners, 0, INT64_MAX, tell_owner, &owners);
+    return rc < 0 && !*error_text() ? fail_errno(-rc, "%s", journal->owners) : rc;
+}
+
 int conditions_open(struct journal *journal, struct range_lock *lock)
 {
     int rc = range_lock_open(lock, journal->conditions);

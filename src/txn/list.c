@@ -15,12 +15,24 @@ struct listing {
     struct id_list ids;
 };
 
+static int add_owned(void *arg, uint64_t txn)
+{
+    struct id_list *ids = arg;
+    for (size_t i = 0; i < ids->count; i++)
+        if (ids->ids[i] == txn)
+            return 0;
+    return id_list_add(ids, txn);
+}
+
+/* Those that the journal has something of, and those of living owners. */
 static int open_listing(void *arg)
 {
     struct listing *listing = arg;
     int rc = journal_find(listing->dir, &listing->journal);
     listing->ids.journal = listing->journal;
-    return rc < 0 ? rc : id_list_fill(&listing->ids);
+    if (rc == 0)
+        rc = id_list_fill(&listing->ids);
+    return rc == 0 ? owners_each(listing->journal, add_owned, &listing->ids) : rc;
 }
 
 struct entry {
@@ -34,7 +46,11 @@ static int load_entry(void *arg)
 {
     struct entry *entry = arg;
     entry->alive = owner_lives(entry->journal, entry->id);
-    return plan_load(entry->journal, entry->id, &entry->plan);
+    int rc = plan_load(entry->journal, entry->id, &entry->plan);
+    if (rc != -ENOENT || !entry->alive)
+        return rc;
+    entry->plan = (struct plan){.state = JOURNAL_OPEN}; /* all that there is of it is in its process */
+    return 0;
 }
 
 /* What its head says is less: nothing of it may be sealed yet. */
@@ -53,7 +69,7 @@ static int tell(const struct entry *entry, larder_txn_list_fn *fn, void *arg)
                                    .alive = entry->alive,
                                    .began_ns = plan->began_ns,
                                    .changed_ns = plan->changed_ns,
-                                   .note = plan->note,
+                                   .note = plan->note ? plan->note : "",
                                    .urls = urls,
                                    .conflicts = conflicts};
     for (size_t i = 0; i < plan->member_count; i++)
@@ -65,7 +81,7 @@ static int tell(const struct entry *entry, larder_txn_list_fn *fn, void *arg)
         info.bytes += (uint64_t)item->change->payload.size;
         if (item->conflict)
             conflicts[info.conflict_count++] =
-                (struct larder_txn_conflict){item->change->path, item->conflict};
+                (struct larder_txn_conflict){item->change->path, item->conflict, item->member->url};
     }
     return fn(arg, &info);
 }

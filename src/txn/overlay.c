@@ -122,7 +122,7 @@ static bool is_gone_above(const struct overlay *overlay, const char *path)
     for (size_t size = strlen(path); size > 0; size--) {
         const struct change *above = path[size] == '/' ? find(overlay, path, size) : NULL;
         bool of_file = above && (above->kind == CHANGE_REMOVE || above->kind == CHANGE_WRITE);
-        if (above && (overlay->real_directories || !of_file))
+        if (above && above->kind != CHANGE_TOUCH && (overlay->real_directories || !of_file))
             return true;
     }
     return false;
@@ -132,7 +132,7 @@ enum overlay_fate overlay_look(const struct overlay *overlay, const char *path, 
 {
     *change = overlay_at(overlay, path);
     bool live = overlay_lives_below(overlay, path);
-    if (!*change)
+    if (!*change || (*change)->kind == CHANGE_TOUCH)
         return live ? OVERLAY_IMPLIED : is_gone_above(overlay, path) ? OVERLAY_GONE : OVERLAY_UNTOUCHED;
     switch ((*change)->kind) {
     case CHANGE_WRITE:
@@ -142,6 +142,7 @@ enum overlay_fate overlay_look(const struct overlay *overlay, const char *path, 
     case CHANGE_REMOVE:
         return live ? OVERLAY_DIRECTORY : overlay->real_directories ? OVERLAY_GONE : OVERLAY_REMOVED;
     case CHANGE_RMDIR:
+    case CHANGE_TOUCH:
     case CHANGE_CHECK: /* is never here */
         break;
     }

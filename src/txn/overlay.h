@@ -16,7 +16,7 @@ struct overlay {
 
 /* What the changes alone say of a path. */
 enum overlay_fate {
-    OVERLAY_UNTOUCHED, /* as at the place; something below it may have been removed */
+    OVERLAY_UNTOUCHED, /* as at the place, but for its time if *change is a TOUCH; something below it may have been removed */
     OVERLAY_FILE,      /* *change is its WRITE */
     OVERLAY_DIRECTORY, /* it was made: *change is its MKDIR, or a removal that something was then put below */
     OVERLAY_IMPLIED,   /* something was put below it; it may have been there before */

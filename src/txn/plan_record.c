@@ -66,6 +66,7 @@ static int fill_item(struct plan *plan, const struct journal_key *key, const str
         return rc;
     change->id = journal_key_number(key);
     change->create = record->create;
+    change->timed = record->timed;
     change->before = (enum before)record->before;
     change->mtime_ns = record->mtime_ns;
     change->payload.kind = (enum payload_kind)record->payload;

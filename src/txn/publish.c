@@ -133,6 +133,23 @@ static int CO_FN write_item(struct plan *plan, struct plan_item *item)
     return rc;
 }
 
+/* Of what was written and touched, or touched alone; what others removed meanwhile has none. It is another version then. */
+static int CO_FN set_time(struct plan *plan, struct plan_item *item)
+{
+    struct instance *instance = item->member->fs->instance;
+    const struct change *change = item->change;
+    bool gone = change->kind == CHANGE_REMOVE || change->kind == CHANGE_RMDIR;
+    if (!change->timed || gone || item->conflict || member_applies(item->member))
+        return 0;
+    int rc = forgive(item, layer_touch(instance, change->path, change->mtime_ns));
+    if (rc == 0 && change->kind == CHANGE_WRITE) {
+        answer_free(&item->answer);
+        rc = layer_info(instance, change->path, &TERMS_NONE, &item->answer);
+    }
+    CRASH_POINT("txn.time_set");
+    return rc == -ENOENT ? 0 : rc;
+}
+
 static int CO_FN remove_left(struct plan *plan, struct plan_item *item)
 {
     return is_left(item, CHANGE_REMOVE) ? remove_item(plan, item) : 0;
@@ -166,6 +183,8 @@ int CO_FN plan_publish(struct plan *plan)
     if (rc == 0)
         rc = plan_each(plan, write_item);
     CRASH_POINT("txn.all_written");
+    if (rc == 0)
+        rc = plan_each(plan, set_time);
     if (rc == 0)
         rc = plan_each(plan, remove_left);
     if (rc == 0)

@@ -59,6 +59,7 @@ int records_add_change(struct records *records, size_t member, const struct chan
                                    .payload = change->payload.kind,
                                    .before = change->before,
                                    .create = change->create,
+                                   .timed = change->timed,
                                    .mtime_ns = change->mtime_ns,
                                    .size = change->payload.size,
                                    .path = change->path,

@@ -228,9 +228,12 @@ static int recover_one(struct recovery *recovery)
     rc = finish(recovery);
     plan_fini(&recovery->plan);
     range_lock_close(&recovery->owner);
-    if (rc < 0)
-        log_at(LARDER_LOG_WARNING, "transaction %016llx: %s", (unsigned long long)recovery->id, error_text());
     return rc;
+}
+
+static void log_failure(const struct recovery *recovery)
+{
+    log_at(LARDER_LOG_WARNING, "transaction %016llx: %s", (unsigned long long)recovery->id, error_text());
 }
 
 /* ---- who is in the way of another ---- */
@@ -244,7 +247,11 @@ static int settle(const struct plan *plan, struct larder_loop *loop)
                                 .given_count = plan->member_count,
                                 .loop = loop};
     int rc = recover_one(&recovery);
-    return rc == -EBUSY || rc == -ENOENT ? 0 : rc;
+    if (rc == -EBUSY || rc == -ENOENT)
+        return 0;
+    if (rc < 0)
+        log_failure(&recovery);
+    return rc;
 }
 
 /* One that was settled may still have failed to be published, and is in nobody's way. */
@@ -284,6 +291,7 @@ static int recover_all(const struct recovery *common)
         bool fine = one >= 0 || one == -ENOENT || one == -EBUSY;
         left += !fine;
         if (!fine) {
+            log_failure(&recovery);
             mem_free(words);
             words = mem_dup(error_text());
         }

@@ -35,7 +35,7 @@ static int view_open(struct instance *instance)
     struct txn_view *view = txn_view_of(instance);
     struct larder_capabilities *can = &instance->can;
     list_init(&view->staged);
-    can->copy = can->touch = false; /* the bytes come through here; a time alone is no change that is kept */
+    can->copy = false; /* the bytes come through here */
     if (!can->stage) {
         can->stage = true;
         can->part_size_min = 1;
@@ -163,6 +163,7 @@ const struct backend txn_backend = {
     .remove = txn_remove,
     .mkdir = txn_mkdir,
     .rmdir = txn_rmdir,
+    .touch = txn_touch,
     .sign = txn_sign,
     .properties = txn_properties,
     .stage = txn_stage,

@@ -18,6 +18,7 @@ struct child {
     char *name; /* mem */
     enum overlay_fate fate;
     struct change *change; /* OVERLAY_FILE's, a reference */
+    int64_t touched_ns;    /* 0: its time is the place's */
     bool shown;            /* by the place, as what it is */
 };
 
@@ -63,6 +64,7 @@ static int add_child(struct listing *listing, const struct overlay *overlay, con
     listing->child[listing->count++] =
         (struct child){.name = name,
                        .fate = fate,
+                       .touched_ns = change && change->kind == CHANGE_TOUCH ? change->mtime_ns : 0,
                        .change = fate == OVERLAY_FILE ? change_ref(change) : NULL};
     return 0;
 }
@@ -180,10 +182,13 @@ static int CO_FN filter(struct txn_view *view, const char *path, struct listing 
                         const struct larder_entries *from, struct entries_builder *builder)
 {
     for (size_t i = 0; i < from->count; i++) {
-        struct child *child = find_child(listing, from->info[i].name);
-        int rc = child ? stays(view, path, child, &from->info[i]) : true;
+        struct larder_info info = from->info[i];
+        struct child *child = find_child(listing, info.name);
+        int rc = child ? stays(view, path, child, &info) : true;
+        if (child && child->touched_ns)
+            info.mtime_ns = child->touched_ns;
         if (rc > 0)
-            rc = entries_add(builder, &from->info[i]);
+            rc = entries_add(builder, &info);
         else
             listing->hid |= rc == 0;
         if (rc < 0)

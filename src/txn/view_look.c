@@ -63,6 +63,7 @@ static int look(struct txn_view *view, const char *path, struct sight *sight)
                     : sight->fate == OVERLAY_GONE
                         ? BEFORE_NOTHING /* what was there has a change of its own */
                         : BEFORE_UNKNOWN;
+    sight->touched_ns = change && change->kind == CHANGE_TOUCH ? change->mtime_ns : 0;
     if (sight->fate == OVERLAY_FILE)
         sight->change = change_ref(change);
     if (sight->fate == OVERLAY_DIRECTORY)
@@ -97,6 +98,8 @@ static int CO_FN ask_place(struct txn_view *view, const char *path, const struct
         return rc;
     if (sight->seen == 0)
         sight->before = before_of(sight->type);
+    if (sight->touched_ns)
+        sight->answer.info.mtime_ns = sight->touched_ns;
     bool doubt = sight->type == LARDER_DIRECTORY && sight->fate == OVERLAY_UNTOUCHED && *path &&
                  !view->instance.can.real_directories && touched_below(view, path);
     int lives = doubt ? view_lives(view, path) : 1;
@@ -273,8 +276,12 @@ int txn_look_info(struct instance *instance, const char *path, const struct term
         return describe(view, sight.change, terms, out);
     if (sight.fate == OVERLAY_GONE)
         return view_missing(view, path);
-    return is_plain(view, path, sight.fate) ? layer_look_info(txn_view_next(view), path, terms, out)
-                                            : -EAGAIN;
+    if (!is_plain(view, path, sight.fate))
+        return -EAGAIN;
+    rc = layer_look_info(txn_view_next(view), path, terms, out);
+    if (rc == 0 && sight.touched_ns)
+        out->info.mtime_ns = sight.touched_ns;
+    return rc;
 }
 
 static int look_change(struct txn_view *view, const struct change *change, const struct larder_range *range,

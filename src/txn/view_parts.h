@@ -32,6 +32,7 @@ static inline struct larder_txn *txn_of(const struct txn_view *view)
 struct sight {
     enum overlay_fate fate;
     uint64_t seen;         /* the id of the change at this very path; 0: there is none */
+    int64_t touched_ns;    /* the time that it has by that change; 0: none */
     enum before before;    /* at the place: of the change, else as it was asked */
     enum larder_type type; /* 0: nothing is there */
     struct answer answer;  /* where there is something; owned */
@@ -80,6 +81,7 @@ int CO_FN txn_write(struct instance *instance, const char *path, struct source *
 int CO_FN txn_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
 int CO_FN txn_mkdir(struct instance *instance, const char *path);
 int CO_FN txn_rmdir(struct instance *instance, const char *path);
+int CO_FN txn_touch(struct instance *instance, const char *path, int64_t mtime_ns);
 int CO_FN txn_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                     struct token *out);
 int CO_FN txn_stage_part(struct instance *instance, const char *path, const struct token *token,

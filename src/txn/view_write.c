@@ -377,3 +377,56 @@ int CO_FN txn_rmdir(struct instance *instance, const char *path)
             return rc;
     }
 }
+
+/* ---- times ---- */
+
+/* Of what the transaction writes or makes itself. */
+static int touch_own(struct txn_view *view, const char *path, uint64_t seen, int64_t mtime_ns)
+{
+    int rc = txn_lock(txn_of(view), true);
+    if (rc < 0)
+        return rc;
+    struct change *change = overlay_at(&view->member->overlay, path);
+    rc = change && change->id == seen ? 0 : -EAGAIN;
+    if (rc == 0) {
+        change->mtime_ns = mtime_ns;
+        change->timed = true;
+    }
+    txn_unlock(txn_of(view));
+    return rc;
+}
+
+static int CO_FN touch_place(struct txn_view *view, const char *path, const struct sight *sight,
+                             int64_t mtime_ns)
+{
+    struct change *change;
+    int rc = change_new(CHANGE_TOUCH, path, &change);
+    if (rc < 0)
+        return rc;
+    change->before = sight->before;
+    change->mtime_ns = mtime_ns;
+    change->timed = true;
+    rc = put(view, change, sight->seen);
+    change_unref(change);
+    return rc;
+}
+
+int CO_FN txn_touch(struct instance *instance, const char *path, int64_t mtime_ns)
+{
+    struct txn_view *view = txn_view_of(instance);
+    if (!instance->can.touch)
+        return fail_at(instance, path, -ENOTSUP, "this place cannot set the time of a file");
+    for (;;) {
+        autosight struct sight sight = {0};
+        int64_t to = mtime_ns ? mtime_ns : wall_ns();
+        int rc = sight_take(view, path, &TERMS_NONE, &sight);
+        if (rc == 0 && sight.type == 0)
+            rc = fail_at(instance, path, -ENOENT, "nothing is there");
+        else if (rc == 0 && (sight.fate == OVERLAY_FILE || sight.fate == OVERLAY_DIRECTORY))
+            rc = touch_own(view, path, sight.seen, to);
+        else if (rc == 0)
+            rc = touch_place(view, path, &sight, to);
+        if (rc != -EAGAIN)
+            return rc;
+    }
+}

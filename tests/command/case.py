@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import subprocess
 import tempfile
@@ -51,6 +53,28 @@ class Case(unittest.TestCase):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         return self.dir / where
+
+    def on_terminal(self, *args, both=False):
+        """What stderr gets when it is a terminal, or `both` it and stdout."""
+        try:
+            master, slave = pty.openpty()
+        except OSError as error:
+            self.skipTest(f'NO TERMINAL CAN BE HAD: {error}')
+        child = subprocess.Popen([COMMAND, *args], stdout=slave if both else subprocess.DEVNULL, stderr=slave,
+                                 env=self.environment)
+        os.close(slave)
+        text = b''
+        while select.select([master], [], [], 60)[0]:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            text += piece
+            if not piece:
+                break
+        os.close(master)
+        self.assertEqual(child.wait(60), 0, text)
+        return text
 
 
 class Served(Case):

@@ -4,9 +4,7 @@
 import json
 import os
 import pathlib
-import pty
 import re
-import select
 import shutil
 import signal
 import socket
@@ -411,73 +409,6 @@ class Local(Case):
 
 
 @unittest.skipUnless(shutil.which('nginx') or os.path.exists('/usr/sbin/nginx') or os.environ.get('CI'), 'NGINX IS MISSING: nothing of HTTP was tested')
-class Transactions(Case):
-    def setUp(self):
-        super().setUp()
-        self.environment['LARDER_STATE_DIR'] = str(self.dir / 'state')
-        self.source = self.tree({'a': b'1', 'b/c': b'22', 'b/large': b'x' * 300000})
-        self.target = self.dir / 'target'
-        self.target.mkdir()
-
-    def test_put_txn_commits_all_of_it_and_says_what(self):
-        lines = self.objects('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
-        self.assertEqual([(pathlib.Path(line['path']).name, line['size']) for line in lines],
-                         [('a', 1), ('c', 2), ('large', 300000)])
-        self.assertTrue(all(line['etag'] for line in lines))
-        self.assertEqual((self.target / 'b/c').read_bytes(), b'22')
-        self.assertEqual((self.target / 'b/large').stat().st_size, 300000)
-        self.assertEqual(self.lines('txn', 'list'), [])
-
-    def test_put_txn_puts_nothing_when_one_of_it_fails(self):
-        self.larder('put', '--txn', self.source / 'a', self.source / 'missing', f'{self.target}/', code=5)
-        self.assertEqual(list(self.target.iterdir()), [])
-        self.assertEqual(self.lines('txn', 'list'), [])
-
-    def test_what_was_killed_when_it_was_committed_is_listed_and_published(self):
-        self.environment['LARDER_CRASH_AT'] = 'txn.sealed'
-        done = self.run_('put', '-r', '--txn', f'{self.source}/', f'{self.target}/')
-        if done.returncode == 0:
-            self.skipTest('built without crash points')
-        del self.environment['LARDER_CRASH_AT']
-        self.assertEqual([path for path in self.target.rglob('*') if not path.name.startswith('.')], [])
-        [entry] = self.objects('txn', 'list')
-        self.assertEqual((entry['state'], entry['alive'], entry['conflicts']), ('committed', False, []))
-        self.larder('txn', 'rollback', entry['id'], code=1)
-        self.larder('txn', 'recover')
-        self.assertEqual((self.target / 'b/c').read_bytes(), b'22')
-        self.assertEqual(self.lines('txn', 'list'), [])
-        self.assertFalse([path for path in self.target.rglob('.larder*')])
-
-    def test_an_id_that_is_none_and_one_that_is_not_there(self):
-        self.larder('put', '--txn', self.source / 'a', f'{self.target}/')
-        self.larder('txn', 'rollback', 'x', code=1)
-        self.larder('txn', 'rollback', '0123456789abcdef', code=3)
-        self.larder('txn', 'recover', '--theirs', '--ours', code=2)
-
-
-class StagedTransactions(Served):
-    """Of a place that is sent large files when they are to be committed."""
-
-    def test_what_was_killed_while_it_was_staged_is_resumed_or_rolled_back(self):
-        self.environment['LARDER_STATE_DIR'] = str(self.dir / 'state')
-        source = self.tree({'a': b'1', 'b/c': b'22', 'b/large': b'x' * 300000})
-        for then in 'resume', 'rollback':
-            target = self.server.dir / 'dav' / then
-            target.mkdir()
-            url = f'webdav{self.server.url[4:]}/dav/{then}'
-            self.environment['LARDER_CRASH_AT'] = 'txn.stage_noted'
-            done = self.run_('put', '-r', '--txn', f'{source}/', f'{url}/')
-            if done.returncode == 0:
-                self.skipTest('built without crash points')
-            del self.environment['LARDER_CRASH_AT']
-            [entry] = self.objects('txn', 'list')
-            self.assertEqual(entry['state'], 'staging')
-            self.larder('txn', then, entry['id'])
-            self.assertEqual((target / 'b/large').exists(), then == 'resume')
-            self.assertEqual(self.lines('txn', 'list'), [])
-            self.assertFalse([path for path in target.rglob('.larder*')])
-
-
 class Http(Served):
     def test_reading_works_as_from_a_disk(self):
         self.serve({'a': b'AAA', 'sub/b': b'B', 'empty': b'', 'large': b'L' * (2 << 20)})
@@ -704,28 +635,6 @@ class Http(Served):
     def test_a_reader_who_stopped_reading_does_not_hold_a_signal(self):
         self.serve({'x': b'x' * (8 << 20)})
         self.assertEqual(self.interrupt(signal.SIGINT, 'cat', f'{self.url}/x'), 130)
-
-    def on_terminal(self, *args, both=False):
-        """What stderr gets when it is a terminal, or `both` it and stdout."""
-        try:
-            master, slave = pty.openpty()
-        except OSError as error:
-            self.skipTest(f'NO TERMINAL CAN BE HAD: {error}')
-        child = subprocess.Popen([COMMAND, *args], stdout=slave if both else subprocess.DEVNULL, stderr=slave,
-                                 env=self.environment)
-        os.close(slave)
-        text = b''
-        while select.select([master], [], [], 60)[0]:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:
-                break
-            text += piece
-            if not piece:
-                break
-        os.close(master)
-        self.assertEqual(child.wait(60), 0, text)
-        return text
 
     def test_a_bar_is_drawn_on_a_terminal_after_a_second(self):
         self.serve({'x': b'x' * 300000, 'quick': b'x'})

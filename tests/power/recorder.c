@@ -448,19 +448,31 @@ EXPORT int rmdir(const char *name)
 
 /* ---- numbers ---- */
 
+static uint64_t number_told(uint64_t real)
+{
+    for (size_t i = 0; i < inodes_count; i++)
+        if (inodes[i].real == real)
+            return inodes[i].recorded | INODE_BIT;
+    return log_fd >= 0 ? real | INODE_BIT : real;
+}
+
 static int told(int rc, struct stat *st)
 {
     if (rc < 0 || !root_size)
         return rc;
     st->st_mtim = st->st_ctim = (struct timespec){1, 0}; /* what was put there again is as old as it was */
-    for (size_t i = 0; i < inodes_count; i++) {
-        if (inodes[i].real == st->st_ino) {
-            st->st_ino = inodes[i].recorded | INODE_BIT;
-            return rc;
-        }
+    st->st_ino = number_told(st->st_ino);
+    return rc;
+}
+
+/* When it was made is told of none: of what was put there again it would be just now. */
+EXPORT int statx(int dir, const char *restrict name, int flags, unsigned mask, struct statx *restrict st)
+{
+    int rc = NEXT(statx)(dir, name, flags, mask, st);
+    if (rc == 0 && root_size) {
+        st->stx_ino = number_told(st->stx_ino);
+        st->stx_mask &= ~(unsigned)STATX_BTIME;
     }
-    if (log_fd >= 0)
-        st->st_ino |= INODE_BIT;
     return rc;
 }
 

@@ -42,7 +42,7 @@ static bool model_is_gone(size_t at)
 {
     for (size_t i = 0; i < PATHS; i++) {
         bool of_file = model[i] == CHANGE_WRITE || model[i] == CHANGE_REMOVE;
-        if (model[i] && is_below(i, at) && (overlay.real_directories || !of_file))
+        if (model[i] && model[i] != CHANGE_TOUCH && is_below(i, at) && (overlay.real_directories || !of_file))
             return true;
     }
     return false;
@@ -60,6 +60,7 @@ static enum overlay_fate model_fate(size_t at)
         return live ? OVERLAY_DIRECTORY : overlay.real_directories ? OVERLAY_GONE : OVERLAY_REMOVED;
     case CHANGE_RMDIR:
         return live ? OVERLAY_DIRECTORY : OVERLAY_GONE;
+    case CHANGE_TOUCH:
     case CHANGE_CHECK:
         break;
     }
@@ -109,7 +110,7 @@ static void step(void)
         model[at] = 0;
         return;
     }
-    enum change_kind kind = (enum change_kind)(CHANGE_WRITE + draw(4));
+    enum change_kind kind = (enum change_kind)(CHANGE_WRITE + draw(5));
     assert_ok(change_new(kind, paths[at], &change));
     assert_ok(overlay_put(&overlay, change, &replaced));
     assert_int_equal(replaced ? replaced->kind : 0, model[at]);

@@ -9,12 +9,24 @@
 
 /* ---- what is in the journal ---- */
 
+/* The file's URL, or its name where that is a local one's; malloc, or NULL. */
+static char *conflict_name(const struct larder_txn_conflict *conflict)
+{
+    const char *place = strncmp(conflict->url, "file://", 7) == 0 ? conflict->url + 7 : conflict->url;
+    size_t size = strlen(place);
+    char *name;
+    const char *slash = size > 0 && place[size - 1] == '/' ? "" : "/";
+    return asprintf(&name, "%s%s%s", place, slash, conflict->path) < 0 ? NULL : name;
+}
+
 static void out_conflicts_json(const struct larder_txn_info *info, json_t *object)
 {
     json_t *conflicts = json_array();
     for (size_t i = 0; i < info->conflict_count; i++) {
         json_t *conflict = json_object();
-        json_object_set_new(conflict, "path", json_name(info->conflicts[i].path));
+        char *name = conflict_name(&info->conflicts[i]);
+        json_object_set_new(conflict, "path", json_name(name ? name : info->conflicts[i].path));
+        free(name);
         json_object_set_new(conflict, "found", json_name(info->conflicts[i].found));
         json_array_append_new(conflicts, conflict);
     }
@@ -29,13 +41,25 @@ static int out_info_json(const struct larder_txn_info *info, const char *began)
     json_object_set_new(object, "id", json_string(info->id));
     json_object_set_new(object, "state", json_string(info->state));
     json_object_set_new(object, "alive", json_boolean(info->alive));
-    json_object_set_new(object, "began", json_string(began));
+    if (info->began_ns)
+        json_object_set_new(object, "began", json_string(began));
     json_object_set_new(object, "changes", json_integer((json_int_t)info->changes));
     json_object_set_new(object, "bytes", json_integer((json_int_t)info->bytes));
     json_object_set_new(object, "note", json_name(info->note));
     json_object_set_new(object, "urls", urls);
     out_conflicts_json(info, object);
     return out_json(object);
+}
+
+/* What was found mostly begins with the file's name. */
+static int out_conflict(const struct larder_txn_conflict *conflict)
+{
+    char *name = conflict_name(conflict);
+    bool named = name && strncmp(conflict->found, name, strlen(name)) == 0;
+    int rc = named ? out_format("    conflict at %s\n", conflict->found)
+                   : out_format("    conflict at %s: %s\n", name ? name : conflict->path, conflict->found);
+    free(name);
+    return rc;
 }
 
 static int out_info(void *arg, const struct larder_txn_info *info)
@@ -46,12 +70,13 @@ static int out_info(void *arg, const struct larder_txn_info *info)
     if (cli->json)
         return out_info_json(info, began);
     format_size(info->bytes, size);
-    int rc = out_format("%s  %s  %s%s  %llu changes, %s  %s\n", info->id, began, info->state,
-                        info->alive ? ", alive" : "", (unsigned long long)info->changes, size, info->note);
+    int rc = out_format("%s  %s  %s%s  %llu changes, %s  %s\n", info->id, info->began_ns ? began : "-",
+                        info->state, info->alive ? ", alive" : "", (unsigned long long)info->changes, size,
+                        info->note);
     for (size_t i = 0; rc == 0 && i < info->url_count; i++)
         rc = out_format("    %s\n", info->urls[i]);
     for (size_t i = 0; rc == 0 && i < info->conflict_count; i++)
-        rc = out_format("    conflict at %s: %s\n", info->conflicts[i].path, info->conflicts[i].found);
+        rc = out_conflict(&info->conflicts[i]);
     return rc;
 }
 
@@ -142,10 +167,20 @@ static void published(void *arg, const struct larder_txn_result *result)
     out_json(object);
 }
 
+static void sent(void *arg, int64_t done, int64_t total)
+{
+    progress_bytes((uint64_t)done, total);
+}
+
 int txn_end(struct cli *cli, const char *what, struct larder_txn *txn, int code)
 {
-    const struct larder_txn_commit how = {.size = sizeof how, .published = published, .arg = cli};
+    const struct larder_txn_commit how = {.size = sizeof how,
+                                          .published = published,
+                                          .arg = cli,
+                                          .progress = sent};
+    progress_begin(cli, what);
     int rc = code == DONE && !interrupted() ? larder_txn_commit(txn, &how) : -ECANCELED;
+    progress_end();
     if (rc < 0 && code == DONE)
         code = complain(what, rc);
     if (rc < 0 && rc != -EINPROGRESS && larder_txn_rollback(txn) < 0)
