@@ -347,19 +347,50 @@ static int forget(MDB_txn *txn, MDB_dbi dbi, const struct journal_key *key)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+struct journal_key journal_tail_key(const struct journal_key *key)
+{
+    return journal_key(journal_key_txn(key), RECORD_TAIL, journal_key_number(key));
+}
+
+/* How much of the end of it is a record of its own. */
+static size_t tail_size(const struct edit *edit)
+{
+    size_t over = (edit->size + JOURNAL_PAGE_HEADER) % JOURNAL_PAGE;
+    bool payload = journal_key_kind(&edit->key) == RECORD_PAYLOAD && edit->size >= JOURNAL_PAGE;
+    return payload && over <= JOURNAL_TAIL_MAX ? over : 0;
+}
+
+static int put(MDB_txn *txn, MDB_dbi dbi, const struct edit *edit)
+{
+    size_t tail = tail_size(edit), head = edit->size - tail;
+    struct journal_key key = journal_tail_key(&edit->key);
+    MDB_val name = {sizeof edit->key.data, (void *)edit->key.data}, value = {head, (void *)edit->data};
+    MDB_val tail_name = {sizeof key.data, key.data}, tail_value = {tail, (char *)edit->data + head};
+    int rc = mdb_put(txn, dbi, &name, &value, 0);
+    return rc == 0 && tail > 0 ? mdb_put(txn, dbi, &tail_name, &tail_value, 0) : rc;
+}
+
+static int delete(MDB_txn *txn, MDB_dbi dbi, const struct journal_key *key)
+{
+    MDB_val name = {sizeof key->data, (void *)key->data};
+    int rc = mdb_del(txn, dbi, &name, NULL);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int apply(MDB_txn *txn, MDB_dbi dbi, const struct edit *edit)
 {
     MDB_val name = {sizeof edit->key.data, (void *)edit->key.data}, value = {edit->size, (void *)edit->data};
+    struct journal_key tail = journal_tail_key(&edit->key);
     int rc;
     switch (edit->kind) {
     case EDIT_PUT:
-        return mdb_put(txn, dbi, &name, &value, 0);
+        return put(txn, dbi, edit);
     case EDIT_NEW:
         rc = mdb_put(txn, dbi, &name, &value, MDB_NOOVERWRITE);
         return rc == MDB_KEYEXIST ? 0 : rc;
     case EDIT_DELETE:
-        rc = mdb_del(txn, dbi, &name, NULL);
-        return rc == MDB_NOTFOUND ? 0 : rc;
+        rc = delete (txn, dbi, &edit->key);
+        return rc == 0 && journal_key_kind(&edit->key) == RECORD_PAYLOAD ? delete (txn, dbi, &tail) : rc;
     case EDIT_FORGET:
         return forget(txn, dbi, &edit->key);
     }

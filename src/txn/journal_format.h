@@ -17,6 +17,7 @@
  *   C id       change: what becomes of one path
  *   L 0        locks: which bytes of `conditions` it holds while it is DECIDING
  *   P id       payload of a small write: just the bytes
+ *   Q id       its last few, where they would have taken a page of the file for themselves
  *   S id       staged: where a place may have been asked for room for a large write of this id
  *
  * H, M, C, L and S are a sequence of little-endian numbers and texts (a 4-byte size, then the bytes), closed by XXH3 of the key
@@ -71,6 +72,7 @@ enum record_kind {
     RECORD_LOCKS = 'L',
     RECORD_MEMBER = 'M',
     RECORD_PAYLOAD = 'P',
+    RECORD_TAIL = 'Q', /* journal.c's, as a part of P */
     RECORD_STAGED = 'S'
 };
 

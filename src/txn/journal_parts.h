@@ -29,6 +29,16 @@ struct journal {
     bool leading;                 /* somebody writes */
 };
 
+/*
+ * A large value fills pages of its own, with LMDB's 16 bytes in front: one of 4096 bytes takes two. So the last few of a
+ * payload, which would begin a page, are a record of their own, beside others on one. Who reads a payload that ends just
+ * with its page looks for them.
+ */
+#define JOURNAL_PAGE        4096
+#define JOURNAL_PAGE_HEADER 16
+#define JOURNAL_TAIL_MAX    256
+struct journal_key journal_tail_key(const struct journal_key *key);
+
 /* The words for a failure of the file. Returns `rc`. */
 int journal_fail(const struct journal *journal, int rc);
 

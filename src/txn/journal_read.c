@@ -31,21 +31,44 @@ int journal_catch_up(struct journal *journal)
     return 0;
 }
 
+/* Empty: there is none. */
+static int get_tail(const struct journal *journal, MDB_txn *txn, const struct journal_key *key,
+                    const MDB_val *head, MDB_val *tail)
+{
+    struct journal_key tail_key = journal_tail_key(key);
+    MDB_val name = {sizeof tail_key.data, tail_key.data};
+    bool ends_page = (head->mv_size + JOURNAL_PAGE_HEADER) % JOURNAL_PAGE == 0;
+    *tail = (MDB_val){0, (void *)""};
+    if (journal_key_kind(key) != RECORD_PAYLOAD || !ends_page)
+        return 0;
+    int rc = lmdb_status(mdb_get(txn, journal->dbi, &name, tail));
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int copy_both(const MDB_val *head, const MDB_val *tail, struct larder_bytes *out)
+{
+    char *copy = mem_alloc(head->mv_size + tail->mv_size + 1);
+    if (!copy)
+        return fail_memory();
+    memcpy(copy, head->mv_data, head->mv_size);
+    memcpy(copy + head->mv_size, tail->mv_data, tail->mv_size);
+    copy[head->mv_size + tail->mv_size] = 0;
+    *out = bytes_own(copy, head->mv_size + tail->mv_size);
+    return 0;
+}
+
 int journal_get(struct journal *journal, const struct journal_key *key, struct larder_bytes *out)
 {
     MDB_txn *txn;
-    MDB_val name = {sizeof key->data, (void *)key->data}, value;
+    MDB_val name = {sizeof key->data, (void *)key->data}, value, tail;
     int rc = begin_reading(journal, &txn);
     if (rc < 0)
         return rc;
     rc = lmdb_status(mdb_get(txn, journal->dbi, &name, &value));
-    if (rc == 0) {
-        char *copy = mem_dup_n(value.mv_data, value.mv_size);
-        if (copy)
-            *out = bytes_own(copy, value.mv_size);
-        else
-            rc = fail_memory();
-    }
+    if (rc == 0)
+        rc = get_tail(journal, txn, key, &value, &tail);
+    if (rc == 0)
+        rc = copy_both(&value, &tail, out);
     mdb_txn_abort(txn);
     return rc == 0 || rc == -ENOENT || rc == -ENOMEM ? rc : journal_fail(journal, rc);
 }

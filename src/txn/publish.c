@@ -181,6 +181,8 @@ int CO_FN plan_publish(struct plan *plan)
     if (rc == 0)
         rc = make_directories(plan);
     if (rc == 0)
+        rc = plan_publish_near(plan);
+    if (rc == 0)
         rc = plan_each(plan, write_item);
     CRASH_POINT("txn.all_written");
     if (rc == 0)

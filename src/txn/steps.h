@@ -13,6 +13,8 @@ bool member_applies(const struct plan_member *member);
 int CO_FN member_apply(struct plan *plan, const struct plan_member *member);
 /* What was done for those items of persistent members, or NULL: for all, is on the places' disks. */
 int CO_FN plan_sync(struct plan *plan, bool (*counts)(const struct plan_item *item));
+/* Writes that need no waiting but for a disk. */
+int CO_FN plan_publish_near(struct plan *plan);
 bool member_has_conditions(const struct plan *plan, const struct plan_member *member);
 
 #endif

@@ -141,11 +141,13 @@ static int open_source(void *arg)
 }
 
 /* Nothing frees them while the commit that kept them is under way. */
-static int lend_source(const struct change *change, struct vault_source *out)
+int vault_source_lend(const struct change *change, struct vault_source *out)
 {
     const struct larder_bytes *bytes = &change->payload.bytes;
-    out->source = &out->bytes_source;
-    return source_of(&out->bytes_source, change->path, bytes->data, bytes->size);
+    *out = (struct vault_source){.fd = -1, .source = &out->bytes_source};
+    int rc = source_of(&out->bytes_source, change->path, bytes->data, bytes->size);
+    out->bytes_source.labels = &change->labels;
+    return rc;
 }
 
 static int close_source(void *arg)
@@ -166,7 +168,7 @@ int CO_FN vault_source_open(const struct vault *vault, const struct change *chan
     struct opening opening = {vault, change, stream, out};
     int rc;
     if (change->payload.kept)
-        rc = lend_source(change, out);
+        rc = vault_source_lend(change, out);
     else
         rc = change->payload.kind == PAYLOAD_MEMORY ? open_source(&opening) : offload(open_source, &opening);
     if (rc < 0)

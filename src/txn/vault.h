@@ -36,6 +36,8 @@ struct vault_source {
 };
 int CO_FN vault_source_open(const struct vault *vault, const struct change *change, bool stream,
                             struct vault_source *out);
+/* Of a change whose bytes were kept for the commit, which is under way: on any thread, and there is nothing to close. */
+int vault_source_lend(const struct change *change, struct vault_source *out);
 void CO_FN vault_source_close(struct vault_source *source);
 
 #endif

@@ -189,6 +189,31 @@ static void records_are_walked_by_kind_and_heads_across_transactions(void **stat
     assert_string_equal(out, "");
 }
 
+/* Of all sizes around those that fill pages, whose last bytes are elsewhere. */
+static void a_payload_that_ends_beside_a_page_is_whole(void **state)
+{
+    static char data[3 * 4096];
+    struct edit edits[600];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i * 31 + i / 251);
+    for (size_t page = 4096; page <= 2 * 4096; page += 4096)
+        for (size_t size = page - 30; size < page + 270; size++)
+            edits[count++] = put(TXN, RECORD_PAYLOAD, size, data, size);
+    assert_ok(journal_write(journal, edits, count));
+    for (size_t i = 0; i < count; i++) {
+        struct larder_bytes bytes;
+        assert_ok(journal_get(journal, &edits[i].key, &bytes));
+        assert_int_equal(bytes.size, edits[i].size);
+        assert_memory_equal(bytes.data, data, bytes.size);
+        larder_bytes_free(&bytes);
+    }
+    struct edit removal = {EDIT_DELETE, journal_key(TXN, RECORD_PAYLOAD, 4096), NULL, 0};
+    assert_ok(journal_write(journal, &removal, 1));
+    assert_missing(TXN, RECORD_PAYLOAD, 4096);
+    assert_missing(TXN, RECORD_TAIL, 4096);
+}
+
 /* More than a page of records, between those of the transactions before and behind. */
 static void a_transaction_is_forgotten_whole_and_alone(void **state)
 {
@@ -435,6 +460,7 @@ int main(void)
         CASE(what_is_locked_comes_back_as_it_was),
         CASE(what_was_written_is_there_for_another_process_and_after_reopening),
         CASE(records_are_walked_by_kind_and_heads_across_transactions),
+        CASE(a_payload_that_ends_beside_a_page_is_whole),
         CASE(a_transaction_is_forgotten_whole_and_alone),
         CASE(what_many_write_at_once_is_all_there),
         CASE(a_write_for_which_there_is_no_room_fails_alone),
