@@ -35,7 +35,7 @@ class Gateway:
 
     def __init__(self, build, scratch, sizes):
         self.build, self.scratch, self.sizes = build, scratch, sizes
-        self.dir, self.process = scratch / "gateway", None
+        self.dir, self.process, self.filled = scratch / "gateway", None, False
         self.turns = itertools.count()
         self.there = bool(shutil.which("radosgw") and shutil.which("rclone"))
         if not self.there:
@@ -50,6 +50,8 @@ class Gateway:
             self.process.wait()
 
     def start(self):
+        if self.process:
+            return
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         script = pathlib.Path(__file__).parents[1] / "tests/servers/rgw-up.sh"
@@ -59,11 +61,13 @@ class Gateway:
             if self.process.poll() is not None:
                 raise RuntimeError("the gateway does not start")
             time.sleep(0.05)
+        subprocess.run(self.larder("mkdir", "s3://bench"), check=True)
 
     def prepare(self):
-        if self.process:
-            return
         self.start()
+        if self.filled:
+            return
+        self.filled = True
         sizes, scratch = self.sizes, self.scratch
         make_files(scratch / "s3-small", sizes.s3_files, SMALL)
         make_files(scratch / "s3-large", sizes.s3_large_count, sizes.s3_large)
@@ -71,13 +75,16 @@ class Gateway:
             directory = scratch / "s3-keys" / f"{i // 1000:03}"
             directory.mkdir(parents=True, exist_ok=True)
             (directory / f"{i:06}").touch()
-        subprocess.run(self.larder("mkdir", "s3://bench"), check=True)
         for name in ("small", "large", "keys"):
             subprocess.run(self.larder("put", "-r", f"{scratch}/s3-{name}/", f"s3://bench/{name}/"), check=True)
 
-    def larder(self, *arguments):
+    def led(self, *command):
+        """With the environment that leads to it."""
         return ["env", f"AWS_ENDPOINT_URL_S3={self.url}", f"AWS_ACCESS_KEY_ID={KEYS[0]}",
-                f"AWS_SECRET_ACCESS_KEY={KEYS[1]}", str(self.build / "tools" / "larder"), "-q", *arguments]
+                f"AWS_SECRET_ACCESS_KEY={KEYS[1]}", *command]
+
+    def larder(self, *arguments):
+        return self.led(str(self.build / "tools" / "larder"), "-q", *arguments)
 
     def rclone(self, *arguments):
         return ["env", "-u", "AWS_CA_BUNDLE",  # with which rclone 1.60 speaks no S3
