@@ -14,6 +14,7 @@ from dataclasses import dataclass
 HEAD = struct.Struct('=IHHc?6xQq')
 SECTOR = 512
 NAMES = 'CMRLUD'
+FIRST_BIT = 56 # of a record; one on a disk that another left has the next
 
 
 @dataclass
@@ -50,10 +51,12 @@ def inode_of(path):
 
 
 class Disk:
-    """Names and contents: files by path and inode, the bytes of each inode, directories by path and inode."""
+    """Names and contents: files by path and inode, the bytes of each inode, directories by path and inode. Numbers of
+    inodes are those of the disk that was recorded; `numbers` are told instead of some."""
 
-    def __init__(self):
+    def __init__(self, level=1, numbers=()):
         self.files, self.dirs, self.bytes = {}, {}, {}
+        self.level, self.numbers = level, dict(numbers)
 
     @classmethod
     def of(cls, root):
@@ -101,8 +104,13 @@ class Disk:
             start, stop = max(step.offset, sector * SECTOR), min(end, (sector + 1) * SECTOR)
             content[start:stop] = step.data[start - step.offset:stop - step.offset]
 
+    def told(self, inode):
+        """Which number programs see: never one of two files, also of another level."""
+        number, before = inode
+        return self.numbers[number] if before == 0 and number in self.numbers else number | 1 << (FIRST_BIT + self.level - 1)
+
     def put(self, root, inodes):
-        """Make `root` this disk; `inodes` becomes the list that the recorder reads."""
+        """Make `root` this disk; `inodes` becomes the list that the recorder reads. What it tells of each file there."""
         shutil.rmtree(root)
         for path in sorted(self.dirs):
             os.mkdir(path)
@@ -114,16 +122,17 @@ class Disk:
             made[inode] = path
             with open(path, 'wb') as file:
                 file.write(self.bytes.get(inode, b''))
+        numbers = {os.stat(path).st_ino: self.told(inode) for inode, path in made.items()}
         with open(inodes, 'w', encoding='ascii') as file:
-            for (inode, _), path in made.items():
-                file.write(f'{os.stat(path).st_ino} {inode}\n')
+            file.writelines(f'{real} {told}\n' for real, told in numbers.items())
+        return numbers
 
 
 class Record:
-    """What a program did to what `before` (Disk.of) was."""
+    """What a program did to what `before` (Disk.of) was, of which it was told these `numbers`."""
 
-    def __init__(self, before, log):
-        self.before = before
+    def __init__(self, before, log, level=1, numbers=()):
+        self.before, self.level, self.numbers = before, level, numbers
         self.steps = read_steps(log, [*before.files.values(), *before.dirs.values()])
 
     def marks(self, count):
@@ -162,7 +171,7 @@ class Record:
             mood = chance.choice(['', 'keep', 'drop', 'tear'])
         elif keep:
             names = count
-        disk = Disk()
+        disk = Disk(self.level, self.numbers)
         disk.files, disk.dirs = dict(self.before.files), dict(self.before.dirs)
         disk.bytes = {inode: bytearray(content) for inode, content in self.before.bytes.items()}
         for at, step in enumerate(self.steps[:count]):

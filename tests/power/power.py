@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from images import Disk, Record
+from images import FIRST_BIT, Disk, Record
 
 
 class Power:
@@ -28,13 +28,19 @@ class Power:
         return subprocess.run(command, env={**os.environ, 'LD_PRELOAD': self.recorder, 'POWER_ROOT': self.root, **environment},
                               input=text and text.encode(), capture_output=True, timeout=100, check=False)
 
-    def record(self, command, text=None):
-        """What the command does to root, with `text` to read. It writes its marks to the file `marks`."""
-        before = Disk.of(self.root)
-        done = self._run(command, text, POWER_LOG=self._file('log'), POWER_MARKS=self.marks)
+    def record(self, command, text=None, disk=None):
+        """What the command does to root, or to a `disk` that another record left, with `text` to read. It writes its marks
+        to the file `marks`."""
+        numbers = disk.put(self.root, self._file('inodes')) if disk else {}
+        level = disk.level + 1 if disk else 1
+        more = {'POWER_INODES': self._file('inodes')} if disk else {}
+        before, log = Disk.of(self.root), self._file(f'log-{level}')
+        if os.path.exists(log):
+            os.remove(log)
+        done = self._run(command, text, POWER_LOG=log, POWER_MARKS=self.marks, POWER_BIT=str(FIRST_BIT + level - 1), **more)
         if done.returncode != 0:
             raise AssertionError(f'{command}: {done.returncode}: {done.stderr.decode()}')
-        return Record(before, self._file('log'))
+        return Record(before, log, level, numbers)
 
     def run_on(self, disk, command):
         """The command on the disk: with the inodes that its files had."""

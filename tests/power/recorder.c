@@ -6,7 +6,8 @@
  *   POWER_ROOT    the directory
  *   POWER_LOG     where the record goes, appended to
  *   POWER_MARKS   a file: what is written to it stands in the record as a mark
- *   POWER_INODES  lines of "inode recorded": files that were put there again, and the number that each had before
+ *   POWER_INODES  lines of "inode number": files that were put there again, and the number that is told of each
+ *   POWER_BIT     set in the numbers that are told of all others while there is a record: so these are no others'
  *
  * A call and its record are one step, so the record's order is the disk's. A file is known by its inode, which the
  * program is told with a bit set that no file system sets: no new file has the number of one that was put there again.
@@ -31,7 +32,6 @@
 
 #define EXPORT     __attribute__((visibility("default")))
 #define NEXT(name) ((__typeof__(&name))next_of(#name))
-#define INODE_BIT  ((uint64_t)1 << 56)
 
 /* ---- the record ---- */
 
@@ -52,9 +52,10 @@ static size_t root_size;
 static const char *marks;
 static int log_fd = -1;
 static struct {
-    uint64_t real, recorded;
+    uint64_t real, told;
 } *inodes;
 static size_t inodes_count;
+static uint64_t inode_bit;
 
 static void *next_of(const char *name)
 {
@@ -66,14 +67,14 @@ static void *next_of(const char *name)
 
 static void read_inodes(const char *name)
 {
-    unsigned long long real, recorded;
+    unsigned long long real, told;
     FILE *file = name ? fopen(name, "re") : NULL;
-    while (file && fscanf(file, "%llu %llu", &real, &recorded) == 2) {
+    while (file && fscanf(file, "%llu %llu", &real, &told) == 2) {
         inodes = realloc(inodes, (inodes_count + 1) * sizeof *inodes);
         if (!inodes)
             abort();
         inodes[inodes_count].real = real;
-        inodes[inodes_count++].recorded = recorded;
+        inodes[inodes_count++].told = told;
     }
     if (file)
         fclose(file);
@@ -81,12 +82,13 @@ static void read_inodes(const char *name)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *dir = getenv("POWER_ROOT"), *log = getenv("POWER_LOG");
+    const char *dir = getenv("POWER_ROOT"), *log = getenv("POWER_LOG"), *bit = getenv("POWER_BIT");
     if (!dir || !realpath(dir, root))
         return;
     root_size = strlen(root);
     marks = getenv("POWER_MARKS");
     read_inodes(getenv("POWER_INODES"));
+    inode_bit = (uint64_t)1 << (bit ? atoi(bit) : 56);
     if (log)
         log_fd = NEXT(open)(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 }
@@ -452,8 +454,8 @@ static uint64_t number_told(uint64_t real)
 {
     for (size_t i = 0; i < inodes_count; i++)
         if (inodes[i].real == real)
-            return inodes[i].recorded | INODE_BIT;
-    return log_fd >= 0 ? real | INODE_BIT : real;
+            return inodes[i].told;
+    return log_fd >= 0 ? real | inode_bit : real;
 }
 
 static int told(int rc, struct stat *st)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a power cut leaves of transactions on a local disk, journal and all: after a recovery each is wholly there or not at
-all, those that were acknowledged are there, and nothing is left of any. $LARDER_POWER_MOMENTS; $LARDER_POWER_SEED."""
+all, those that were acknowledged are there, and nothing is left of any. The same of what a second cut leaves, amid a
+recovery. $LARDER_POWER_MOMENTS; $LARDER_POWER_SEED."""
 import os
 import random
 import sys
@@ -12,6 +13,7 @@ from power import Power, images
 RECORDER, WRITER = sys.argv.pop(1), sys.argv.pop(1)
 LARDER = os.environ['LARDER_COMMAND']
 MOMENTS = int(os.environ.get('LARDER_POWER_MOMENTS', '12'))
+RECOVERIES = MOMENTS // 3 # that the power goes amid
 SEED = int(os.environ.get('LARDER_POWER_SEED', '1'))
 SIZES = [0, 1, 700, 5000, 70000, 300000]
 
@@ -73,6 +75,33 @@ class Transactions(unittest.TestCase):
         self.assertEqual(os.listdir(payload) if os.path.isdir(payload) else [], [])
         return there > marks
 
+    def cut_recovery(self, plan, marks, recovery, chance):
+        """How many disks were left of it. What it came to, stays."""
+        came_to = self.tree_now()
+        left = [disk for _, disk in images(recovery, chance.randrange(1 << 30), 4)]
+        for disk in left:
+            self.check(plan, marks, disk)
+        for disk in recovery.image(len(recovery.steps)), recovery.image(len(recovery.steps), chance):
+            self.check(plan, marks, disk)
+            self.assertEqual(self.tree_now(), came_to)
+        return len(left) + 2
+
+    def cut_recoveries(self, plan, record):
+        """How many disks were left of how many recoveries that publish, and of as many that roll back."""
+        chance, left, found = random.Random(SEED), 0, {True: 0, False: 0}
+        disks = list(images(record, SEED + 1, 3 * MOMENTS))
+        chance.shuffle(disks)
+        for marks, disk in disks:
+            recovery = self.power.record([LARDER, 'txn', 'recover'], disk=disk)
+            publishes = any(step.what in 'RL' for step in recovery.steps)
+            if not (publishes or any(step.what == 'U' for step in recovery.steps)) or found[publishes] == RECOVERIES:
+                continue
+            left += self.cut_recovery(plan, len(marks), recovery, chance)
+            found[publishes] += 1
+            if found[True] == RECOVERIES:
+                break
+        return left, found[True]
+
     @staticmethod
     def differences(plan, marks, found):
         texts = []
@@ -88,9 +117,11 @@ class Transactions(unittest.TestCase):
         for marks, disk in images(record, SEED, MOMENTS):
             finished += self.check(plan, len(marks), disk)
             tried += 1
-        print(f'{len(record.steps)} steps, {tried} disks, {finished} on which a transaction was there before it was told',
-              file=sys.stderr)
+        again, amid = self.cut_recoveries(plan, record)
+        print(f'{len(record.steps)} steps, {tried} disks, {finished} on which a transaction was there before it was told; '
+              f'{again} disks that recoveries left, {amid} of which published something', file=sys.stderr)
         self.assertGreater(finished, 0)
+        self.assertGreater(amid, 0)
 
 
 if __name__ == '__main__':
