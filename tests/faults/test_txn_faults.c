@@ -132,6 +132,26 @@ static void what_cannot_be_published_now_is_finished_by_a_recovery(void **state)
     assert_int_equal(list().count, 0);
 }
 
+/* The network goes once all is decided, and comes back. */
+static void what_the_network_keeps_from_being_published_is_published_later(void **state)
+{
+    put("a", "1", LARDER_CREATE);
+    put("b", "2", 0);
+    fault_on(server, (struct fault_match){.path = "/d/b"},
+             (struct fault){.end = FAULT_RESET, .flags = FAULT_NO_ANSWER});
+    assert_status(-EINPROGRESS, commit());
+    assert_non_null(strstr(larder_error(), "/d/b"));
+    assert_string_equal(list().state, "committed");
+    assert_text("a", "1");
+    assert_status(1, recover(LARDER_TXN_FINISH));
+    assert_string_equal(list().state, "committed");
+    fault_clear(server);
+    fault_file_text(server, "/d/b", "theirs"); /* meanwhile, which no condition forbids to replace */
+    assert_status(0, recover(LARDER_TXN_FINISH));
+    assert_text("b", "2");
+    assert_int_equal(list().count, 0);
+}
+
 /* Out of the journal, with what is said of it beside its bytes. */
 static void what_a_recovery_writes_has_its_type(void **state)
 {
@@ -280,6 +300,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         CASE(what_cannot_be_published_now_is_finished_by_a_recovery),
+        CASE(what_the_network_keeps_from_being_published_is_published_later),
         CASE(what_a_recovery_writes_has_its_type),
         CASE(the_next_transaction_finishes_what_is_left),
         CASE(what_is_refused_waits_for_a_word),

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TALK_MAX (1 << 20) /* of a request, and of an answer */
+#define TALK_MAX ((size_t)16 << 20) /* a part of an upload, and more */
 #define SEEN_MAX 256
 
 struct drop_proxy {
@@ -22,7 +22,7 @@ struct drop_proxy {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t idle;
     unsigned serving; /* threads with a connection each */
-    char method[16];
+    char method[16], part[32];
     enum drop drop;
     unsigned left;
     void (*hook)(void);
@@ -78,12 +78,14 @@ static size_t read_request(int fd, char *text)
 }
 
 /* Does it go, does its answer come back? */
-static bool decide(struct drop_proxy *proxy, const char *method, enum drop *drop, void (**hook)(void))
+static bool decide(struct drop_proxy *proxy, const char *method, const char *request, enum drop *drop,
+                   void (**hook)(void))
 {
     pthread_mutex_lock(&proxy->lock);
     if (proxy->seen_count < SEEN_MAX)
         snprintf(proxy->seen[proxy->seen_count++], sizeof proxy->seen[0], "%s", method);
-    bool lose = proxy->left > 0 && strcmp(proxy->method, method) == 0;
+    bool lose = proxy->left > 0 && strcmp(proxy->method, method) == 0 &&
+                memmem(request, strcspn(request, "\r"), proxy->part, strlen(proxy->part));
     proxy->left -= lose;
     *drop = proxy->drop;
     *hook = lose ? proxy->hook : NULL;
@@ -122,7 +124,7 @@ static void *serve(void *arg)
         give_up("drop_proxy: malloc");
     size_t size = read_request(visit->fd, request);
     if (size > 0 && sscanf(request, "%15s", method) == 1) {
-        bool lose = decide(visit->proxy, method, &drop, &hook);
+        bool lose = decide(visit->proxy, method, request, &drop, &hook);
         size_t got = lose && drop == DROP_REQUEST ? 0 : ask_server(visit->proxy, request, size, answer);
         if (hook)
             hook();
@@ -198,7 +200,8 @@ void drop_proxy_lose(struct drop_proxy *proxy, const char *method, enum drop dro
                      void (*hook)(void))
 {
     pthread_mutex_lock(&proxy->lock);
-    snprintf(proxy->method, sizeof proxy->method, "%s", method);
+    *proxy->part = 0;
+    sscanf(method, "%15s %31s", proxy->method, proxy->part);
     proxy->drop = drop;
     proxy->left = count;
     proxy->hook = hook;

@@ -13,7 +13,7 @@ void drop_proxy_stop(struct drop_proxy *proxy);
 const char *drop_proxy_url(const struct drop_proxy *proxy); /* borrowed */
 
 enum drop { DROP_REQUEST, DROP_ANSWER };
-/* Lose the next `count` requests of this method, or their answers; `hook` (may be NULL) is called each time. */
+/* Lose the next `count` requests of this method ("POST uploadId=": whose target has this in it), or their answers; `hook` (may be NULL) is called each time. */
 void drop_proxy_lose(struct drop_proxy *proxy, const char *method, enum drop drop, unsigned count,
                      void (*hook)(void));
 /* How many requests of a method came since the last drop_proxy_lose. */

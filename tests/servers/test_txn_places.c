@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "larder.h"
 
@@ -106,6 +107,46 @@ static void every_way_to_change_something(void)
     assert_nothing_pending();
 }
 
+static const char *property_of(const struct larder_properties *properties, const char *name)
+{
+    for (size_t i = 0; i < properties->count; i++)
+        if (strcasecmp(properties->property[i].name, name) == 0)
+            return properties->property[i].value;
+    return "";
+}
+
+static void expect_labels(const char *path, const char *type, const char *color)
+{
+    struct larder_properties properties = {0};
+    assert_ok(larder_properties(other, path, &properties));
+    assert_string_equal(property_of(&properties, "content-type"), type);
+    assert_string_equal(property_of(&properties, "metadata.color"), color);
+    larder_properties_free(&properties);
+}
+
+/* Of a small one, and of an upload in parts; each has its own. */
+static void each_file_has_its_type_and_metadata(void)
+{
+    static const char *const red[] = {"s3.content_type=auto", "s3.metadata=color: red", NULL},
+                             *const blue[] = {"s3.content_type=image/x-test", "s3.metadata=color: blue",
+                                              NULL};
+    struct larder_fs *whole, *said;
+    if (!place->server || strcmp(place->server, "rgw") != 0)
+        skip(); /* few other places keep any */
+    begin();
+    whole = view;
+    assert_ok(larder_fs_at(whole, NULL, red, &said));
+    put(said, "page.html", "<p>");
+    larder_fs_free(said);
+    assert_ok(larder_fs_at(whole, NULL, blue, &view));
+    write_large("large");
+    larder_fs_free(view);
+    view = whole;
+    assert_ok(commit());
+    expect_labels("page.html", "text/html", "red");
+    expect_labels("large", "image/x-test", "blue");
+}
+
 static void nothing_is_left_of_a_rollback(void)
 {
     static const char *const names[] = {"d/copy", "d/move",      "d/over", "d/rm",
@@ -126,6 +167,7 @@ int main(void)
 {
     static const struct places_scenario scenarios[] = {
         {"every way to change something", every_way_to_change_something},
+        {"each file has its type and metadata", each_file_has_its_type_and_metadata},
         {"nothing is left of a rollback", nothing_is_left_of_a_rollback},
     };
     return places_run(scenarios, sizeof scenarios / sizeof scenarios[0]);

@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "larder.h"
 
 #include "tmpdir.h"
+#include "tree.h"
 #include "txn_case.h"
 
 /* ---- times ---- */
@@ -178,6 +181,62 @@ static void what_is_open_is_listed(void **state)
     assert_int_equal(list_open().count, 0);
 }
 
+/* ---- beside others ---- */
+
+/* fn in a process of its own, which ends without a word to anybody; its status. */
+static int in_child(int (*fn)(void))
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fn());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int die_with_one(void)
+{
+    char option[300];
+    struct larder_fs *fs, *inside;
+    struct larder_txn *own;
+    snprintf(option, sizeof option, "journal=%s", journal);
+    return larder_open(NULL, tree, NULL, &fs, NULL) < 0 ||
+           larder_txn_begin((const char *const[]){option, NULL}, &own) < 0 ||
+           larder_txn_fs(own, fs, &inside) < 0 || pipe_text(inside, "dead", "dead", 0) < 0 ||
+           larder_txn_barrier(own) < 0;
+}
+
+static int recover(void)
+{
+    return larder_txn_recover(journal, NULL, NULL) != 0;
+}
+
+static void a_recovery_leaves_those_of_the_living_alone(void **state)
+{
+    struct larder_file *file;
+    char *data = content_make(300000, 3);
+    start(local);
+    assert_ok(pipe_text(view, "small", "small", 0));
+    assert_ok(larder_file_open(view, "large", "w", NULL, &file));
+    assert_ok(larder_file_write(file, data, 300000));
+    assert_ok(larder_file_close(file));
+    assert_ok(larder_txn_barrier(txn));
+    assert_int_equal(in_child(die_with_one), 0);
+    assert_int_equal(listed(), 2);
+    assert_int_equal(in_child(recover), 0);
+    assert_int_equal(list_open().count, 1); /* which has all it had */
+    assert_ok(commit());
+    assert_text(local, "small", "small");
+    assert_text(local, "dead", NULL);
+    struct larder_bytes bytes;
+    assert_ok(larder_cat_file(local, "large", NULL, &bytes));
+    assert_true(bytes.size == 300000 && content_matches(bytes.data, bytes.size, 3, 0));
+    larder_bytes_free(&bytes);
+    free(data);
+    assert_clean(2);
+}
+
 /* ---- refusals ---- */
 
 static void a_view_of_a_view_is_refused(void **state)
@@ -245,6 +304,7 @@ int main(void)
         CASE(a_touch_changes_the_time_alone),
         CASE(times_are_kept_by_rsync),
         CASE(what_is_open_is_listed),
+        CASE(a_recovery_leaves_those_of_the_living_alone),
         CASE(a_condition_that_does_not_hold_publishes_nothing),
         CASE(of_two_that_create_one_file_the_second_is_told),
         CASE(a_view_of_a_view_is_refused),
