@@ -330,7 +330,9 @@ typedef void larder_progress_fn(void *arg, int64_t done, int64_t total);
 enum larder_write_flags {
     LARDER_CREATE = 1,  /* -EEXIST when there is something already */
     LARDER_PARENTS = 2, /* make missing parent directories */
-    LARDER_SYNC = 4,    /* on the disk when the call returns: fsync of file and directory (local) */
+    LARDER_SYNC =
+        4, /* on the disk when the call returns: fsync of file and directory (local), and of those in
+                         * which LARDER_PARENTS made others */
 };
 /* Make a file of these bytes, replacing what was there at one moment. -ENOENT: no parent (capability
  * parents_required); -EISDIR: a directory is there. (fsspec: pipe_file, write_bytes) */

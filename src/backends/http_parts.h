@@ -130,7 +130,7 @@ int CO_FN http_list(struct instance *instance, const char *path, const struct te
 int CO_FN http_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                      const char *if_match, struct answer *out);
 int CO_FN http_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
-int CO_FN http_mkdir(struct instance *instance, const char *path);
+int CO_FN http_mkdir(struct instance *instance, const char *path, unsigned flags);
 int CO_FN http_rmdir(struct instance *instance, const char *path);
 /* Of both: http_open.c. */
 extern const struct option http_options[];
@@ -177,7 +177,7 @@ char *dav_temporary(const char *path, size_t dir_size, uint64_t id);
 /* webdav_write.c, webdav_stage.c */
 int CO_FN webdav_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                        const char *if_match, struct answer *out);
-int CO_FN webdav_mkdir(struct instance *instance, const char *path);
+int CO_FN webdav_mkdir(struct instance *instance, const char *path, unsigned flags);
 int CO_FN webdav_rmdir(struct instance *instance, const char *path);
 int CO_FN webdav_copy(struct instance *instance, const char *from, const char *to, unsigned flags,
                       const struct labels *labels);

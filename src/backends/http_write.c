@@ -187,7 +187,7 @@ int CO_FN http_remove(struct instance *instance, const char *const paths[], size
 /* ---- directories ---- */
 
 /* Nothing need be made: a directory is there as soon as something is in it. */
-int CO_FN http_mkdir(struct instance *instance, const char *path)
+int CO_FN http_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     struct http_instance *http = http_of(instance);
     struct answer answer = {0};

@@ -44,7 +44,7 @@ int temporary_open(const char *dir, const char *of, uint64_t id, mode_t mode, ch
 int local_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                 const char *if_match, struct answer *out);
 int local_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
-int local_mkdir(struct instance *instance, const char *path);
+int local_mkdir(struct instance *instance, const char *path, unsigned flags);
 int local_rmdir(struct instance *instance, const char *path);
 int local_touch(struct instance *instance, const char *path, int64_t mtime_ns);
 int local_copy(struct instance *instance, const char *from, const char *to, unsigned flags,

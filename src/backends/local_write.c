@@ -350,13 +350,18 @@ int local_remove(struct instance *instance, const char *const paths[], size_t co
     return count == 1 ? status[0] : 0; /* with its words */
 }
 
-int local_mkdir(struct instance *instance, const char *path)
+int local_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     autofree char *name = NULL;
     int rc = local_name(path, &name);
     if (rc < 0)
         return rc;
-    return file_seam.mkdir(name, 0777) < 0 ? fail_errno(errno, "%s", name) : 0;
+    if (file_seam.mkdir(name, 0777) < 0)
+        return fail_errno(errno, "%s", name);
+    if (!wants_sync(instance, flags))
+        return 0;
+    name[path_parent_size(name)] = 0;
+    return sync_directory(name);
 }
 
 /* Temporary files of writers that were killed must not keep a directory that looks empty from being removed. */

@@ -269,7 +269,7 @@ static int mkdir_locked(const char *path)
     return rc;
 }
 
-static int memory_mkdir(struct instance *instance, const char *path)
+static int memory_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     tree_lock();
     int rc = mkdir_locked(path);

@@ -29,7 +29,7 @@ static int CO_FN make_bucket(struct s3_instance *s3, const char *bucket)
 }
 
 /* Directories of a bucket are implied by keys: there is nothing to make. */
-int CO_FN s3_mkdir(struct instance *instance, const char *path)
+int CO_FN s3_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     struct s3_instance *s3 = s3_of(instance);
     struct answer answer = {0};

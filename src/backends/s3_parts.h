@@ -93,7 +93,7 @@ int CO_FN s3_refuse_create(struct s3_instance *s3, const char *path, int rc);
 /* One object, there or not. */
 int CO_FN s3_delete(struct s3_instance *s3, const char *path);
 int CO_FN s3_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
-int CO_FN s3_mkdir(struct instance *instance, const char *path);
+int CO_FN s3_mkdir(struct instance *instance, const char *path, unsigned flags);
 int CO_FN s3_rmdir(struct instance *instance, const char *path);
 int CO_FN s3_unmark(struct instance *instance, const char *const paths[], size_t count);
 int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, unsigned flags,

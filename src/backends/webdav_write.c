@@ -257,7 +257,7 @@ static int CO_FN make_once(struct http_instance *http, const char *path, struct 
     return type == LARDER_DIRECTORY ? 0 : rc;
 }
 
-int CO_FN webdav_mkdir(struct instance *instance, const char *path)
+int CO_FN webdav_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     struct http_instance *http = http_of(instance);
     struct http_tries tries = {.site = http->site};

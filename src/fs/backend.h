@@ -295,7 +295,8 @@ struct backend {
                  const char *if_match, struct answer *out);
     /* Files; one status each; the return value is for a failure of all. */
     int (*remove)(struct instance *instance, const char *const paths[], size_t count, int status[]);
-    int (*mkdir)(struct instance *instance, const char *path); /* -EEXIST, -ENOENT: no parent */
+    /* -EEXIST, -ENOENT: no parent. Of `flags` LARDER_SYNC: its name is on the disk then. */
+    int (*mkdir)(struct instance *instance, const char *path, unsigned flags);
     int (*rmdir)(struct instance *instance, const char *path); /* -ENOTEMPTY, -ENOTDIR, -ENOENT */
     /* Where directories are only implied: what marks these as there though nothing is in them goes; that there is none is
      * no failure, nor that something is in them. Optional. */

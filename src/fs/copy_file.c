@@ -114,7 +114,8 @@ static int CO_FN make_directory(struct copy_file *file, const char *to)
 {
     struct instance *instance = file->copy->job->to->instance;
     file->type = LARDER_DIRECTORY;
-    return instance->can.real_directories ? dirs_make(instance, to) : 0;
+    unsigned flags = copy_flags(&file->copy->job->options);
+    return instance->can.real_directories ? dirs_make(instance, to, flags) : 0;
 }
 
 /* -EISDIR: is it the source's? */
@@ -175,7 +176,7 @@ static int CO_FN move(struct copy_file *file, const char *from, const char *to)
     const struct copy_job *job = file->copy->job;
     int rc = move_once(job, from, to);
     if (rc == -ENOENT && job->makes_dirs && is_directory(job->from, from) >= 0) {
-        rc = dirs_make_parents(job->to->instance, to);
+        rc = dirs_make_parents(job->to->instance, to, copy_flags(&job->options));
         if (rc == 0)
             rc = move_once(job, from, to);
     }

@@ -45,9 +45,13 @@ int enter_work(work_fn *fn, void *arg);
 /* What writing calls take of larder_write_flags. */
 #define WRITE_FLAGS (LARDER_CREATE | LARDER_PARENTS | LARDER_SYNC)
 
-/* The directory at the full path and its parents; there already: 0. -ENOTDIR: a file is in the way. */
-int CO_FN dirs_make(struct instance *instance, const char *path);
+/* The directory at the full path and its parents; there already: 0. -ENOTDIR: a file is in the way. Of `flags`
+ * LARDER_SYNC: those that are made have their names on the disk. */
+int CO_FN dirs_make(struct instance *instance, const char *path, unsigned flags);
 /* dirs_make of the parent. */
-int CO_FN dirs_make_parents(struct instance *instance, const char *path);
+int CO_FN dirs_make_parents(struct instance *instance, const char *path, unsigned flags);
+
+/* larder_makedirs, with LARDER_SYNC or without. */
+int enter_makedirs(struct larder_fs *fs, const char *path, bool exist_ok, unsigned flags);
 
 #endif

@@ -120,10 +120,10 @@ int64_t larder_cat_into(struct larder_fs *fs, const char *path, const struct lar
     return rc < 0 ? rc : (int64_t)sink.size;
 }
 
-static int make_parents(struct larder_fs *fs, const char *path)
+static int make_parents(struct larder_fs *fs, const char *path, unsigned flags)
 {
     autofree char *parent = mem_dup_n(path, path_parent_size(path));
-    return parent ? larder_makedirs(fs, parent, true) : fail_memory();
+    return parent ? enter_makedirs(fs, parent, true, flags) : fail_memory();
 }
 
 static int write_once(struct larder_fs *fs, const char *path, struct source *source, unsigned flags,
@@ -147,7 +147,7 @@ static int write_bytes(struct larder_fs *fs, const char *path, const void *data,
     rc = write_once(fs, path, &source, flags, version);
     if (rc != -ENOENT || !(flags & LARDER_PARENTS) || !fs->instance->can.parents_required)
         return rc;
-    rc = make_parents(fs, path);
+    rc = make_parents(fs, path, flags);
     return rc < 0 ? rc : write_once(fs, path, &source, flags, version);
 }
 
@@ -209,7 +209,7 @@ int larder_mkdir(struct larder_fs *fs, const char *path, bool parents)
     int rc = enter_call(fs, path, &call);
     if (rc != -ENOENT || !parents)
         return rc;
-    rc = make_parents(fs, path);
+    rc = make_parents(fs, path, 0);
     return rc < 0 ? rc : larder_mkdir(fs, path, false);
 }
 

@@ -380,7 +380,7 @@ static int foreign_remove(struct instance *instance, const char *const paths[], 
     return 0;
 }
 
-static int foreign_mkdir(struct instance *instance, const char *path)
+static int foreign_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     return settled(instance, "mkdir", ASK(instance, mkdir, path));
 }

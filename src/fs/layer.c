@@ -42,7 +42,7 @@ static int op_remove(struct layer_call *c)
 
 static int op_mkdir(struct layer_call *c)
 {
-    return c->instance->backend->mkdir(c->instance, c->path);
+    return c->instance->backend->mkdir(c->instance, c->path, c->flags);
 }
 
 static int op_rmdir(struct layer_call *c)

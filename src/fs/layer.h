@@ -82,7 +82,7 @@ int CO_FN layer_read(struct instance *instance, const char *path, const struct l
 int CO_FN layer_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                       const char *if_match, struct answer *out);
 int CO_FN layer_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
-int CO_FN layer_mkdir(struct instance *instance, const char *path);
+int CO_FN layer_mkdir(struct instance *instance, const char *path, unsigned flags);
 int CO_FN layer_rmdir(struct instance *instance, const char *path);
 int CO_FN layer_touch(struct instance *instance, const char *path, int64_t mtime_ns);
 int CO_FN layer_copy(struct instance *instance, const char *from, const char *to, unsigned flags,

@@ -47,9 +47,9 @@ int CO_FN layer_remove(struct instance *instance, const char *const paths[], siz
     return layer_call(&call);
 }
 
-int CO_FN layer_mkdir(struct instance *instance, const char *path)
+int CO_FN layer_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
-    struct layer_call call = {LAYER_MKDIR, instance, path};
+    struct layer_call call = {LAYER_MKDIR, instance, path, .flags = flags};
     return layer_call(&call);
 }
 

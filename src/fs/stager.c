@@ -422,7 +422,7 @@ static int CO_FN publish(struct stager *stager, unsigned flags, const char *if_m
     rc = publish_once(stager, table_flags, if_match, out);
     if (rc != -ENOENT || !(flags & LARDER_PARENTS))
         return rc;
-    rc = dirs_make_parents(stager->instance, stager->path);
+    rc = dirs_make_parents(stager->instance, stager->path, table_flags);
     return rc < 0 ? rc : publish_once(stager, table_flags, if_match, out);
 }
 

@@ -35,7 +35,7 @@ static int CO_FN copy_with_parents(struct transfer *transfer)
         return rc;
     rc = ask_size(transfer, transfer->to, transfer->path);
     if (rc == 0)
-        rc = dirs_make_parents(transfer->to, transfer->target);
+        rc = dirs_make_parents(transfer->to, transfer->target, transfer->flags);
     return rc < 0 ? rc : layer_copy(transfer->to, transfer->path, transfer->target, flags, transfer->labels);
 }
 
@@ -104,7 +104,7 @@ static int CO_FN check_target(const struct transfer *transfer)
     if (!transfer->to->can.parents_required)
         return 0;
     if (transfer->flags & LARDER_PARENTS)
-        return dirs_make_parents(transfer->to, transfer->target);
+        return dirs_make_parents(transfer->to, transfer->target, transfer->flags);
     autofree char *parent = mem_dup_n(transfer->target, path_parent_size(transfer->target));
     int rc = parent ? layer_info(transfer->to, parent, &terms, &answer) : fail_memory();
     answer_free(&answer);

@@ -111,7 +111,7 @@ static int CO_FN make_directories(struct plan *plan)
             continue;
         rc = clear_file(item);
         if (rc == 0 && !item->conflict)
-            rc = dirs_make(item->member->fs->instance, item->change->path);
+            rc = dirs_make(item->member->fs->instance, item->change->path, 0);
         if (rc < 0 && item_is_refused(item, rc))
             rc = 0;
         item->done = rc == 0;

@@ -79,7 +79,7 @@ int CO_FN txn_list(struct instance *instance, const char *path, const struct ter
 int CO_FN txn_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                     const char *if_match, struct answer *out);
 int CO_FN txn_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);
-int CO_FN txn_mkdir(struct instance *instance, const char *path);
+int CO_FN txn_mkdir(struct instance *instance, const char *path, unsigned flags);
 int CO_FN txn_rmdir(struct instance *instance, const char *path);
 int CO_FN txn_touch(struct instance *instance, const char *path, int64_t mtime_ns);
 int CO_FN txn_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,

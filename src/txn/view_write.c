@@ -324,7 +324,7 @@ int CO_FN txn_remove(struct instance *instance, const char *const paths[], size_
     return group_each(count, LOOKS_AT_ONCE, GROUP_FIRST, remove_each, &removing);
 }
 
-int CO_FN txn_mkdir(struct instance *instance, const char *path)
+int CO_FN txn_mkdir(struct instance *instance, const char *path, unsigned flags)
 {
     struct txn_view *view = txn_view_of(instance);
     for (;;) {

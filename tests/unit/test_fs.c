@@ -312,6 +312,70 @@ static void a_file_is_got_under_the_longest_name(void **state)
     tmpdir_remove(tmp);
 }
 
+/* What was synced below a directory, in order: one name behind the other. */
+static char synced[2048];
+static size_t synced_below; /* how long that directory's name is */
+static int (*real_fsync)(int fd);
+
+static int note_fsync(int fd)
+{
+    char link[64], name[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, name, sizeof name - 1);
+    assert_true(size >= (ssize_t)synced_below);
+    name[size] = 0;
+    size_t used = strlen(synced);
+    snprintf(synced + used, sizeof synced - used, "%s\n",
+             strstr(name, "/.larder-") ? "the file" : name + synced_below);
+    return real_fsync(fd);
+}
+
+static void assert_synced(const char *expected)
+{
+    assert_string_equal(synced, expected);
+    synced[0] = 0;
+}
+
+/* A power cut takes a name whose directory was not synced, however well that was that is in it: each new directory has
+ * its name on the disk before what it is for, and nothing is synced that was there. */
+static void what_is_synced_is_there_by_name(void **state)
+{
+    static const char new_dirs[] = "\n/d\nthe file\n/d/e\n";
+    struct larder_copy_options options = {.size = sizeof options, .sync = true};
+    struct larder_fs *fs, *memory, *syncing;
+    char *tmp = tmpdir_make();
+    synced_below = strlen(tmp);
+    assert_ok(open_url(tmp, NULL, &fs, NULL));
+    assert_ok(open_url(tmp, (const char *const[]){"local.sync=true", NULL}, &syncing, NULL));
+    assert_ok(open_url("memory://synced", NULL, &memory, NULL));
+    assert_ok(larder_pipe_file(memory, "f", "x", 1, LARDER_PARENTS));
+    real_fsync = file_seam.fsync;
+    file_seam.fsync = note_fsync;
+    assert_ok(larder_pipe_file(fs, "a/b/f", "x", 1, LARDER_PARENTS));
+    assert_synced("");
+    assert_ok(larder_pipe_file(fs, "d/e/f", "x", 1, LARDER_PARENTS | LARDER_SYNC));
+    assert_synced(new_dirs);
+    assert_ok(larder_pipe_file(fs, "d/e/f", "y", 1, LARDER_PARENTS | LARDER_SYNC));
+    assert_synced("the file\n/d/e\n");
+    assert_ok(larder_rm(fs, "d", true));
+    assert_ok(larder_cp_file(memory, "f", fs, "d/e/f", LARDER_PARENTS | LARDER_SYNC, NULL, NULL));
+    assert_synced(new_dirs);
+    assert_ok(larder_rm(fs, "d", true));
+    assert_ok(larder_copy(memory, (const char *[]){"f"}, 1, fs, "d/e/f", &options));
+    assert_synced(new_dirs);
+    assert_ok(larder_rm(fs, "d", true));
+    assert_ok(larder_pipe(fs, &(struct larder_item){.path = "d/e/f"}, 1, LARDER_PARENTS | LARDER_SYNC, NULL));
+    assert_synced(new_dirs);
+    assert_ok(larder_rm(fs, "d", true));
+    assert_ok(larder_pipe_file(syncing, "d/e/f", "x", 1, LARDER_PARENTS));
+    assert_synced(new_dirs);
+    file_seam.fsync = real_fsync;
+    larder_fs_free(fs);
+    larder_fs_free(syncing);
+    larder_fs_free(memory);
+    tmpdir_remove(tmp);
+}
+
 static int register_backends(void **state)
 {
     backend_register(&memory_backend);
@@ -334,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_missing_argument_is_refused),
         cmocka_unit_test(links_that_lead_nowhere_or_back_up_are_no_trees),
         cmocka_unit_test(a_file_is_got_under_the_longest_name),
+        cmocka_unit_test(what_is_synced_is_there_by_name),
         cmocka_unit_test(a_cancelled_walk_goes_on_with_nothing_lost),
     };
     return cmocka_run_group_tests(tests, register_backends, NULL);
