@@ -55,6 +55,7 @@ static int CO_FN md5_of_stream(struct source *source, unsigned char digest[DIGES
     autofree char *piece = mem_alloc(PIECE_SIZE);
     int rc = piece ? digest_begin(&state, DIGEST_MD5) : fail_memory();
     int64_t count = 1;
+    source->looks = true;
     while (rc == 0 && count > 0) {
         count = source_read(source, piece, PIECE_SIZE);
         rc = count < 0 ? (int)count : digest_add(&state, piece, (size_t)count);
@@ -62,7 +63,10 @@ static int CO_FN md5_of_stream(struct source *source, unsigned char digest[DIGES
     if (rc == 0)
         rc = digest_end(&state, digest);
     digest_fini(&state);
-    return rc == 0 ? source_rewind(source) : rc;
+    if (rc == 0)
+        rc = source_rewind(source);
+    source->looks = false;
+    return rc;
 }
 
 #define MD5_LINE_SIZE (sizeof "Content-MD5: " + BASE64_SIZE(16))
@@ -166,6 +170,7 @@ int CO_FN http_holds(struct http_instance *http, const char *path, struct source
                               .got = mem_alloc(PIECE_SIZE),
                               .own = mem_alloc(PIECE_SIZE)};
     struct terms terms = TERMS_NONE;
+    source->looks = true;
     int rc = !compare.got || !compare.own ? fail_memory()
              : !can_rewind(source)        ? fail(-ESPIPE, "what was written cannot be read again")
                                    : http_read_file(&http->instance, path, NULL, &terms, &compare.sink, NULL);
@@ -173,6 +178,7 @@ int CO_FN http_holds(struct http_instance *http, const char *path, struct source
         rc = compare.same ? is_at_end(&compare) : 0;
     else if (rc == -ENOENT)
         rc = 0;
+    source->looks = false;
     mem_free(compare.got);
     mem_free(compare.own);
     return rc;

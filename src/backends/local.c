@@ -334,7 +334,7 @@ static int local_locate(const struct backend *backend, const char *url, char **v
 {
     const char *typed = after_protocol(url);
     if (typed != url && *typed != '/')
-        return fail(-EINVAL, "%s: a file URL has an absolute path: file:///PATH", url);
+        return fail(-EINVAL, "a file URL has an absolute path: file:///PATH");
     autofree char *absolute = NULL;
     int rc = absolute_path(typed, &absolute);
     return rc < 0 ? rc : place_is_all(absolute, place, path);

@@ -107,7 +107,10 @@ static const struct option s3_options[] = {
 /* Keys are written in the URL as they are, not encoded, as everywhere in S3. */
 static int s3_locate(const struct backend *backend, const char *url, char **values, char **place, char **path)
 {
-    return place_is_all(strstr(url, "://") + 3, place, path);
+    const char *named = strstr(url, "://") + 3;
+    if (memchr(named, '@', strcspn(named, "/")))
+        return fail(-EINVAL, "an s3 URL is s3://BUCKET/KEY: who asks is said by options or the environment");
+    return place_is_all(named, place, path);
 }
 
 /* The first of the environment's variables that says something. */

@@ -56,6 +56,8 @@ int path_resolve(const char *root, const char *path, char **out, bool *directory
     }
     size_t segment_size;
     const char *segment = size > 0 ? unclean_segment(start, size, &segment_size) : NULL;
+    if (segment && strstr(path, "://")) /* which may hold secrets */
+        return fail(-EINVAL, "a URL in place of a path, which is below what was opened");
     if (segment && segment_size == 0)
         return fail(-EINVAL, "%s: a path has no empty segments", path);
     if (segment)

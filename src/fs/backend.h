@@ -151,6 +151,7 @@ struct source {
     const void *data; /* NULL: read() gives them */
     int64_t (*read)(struct source *source, void *buffer, size_t size); /* 0 at the end */
     int (*rewind)(struct source *source);
+    bool looks; /* set by who reads, and rewinds: what is read now is not what goes on its way */
     const struct labels *labels; /* what is said of the file (labels.h); NULL: nothing */
     uint64_t
         id; /* as a stage's, at a place that names_writes: what is temporary has it as its name. 0: any */

@@ -95,9 +95,9 @@ static int find_one(struct copy *copy)
     if (rc < 0) {
         file->status = rc;
         file->text = mem_dup(error_text());
-    } else if (!step.check) {
-        count_planned(copy, &step);
     }
+    if (rc < 0 || !step.check)
+        count_planned(copy, &step);
     list_push(&copy->found, &file->node);
     copy->found_count++;
     return 1;
@@ -269,13 +269,16 @@ static int CO_FN copy_next(struct copy *copy)
         file_free(file);
         return rc;
     }
+    file->begun.open = begun_open;
+    file->moved.open = moved_open;
     if (file->status < 0) {
+        file->step.check = false; /* it is counted */
+        if (copy->job->options.told)
+            edge_mail_send(&copy->crew.mail, &file->begun);
         error_set_text(file->text);
         settle(file, file->status, false);
         return 1;
     }
-    file->begun.open = begun_open;
-    file->moved.open = moved_open;
     rc = file->step.check ? copy_file_differs(file) : 1;
     file->same = rc == 0;
     if (!file->same && copy->job->options.told)

@@ -34,6 +34,8 @@ static int64_t CO_FN take_bytes(struct pipe *pipe, void *buffer, size_t size)
         size = piece->size - pipe->at;
     memcpy(buffer, piece->data + pipe->at, size);
     pipe->at += size;
+    if (!pipe->source.looks)
+        pipe->sent += (int64_t)size;
     if (pipe->at == piece->size)
         give_back(pipe, piece);
     return (int64_t)size;
@@ -119,6 +121,8 @@ static void start_over(struct pipe *pipe, int64_t size)
     pipe->source.size = size;
     pipe->reading = pipe->filling;
     pipe->at = 0;
+    if (!pipe->source.looks)
+        pipe->sent = 0;
     pipe->whole = pipe->again = false;
     waiters_wake(&pipe->changed);
 }

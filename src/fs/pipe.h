@@ -33,6 +33,7 @@ struct pipe {
     struct pipe_piece pieces[2];
     unsigned filling, reading; /* the pieces that the reader and the writer are at … */
     size_t at;                 /* … and how far in it the writer is */
+    int64_t sent;              /* what he took, but for what he only looked at */
     struct resume resume;
     struct group group; /* of the writer */
     struct waiters changed;

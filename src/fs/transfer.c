@@ -159,6 +159,12 @@ static void end_stream(struct transfer *transfer)
         atomic_fetch_sub(&take(transfer->streams)->streams, 1);
 }
 
+/* What is on its way: a writer may read all of it for a digest first. */
+static void count_done(struct transfer *transfer, int64_t came)
+{
+    transfer->done = transfer->into == &transfer->pipe.sink ? transfer->pipe.sent : came;
+}
+
 static int CO_FN begin(struct transfer *transfer, const struct answer *answer, int64_t size)
 {
     int rc = 0;
@@ -183,7 +189,7 @@ static int CO_FN begin(struct transfer *transfer, const struct answer *answer, i
     transfer->begun = true;
     transfer->mtime_ns = answer->info.mtime_ns;
     transfer->total = size;
-    transfer->done = 0;
+    count_done(transfer, 0);
     if (transfer->moved)
         transfer->moved(transfer);
     return 0;
@@ -201,7 +207,7 @@ static int CO_EDGE transfer_room(struct sink *sink, size_t want, void **out, siz
 
 static int CO_FN fill(struct transfer *transfer, size_t size)
 {
-    transfer->done += (int64_t)size;
+    count_done(transfer, transfer->done + (int64_t)size);
     if (transfer->moved && transfer->done - transfer->told >= TELL_EVERY) {
         transfer->told = transfer->done;
         transfer->moved(transfer);
@@ -221,8 +227,11 @@ static int CO_FN stream_once(struct transfer *transfer)
     int rc = layer_read(transfer->from, transfer->path, NULL, transfer->terms, &transfer->sink, NULL);
     if (rc < 0)
         return rc;
-    if (transfer->into == &transfer->pipe.sink)
-        return pipe_finish(&transfer->pipe);
+    if (transfer->into == &transfer->pipe.sink) {
+        rc = pipe_finish(&transfer->pipe);
+        count_done(transfer, 0);
+        return rc;
+    }
     return stager_publish(&transfer->stager, transfer->flags, NULL, NULL);
 }
 

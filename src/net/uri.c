@@ -91,7 +91,7 @@ int uri_split_http(const char *text, struct uri *out)
     if (!slice_equal(url.scheme, "http", true) && !slice_equal(url.scheme, "https", true))
         return refuse(text, "not an http or https URL");
     if (url.host.size == 0)
-        return refuse(text, "a URL without a host");
+        return fail(-EINVAL, "a URL without a host"); /* so nobody knows where a secret would be in it */
     unsigned port = 0;
     for (size_t i = 0; i < url.port.size; i++) {
         if (!isdigit((unsigned char)url.port.text[i]) || port > 65535)

@@ -341,6 +341,32 @@ static void assert_md5(const char *sum)
     assert_string_equal(sent ? sent : "none", sum);
 }
 
+/* Bytes that were told as moved. */
+static void only_rises(void *arg, int64_t done, int64_t total)
+{
+    int64_t *before = arg;
+    assert_true(done >= *before);
+    *before = done;
+}
+
+/* The file is read twice, for its digest and to be sent, and counted once. */
+static void a_large_put_is_told_once(void **state)
+{
+    const size_t size = (size_t)24 << 20;
+    char *dir = tmpdir_make(), *local = tmpdir_path(dir, "local"), *data = calloc(1, size);
+    int64_t told = 0;
+    begin();
+    assert_non_null(data);
+    tree_write(dir, "local", data, size);
+    assert_ok(larder_put_file(local, plain, "large", 0, only_rises, &told));
+    assert_int_equal(told, size);
+    const struct fault_request *put = fault_request(server, fault_count(server, NULL, NULL) - 1);
+    assert_non_null(fault_request_header(put, "Content-MD5"));
+    free(data);
+    free(local);
+    tmpdir_remove(dir);
+}
+
 static void a_put_carries_the_digest_of_its_bytes(void **state)
 {
     static const char sum_of_hello[] = "XUFAKrxLKna5cZ2REBfFkg==",
@@ -501,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_failure_on_what_has_no_name_is_one),
         cmocka_unit_test(a_large_put_that_is_refused_unread_says_why),
         cmocka_unit_test(a_put_carries_the_digest_of_its_bytes),
+        cmocka_unit_test(a_large_put_is_told_once),
         cmocka_unit_test(a_propfind_names_the_properties_that_it_wants),
         cmocka_unit_test(a_directory_without_content_was_perhaps_not_looked_into),
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),

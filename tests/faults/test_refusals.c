@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,94 @@ static void a_name_that_is_too_long_for_a_disk_says_so(void **state)
     larder_fs_free(fs);
 }
 
+/* ---- secrets ---- */
+
+static char told[1 << 20]; /* all that was logged */
+static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void note_line(void *arg, enum larder_log_level level, const char *message)
+{
+    pthread_mutex_lock(&told_lock);
+    size_t used = strlen(told);
+    snprintf(told + used, sizeof told - used, "%s\n", message);
+    pthread_mutex_unlock(&told_lock);
+}
+
+#define SECRET "sesame"
+
+static int count_telling(struct larder_fs *fs, const char *place, const char *path)
+{
+    int wrong = 0;
+    for (const struct path_op *op = path_ops; op->name; op++) {
+        told[0] = 0;
+        int rc = op->call(fs, path, scratch);
+        bool said = rc < 0 && !*larder_error();
+        if (!said && !strstr(larder_error(), SECRET) && !strstr(told, SECRET))
+            continue;
+        print_error("%s, %s: %d \"%s\"\n%s", place, op->name, rc, larder_error(), told);
+        wrong++;
+    }
+    return wrong;
+}
+
+/* The user's password, the query of the URL, a bearer's token, own headers, and where a redirect leads. */
+static void no_text_and_no_log_tells_a_secret(void **state)
+{
+    static const char *const places[] = {"http", "cache::http", "webdav"};
+    static const struct fault faults[] = {
+        {.status = 500},
+        {.status = 401, .headers = "WWW-Authenticate: Basic realm=\"sesame\"\r\n"},
+        {.status = 302, .headers = "Location: http://u:sesame@127.0.0.1:1/y?t=sesame\r\n"},
+        {.end = FAULT_RESET, .flags = FAULT_NO_ANSWER},
+    };
+    const char *host = fault_server_url(server) + strlen("http://");
+    char cache[512];
+    int wrong = 0;
+    snprintf(cache, sizeof cache, "cache.dir=%s/cache", scratch);
+    const char *options[] = {"http.max_tries=1",
+                             "webdav.max_tries=1",
+                             "http.headers=X-Key: sesame",
+                             "http.write=true",
+                             cache,
+                             NULL};
+    larder_log_to(note_line, NULL, LARDER_LOG_DEBUG);
+    for (size_t p = 0; p < 3; p++) {
+        for (size_t f = 0; f < sizeof faults / sizeof faults[0]; f++) {
+            char url[256];
+            struct larder_fs *fs;
+            snprintf(url, sizeof url, "%s://user:sesame@%s/?t=sesame", places[p], host);
+            fault_clear(server);
+            fault_on(server, (struct fault_match){0}, faults[f]);
+            assert_ok(larder_open(NULL, url, options, &fs, NULL));
+            wrong += count_telling(fs, places[p], "x");
+            wrong += count_telling(fs, places[p], url);
+            larder_fs_free(fs);
+        }
+    }
+    larder_log_to(NULL, NULL, LARDER_LOG_WARNING);
+    assert_int_equal(wrong, 0);
+}
+
+/* What is no URL of anything is not shown, either. */
+static void no_refusal_of_a_url_tells_a_secret(void **state)
+{
+    static const char *const urls[] = {
+        "http://u:sesame@h:99999/t",      "foo::http://u:sesame@h/t",
+        "http://u:sesame@h/a%2Fb?sesame", "http://u:sesa%me@h/a",
+        "http:///u:sesame@h/a",           "s3://u:sesame@bucket/k",
+        "gopher://u:sesame@h/",           "cache::cache::http://u:sesame@h",
+        "http://u:sesame@h/../x",         "file://u:sesame@h/x",
+        "webdav://u:sesame@h:x/",         "http://u:sesame@h/a//b?t=sesame",
+        "http://u:sesame@h/a\n",
+    };
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct larder_fs *fs;
+        assert_true(larder_open(NULL, urls[i], NULL, &fs, NULL) < 0);
+        if (strstr(larder_error(), SECRET))
+            fail_msg("%s: %s", urls[i], larder_error());
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -258,6 +347,8 @@ int main(void)
         TEST(a_host_that_is_down_is_not_missing),
         TEST(what_no_place_can_is_refused),
         TEST(a_name_that_is_too_long_for_a_disk_says_so),
+        TEST(no_text_and_no_log_tells_a_secret),
+        cmocka_unit_test(no_refusal_of_a_url_tells_a_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -383,6 +383,21 @@ static void a_directory_without_recursive_is_told(void **state)
     assert_status(-EISDIR, larder_copy(memory, PATHS("s", "g"), local, "u", &options));
 }
 
+static void a_missing_source_is_begun_and_done_as_any(void **state)
+{
+    struct watch seen = {0};
+    struct larder_copy_options options =
+        OPTIONS(.on_error = LARDER_RETURN, .recursive = true, .told = watch, .arg = &seen);
+    put(memory, "f", "12345");
+    assert_int_equal(larder_copy(memory, PATHS("none", "f", "none/neither"), local, "t", &options), 2);
+    assert_false(seen.wrong);
+    assert_int_equal(seen.begun, 3);
+    assert_int_equal(seen.done, 3);
+    assert_int_equal(seen.last.files_planned, 3);
+    assert_int_equal(seen.last.files_done, 3);
+    assert_int_equal(seen.last.files_failed, 2);
+}
+
 /* ---- the disk, and being stopped ---- */
 
 static struct file_seam real;
@@ -599,6 +614,7 @@ int main(void)
         TEST(a_name_never_leads_out_of_the_target),
         TEST(what_is_no_file_is_left_out_and_told),
         TEST(a_directory_without_recursive_is_told),
+        TEST(a_missing_source_is_begun_and_done_as_any),
         TEST(a_full_disk_leaves_whole_files_only),
         TEST(a_cancelled_copy_leaves_nothing_half),
         TEST(a_cancel_stops_a_local_copy_between_pieces),

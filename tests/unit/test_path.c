@@ -131,6 +131,14 @@ static void a_lack_of_memory_is_told(void **state)
     assert_int_equal(alloc_fault_run(build_paths, NULL), 3);
 }
 
+static void the_text_of_a_url_given_as_a_path_keeps_its_secrets(void **state)
+{
+    char *path;
+    assert_int_equal(path_resolve("", "https://user:sesame@host/x?t=sesame", &path, NULL), -EINVAL);
+    assert_null(strstr(larder_error(), "sesame"));
+    assert_non_null(strstr(larder_error(), "URL"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +146,7 @@ int main(void)
         cmocka_unit_test(a_segment_is_one_name),
         cmocka_unit_test(a_path_resolves_below_its_root),
         cmocka_unit_test(no_path_leaves_its_root),
+        cmocka_unit_test(the_text_of_a_url_given_as_a_path_keeps_its_secrets),
         cmocka_unit_test(paths_are_joined_and_taken_apart),
         cmocka_unit_test(a_neighbour_with_the_same_beginning_is_not_within),
         cmocka_unit_test(what_is_below_a_directory_comes_right_behind_it),
