@@ -192,8 +192,20 @@ static bool is_still(const struct larder_info *was, const struct larder_info *is
     return !(sizes && was->size != is->size) && !(times && was->mtime_ns != is->mtime_ns);
 }
 
-/* The one item of a job. What a cache believes of it decides nothing. Between this look and the removal another may still
- * write, as short as that is. */
+/* Where the place does so at one moment. */
+static int CO_FN remove_version(const struct removal *removal, struct job *job, const char *version)
+{
+    struct apply_item item = {.kind = CHANGE_REMOVE, .path = removal->full[0], .if_match = version};
+    size_t failed;
+    int rc = layer_apply(job->bulk->fs->instance, &item, 1, &failed);
+    answer_free(&item.answer);
+    if (rc == 0)
+        job->items[removal->of[0]]->status = 0;
+    return rc < 0 ? rc : 1;
+}
+
+/* The one item of a job; 1: it is removed. What a cache believes of it decides nothing. Where a place removes no certain
+ * version, another may still write between this look and the removal, as short as that is. */
 static int CO_FN check_unchanged(const struct removal *removal, struct job *job)
 {
     const struct bulk *bulk = job->bulk;
@@ -206,6 +218,8 @@ static int CO_FN check_unchanged(const struct removal *removal, struct job *job)
     int rc = layer_info(bulk->fs->instance, removal->full[0], &terms, &answer);
     if (rc == 0 && !is_still(was, &answer.info))
         rc = fail(-ESTALE, "%s: it changed after it was copied, and stays", was->name);
+    if (rc == 0 && answer.info.version && layer_has(bulk->fs->instance, LAYER_APPLY))
+        rc = remove_version(removal, job, answer.info.version);
     answer_free(&answer);
     return rc;
 }
@@ -219,6 +233,7 @@ static int CO_FN rm_job(struct job *job, const char *path)
     if (rc == 0)
         rc = remove_all(&removal, job);
     removal_fini(&removal);
+    rc = rc > 0 ? 0 : rc;
     /* One item's failure is the job's, with its words. */
     return rc == 0 && job->count == 1 ? error_finish(job->items[0]->status, path) : rc;
 }

@@ -11,7 +11,8 @@
 #include "task/internal.h"
 
 #define TIMED_OUT "timed out"
-#define STALL_NS  100000000U /* 100 ms without a wait is worth a line in the log */
+#define STALL_NS \
+    100000000U /* 100 ms without a wait, be it that others had the processor: who looks for it finds a line in the log */
 
 /* ---- this thread ---- */
 
@@ -137,7 +138,7 @@ void task_resume(struct larder_task *task)
     struct here *now = here();
     assert(now->task == NULL && now->no_suspend == 0);
     set_state(task, TASK_RUNNING);
-    bool watched = log_wanted(LARDER_LOG_WARNING);
+    bool watched = log_wanted(LARDER_LOG_DEBUG);
     uint64_t begin = watched ? now_ns() : 0;
     now->task = task;
     struct error_slot *before = error_slot_use(task->slot);
@@ -145,7 +146,7 @@ void task_resume(struct larder_task *task)
     error_slot_use(before);
     now->task = NULL;
     if (watched && now_ns() - begin > STALL_NS)
-        log_line(LARDER_LOG_WARNING, "task %p kept its loop for %u ms", (void *)(uintptr_t)task->fn,
+        log_line(LARDER_LOG_DEBUG, "task %p kept its loop for %u ms", (void *)(uintptr_t)task->fn,
                  (unsigned)((now_ns() - begin) / 1000000));
     if (task->state == TASK_ENDED)
         finish(task);

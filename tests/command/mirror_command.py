@@ -42,8 +42,14 @@ class Mirror(Served):
             with self.subTest(options):
                 self.environment['LARDER_CACHE_DIR'] = str(self.dir / f'cache{len(options)}{options[0]}')
                 planned = self.lines('mirror', '--dry-run', *options, self.url)
-                self.assertEqual(sorted(planned[:-1]), expected)
-                self.assertRegex(planned[-1], r'^\d files, \d+ bytes to fetch, 0 bytes already there$')
+                self.assertEqual(sorted(planned), expected)
+                self.assertRegex(self.stderr, r'^larder: \d files, \d+ bytes to fetch, 0 bytes already there\n$')
+                self.assertEqual(sorted(self.larder('mirror', '--dry-run', '-0', *options, self.url).split(b'\0')[:-1]),
+                                 [name.encode() for name in expected])
+                named = [json.loads(line) for line in self.lines('mirror', '--dry-run', '--json', *options, self.url)]
+                self.assertEqual(sorted(entry['name'] for entry in named), expected)
+                self.larder('-q', 'mirror', '--dry-run', *options, self.url)
+                self.assertEqual(self.stderr, '')
                 self.larder('--offline', 'cat', f'{self.url}/{expected[0]}', code=4)
                 self.assertEqual(self.stats(*options, self.url)['files'], len(expected))
                 for name, data in TREE.items():

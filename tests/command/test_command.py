@@ -348,7 +348,8 @@ class Local(Case):
                                  {'action': 'remove', 'name': 'a', 'status': 'OK'},
                                  {'sent': 1, 'bytes': 2, 'removed': 1, 'same': 2, 'failed': 0}])
         (tree / 'x.tmp').unlink()
-        self.assertEqual(self.larder('sync', '--dry-run', '-0', '--delete', tree, out).split(b'\0')[0], b'remove x.tmp')
+        self.assertEqual(self.larder('sync', '--dry-run', '-0', '--delete', tree, out), b'remove x.tmp\0')
+        self.assertIn('1 removed', self.stderr)
         self.larder('sync', '--delete', '--exclude', '*.tmp', tree, out)
         self.assertTrue((out / 'x.tmp').exists())
         (out / 'file').mkdir()
@@ -465,6 +466,22 @@ class Http(Served):
             self.larder(command, dead, code=1)
         self.serve({'a': b'A'})
         self.assertEqual(self.larder('cat', f'{self.url}/a', dead, code=5), b'A')
+
+    def test_offline_local_files_are_local(self):
+        self.serve({'a': b'A', 'd/b': b'B'})
+        self.larder('mirror', self.url)
+        cached = self.lines('cache', 'ls')
+        out = self.dir / 'out'
+        self.larder('--offline', 'cp', '-r', f'{self.url}/', f'{out}/')
+        self.assertEqual((out / 'd/b').read_bytes(), b'B')
+        self.assertEqual(self.lines('--offline', 'sync', self.url, out),
+                         ['0 files, 0 bytes sent, 0 removed, 2 the same'])
+        self.larder('--offline', 'cp', out / 'a', f'file://{self.dir}/copy')
+        self.assertEqual(self.larder('--offline', 'cat', self.dir / 'copy'), b'A')
+        self.assertEqual(self.lines('--offline', 'ls', f'dir::{out}'), ['a', 'd/'])
+        self.larder('--offline', 'cat', out / 'none', code=3)
+        self.larder('--offline', 'cat', f'cache::{out}/a', code=4)
+        self.assertEqual([line.split()[-1] for line in self.lines('cache', 'ls')], [line.split()[-1] for line in cached])
 
     def test_messages_keep_the_secrets_of_a_url(self):
         host = self.server.url.removeprefix('http://')

@@ -62,6 +62,8 @@ int interrupted(void);
 void say(const char *text);
 /* What may be shown of a URL: no user, no password, and "?…" for a query, in which there may be a token. malloc. */
 char *public_url(const char *url);
+/* What is behind the views of a chain: a part of it. */
+const char *leaf_of(const char *url);
 /* Say what went wrong with `what`, in the words of larder_error() or in `why`; the exit code for `status`.
  * Nothing is said of what a signal or a closed pipe stopped. */
 int complain(const char *what, int status);

@@ -17,8 +17,7 @@ struct pattern {
     bool http;
 };
 
-/* Behind the views of a chain. */
-static const char *leaf_of(const char *url)
+const char *leaf_of(const char *url)
 {
     for (const char *colons; (colons = strstr(url, "::")); url = colons + 2)
         if (strcspn(url, "/:.") < (size_t)(colons - url))

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 struct mirror {
     const struct cli *cli;
@@ -33,24 +34,34 @@ static void show_progress(void *arg, int64_t done, int64_t total)
     progress_files(mirror->outcome.done);
 }
 
+static void out_json_stats(const struct larder_mirror_stats *stats)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "files", json_integer((json_int_t)stats->files));
+    json_object_set_new(object, "bytes_fetched", json_integer((json_int_t)stats->bytes_fetched));
+    json_object_set_new(object, "bytes_present", json_integer((json_int_t)stats->bytes_present));
+    json_object_set_new(object, "failed", json_integer((json_int_t)stats->failed));
+    json_object_set_new(object, "vanished", json_integer((json_int_t)stats->vanished));
+    out_json(object);
+}
+
+/* Of a dry run the names are what is asked for, and this is a word on it. */
 static void out_mirror(const struct cli *cli, const struct larder_mirror_stats *stats)
 {
-    if (cli->json) {
-        json_t *object = json_object();
-        json_object_set_new(object, "files", json_integer((json_int_t)stats->files));
-        json_object_set_new(object, "bytes_fetched", json_integer((json_int_t)stats->bytes_fetched));
-        json_object_set_new(object, "bytes_present", json_integer((json_int_t)stats->bytes_present));
-        json_object_set_new(object, "failed", json_integer((json_int_t)stats->failed));
-        json_object_set_new(object, "vanished", json_integer((json_int_t)stats->vanished));
-        out_json(object);
+    char text[160], gone[64] = "";
+    if (cli->json && !cli->dry_run) {
+        out_json_stats(stats);
         return;
     }
-    out_format("%llu files, %llu bytes %s, %llu bytes already there", (unsigned long long)stats->files,
-               (unsigned long long)stats->bytes_fetched, cli->dry_run ? "to fetch" : "fetched",
-               (unsigned long long)stats->bytes_present);
     if (stats->vanished > 0)
-        out_format(", %llu files gone from the server", (unsigned long long)stats->vanished);
-    out_text("\n");
+        snprintf(gone, sizeof gone, ", %llu files gone from the server", (unsigned long long)stats->vanished);
+    snprintf(text, sizeof text, "%llu files, %llu bytes %s, %llu bytes already there%s",
+             (unsigned long long)stats->files, (unsigned long long)stats->bytes_fetched,
+             cli->dry_run ? "to fetch" : "fetched", (unsigned long long)stats->bytes_present, gone);
+    if (!cli->dry_run)
+        out_format("%s\n", text);
+    else if (cli->verbosity >= 0)
+        say(text);
 }
 
 static int run(struct mirror *mirror, struct larder_fs *fs, const char *path, const struct names *names)

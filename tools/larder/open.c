@@ -63,24 +63,38 @@ static int watch_signals(void)
 
 /* ---- opening ---- */
 
+static bool is_named(const char *text, size_t size, const char *name)
+{
+    return size == strlen(name) && strncasecmp(text, name, size) == 0;
+}
+
 static bool has_cache(const char *url)
 {
     for (const char *end; (end = strstr(url, "::")); url = end + 2) {
         size_t size = (size_t)(end - url);
         if (strcspn(url, "/:.") < size)
             return false;
-        if (size == 5 && strncasecmp(url, "cache", 5) == 0)
+        if (is_named(url, size, "cache"))
             return true;
     }
     return false;
 }
 
+/* A path or URL of this machine, which no network is between. */
+static bool is_here(const char *url)
+{
+    const char *leaf = leaf_of(url), *protocol = strstr(leaf, "://");
+    size_t size = protocol ? (size_t)(protocol - leaf) : 0;
+    return !protocol || strcspn(leaf, "/") < size || is_named(leaf, size, "file") ||
+           is_named(leaf, size, "local") || is_named(leaf, size, "memory");
+}
+
 static char *chain(struct cli *cli, const char *url, bool cached)
 {
     char *text;
-    bool has = has_cache(url);
-    cli->cached = cli->cached || cached || has || cli->offline;
-    return asprintf(&text, "%s%s", (cached || cli->offline) && !has ? "cache::" : "", url) < 0 ? NULL : text;
+    bool has = has_cache(url), adds = !has && (cached || (cli->offline && !is_here(url)));
+    cli->cached = cli->cached || has || adds;
+    return asprintf(&text, "%s%s", adds ? "cache::" : "", url) < 0 ? NULL : text;
 }
 
 /* What lacks then is not the file that was asked for: no MISSING. */

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct syncing {
@@ -86,15 +87,26 @@ static int told(void *arg, const struct larder_copy_news *news)
     return interrupted() ? -ECANCELED : 0;
 }
 
+/* No line among names that end with NUL. */
+static void out_counts(const struct syncing *syncing)
+{
+    char text[160];
+    snprintf(text, sizeof text, "%lld files, %lld bytes %s, %lld removed, %lld the same",
+             (long long)syncing->sent, (long long)syncing->bytes, syncing->cli->dry_run ? "to send" : "sent",
+             (long long)syncing->removed, (long long)syncing->same);
+    if (!syncing->cli->zero)
+        out_format("%s\n", text);
+    else if (syncing->cli->verbosity >= 0)
+        say(text);
+}
+
 static void out_summary(const struct syncing *syncing)
 {
     if (syncing->cli->json)
         out_json(json_pack("{s:I, s:I, s:I, s:I, s:I}", "sent", syncing->sent, "bytes", syncing->bytes,
                            "removed", syncing->removed, "same", syncing->same, "failed", syncing->failed));
     else
-        out_format("%lld files, %lld bytes %s, %lld removed, %lld the same\n", (long long)syncing->sent,
-                   (long long)syncing->bytes, syncing->cli->dry_run ? "to send" : "sent",
-                   (long long)syncing->removed, (long long)syncing->same);
+        out_counts(syncing);
 }
 
 static int run(struct syncing *syncing, const char *source_url)
