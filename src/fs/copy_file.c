@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/enter.h"
 #include "fs/transfer.h"
 
@@ -101,11 +102,11 @@ static int CO_FN leave_out_other(struct copy_file *file, const char *from)
     struct answer answer = {0};
     int rc = layer_info(fs->instance, from, &fs->terms, &answer);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-ELOOP, "%s: a link that leads back up", from);
+        rc = fail_at(fs->instance, from, -ELOOP, "a link that leads back up");
     else if (rc == -ENOENT)
-        rc = fail(rc, "%s: a link that leads nowhere", from);
+        rc = fail_at(fs->instance, from, rc, "a link that leads nowhere");
     else if (rc == 0)
-        rc = fail(-ENOTSUP, "%s: neither a file nor a directory", from);
+        rc = fail_at(fs->instance, from, -ENOTSUP, "neither a file nor a directory");
     answer_free(&answer);
     return leave_out(file, rc);
 }

@@ -8,6 +8,7 @@
 #include "base/glob.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/copy_plan_parts.h"
 #include "fs/layer.h"
 #include "fs/walk.h"
@@ -81,7 +82,9 @@ static int begin_tree(struct copy_plan *plan, const char *dir, unsigned maxdepth
     if (!full || !base)
         return fail_memory();
     if (layer_same_place(plan->from->instance, plan->to->instance) && path_within(full, base))
-        return strcmp(full, base) == 0 ? 1 : fail(-EINVAL, "%s: it cannot be copied into itself", dir);
+        return strcmp(full, base) == 0
+                   ? 1
+                   : fail_at(plan->from->instance, full, -EINVAL, "it cannot be copied into itself");
     return walk_begin(plan->from, dir, WALK_BELOW, &options, NULL, &plan->walk);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/compress.h"
 #include "fs/enter.h"
 #include "fs/file_object.h"
@@ -57,7 +58,7 @@ static int open_exclusive(struct larder_file *file)
     int rc = info_of(file, &answer);
     answer_free(&answer);
     file->writer.flags = LARDER_CREATE;
-    return rc == 0 ? fail(-EEXIST, "%s: it exists", file->path) : rc == -ENOENT ? 0 : rc;
+    return rc == 0 ? fail_at(file->fs->instance, file->full, -EEXIST, "it exists") : rc == -ENOENT ? 0 : rc;
 }
 
 static int stand_behind(struct larder_file *file, const struct larder_info *info)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "fs/chain.h"
 #include "fs/fs.h"
 #include "task/loop.h"
 
@@ -181,8 +182,8 @@ static const char *path_of(const struct layer_call *call)
 
 static int lacks(const struct layer_call *call)
 {
-    return fail(-ENOTSUP, "%s: this place (%s) cannot %s", path_of(call), call->instance->backend->name,
-                operations[call->operation].name);
+    return fail_at(call->instance, path_of(call), -ENOTSUP, "this place (%s) cannot %s",
+                   call->instance->backend->name, operations[call->operation].name);
 }
 
 int layer_now(struct layer_call *call)

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/layer.h"
 
 static void ended(struct copy_job *job, const struct copy_step *step, int status,
@@ -38,7 +39,7 @@ static int check_apart(const struct rsync *rsync)
     if (strcmp(from, to) == 0)
         return 1;
     return path_within(from, to) || path_within(to, from)
-               ? fail(-EINVAL, "%s and %s: the one lies in the other", rsync->source, rsync->target)
+               ? fail_at(rsync->job.from->instance, from, -EINVAL, "it and its target lie in each other")
                : 0;
 }
 

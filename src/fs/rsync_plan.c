@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/enter.h"
 #include "fs/rsync.h"
 #include "fs/tree.h"
@@ -360,8 +361,9 @@ static int begin_root(struct rsync *rsync, struct pair *root, struct copy_step *
     out->from = NULL;
     if (rc < 0) {
         error_set_text(wrong->text);
-        return rc == -ENOTDIR ? fail(rc, "%s: not a directory", wrong == here ? rsync->source : rsync->target)
-                              : rc;
+        const struct larder_fs *fs = wrong == here ? rsync->job.from : rsync->job.to;
+        const char *path = wrong == here ? rsync->from_root : rsync->to_root;
+        return rc == -ENOTDIR ? fail_at(fs->instance, path, rc, "not a directory") : rc;
     }
     rc = set_paths(rsync, "");
     if (rc < 0 || there->status == 0 || !*rsync->to_root || !rsync->job.to->instance->can.real_directories)

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/enter.h"
 
 #define TELL_EVERY (1 << 20)
@@ -19,7 +20,7 @@ static int CO_FN ask_size(struct transfer *transfer, struct instance *instance, 
     struct answer answer = {0};
     int rc = layer_info(instance, path, transfer->terms, &answer);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s: a directory", path);
+        rc = fail_at(instance, path, -EISDIR, "a directory");
     if (rc == 0)
         transfer->total = answer.info.size;
     answer_free(&answer);
@@ -81,7 +82,7 @@ static int CO_FN onto_itself(struct transfer *transfer)
 {
     int rc = ask_size(transfer, transfer->to, transfer->path);
     if (rc == 0 && (transfer->flags & LARDER_CREATE))
-        rc = fail(-EEXIST, "%s: it exists", transfer->target);
+        rc = fail_at(transfer->to, transfer->target, -EEXIST, "it exists");
     return rc;
 }
 
@@ -97,7 +98,7 @@ static int CO_FN check_target(const struct transfer *transfer)
         int rc = layer_info(transfer->to, transfer->target, &terms, &answer);
         answer_free(&answer);
         if (rc == 0)
-            return fail(-EEXIST, "%s: it exists", transfer->target);
+            return fail_at(transfer->to, transfer->target, -EEXIST, "it exists");
         if (rc != -ENOENT && rc != -ENOTDIR)
             return rc;
     }

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/bulk.h"
+#include "fs/chain.h"
 #include "fs/enter.h"
 #include "fs/tree.h"
 #include "fs/walk.h"
@@ -21,7 +22,7 @@ static int CO_FN must_be_directory(struct instance *instance, const char *path, 
     struct terms terms = TERMS_NONE;
     int rc = layer_info(instance, path, &terms, &answer);
     if (rc == 0 && answer.info.type != LARDER_DIRECTORY)
-        rc = fail(status, "%s: a file is in the way", path);
+        rc = fail_at(instance, path, status, "a file is in the way");
     answer_free(&answer);
     return rc;
 }

@@ -466,6 +466,9 @@ class Http(Served):
             self.larder(command, dead, code=1)
         self.serve({'a': b'A'})
         self.assertEqual(self.larder('cat', f'{self.url}/a', dead, code=5), b'A')
+        refused = f'{self.server.url}/status/403'
+        self.larder('cat', refused, f'{refused}?2', code=1)
+        self.assertIn(f'GET {refused}: 403', self.stderr)  # all of it was asked for
 
     def test_offline_local_files_are_local(self):
         self.serve({'a': b'A', 'd/b': b'B'})

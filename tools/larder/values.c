@@ -85,6 +85,18 @@ static int write_item(struct order *order, size_t index)
 
 /* ---- fetching ---- */
 
+/* The words on a file, whose reader knows nothing of probes. malloc. */
+static char *words_of(const struct order *order)
+{
+    char *text = strdup(larder_error()), asked[64];
+    snprintf(asked, sizeof asked, " bytes %lld-%lld", (long long)order->probe.start,
+             (long long)order->probe.end - 1);
+    char *at = text && order->probes ? strstr(text, asked) : NULL;
+    if (at)
+        memmove(at, at + strlen(asked), strlen(at + strlen(asked)) + 1);
+    return text;
+}
+
 static int settle(void *arg, struct larder_item *item)
 {
     struct order *order = arg;
@@ -92,7 +104,7 @@ static int settle(void *arg, struct larder_item *item)
     struct slot *slot = &order->slots[index];
     slot->settled = true;
     if (item->status < 0)
-        slot->error = strdup(larder_error());
+        slot->error = words_of(order);
     bool cut = order->probes && item->bytes.size > (size_t)PROBE_SIZE;
     bool room = index == order->next || order->held + item->bytes.size <= HELD_SIZE_MAX;
     slot->again = cut || !room;
