@@ -328,8 +328,10 @@ LARDER_API LARDER_WAITS int larder_read_block(struct larder_fs *fs, const char *
 typedef void larder_progress_fn(void *arg, int64_t done, int64_t total);
 
 enum larder_write_flags {
-    LARDER_CREATE = 1,  /* -EEXIST when there is something already */
-    LARDER_PARENTS = 2, /* make missing parent directories */
+    LARDER_CREATE = 1, /* -EEXIST when there is something already */
+    LARDER_PARENTS =
+        2, /* make missing parent directories; plain HTTP leaves that to the server, without it as well,
+                         * and -EIO is what one says that makes none (nginx without create_full_put_path) */
     LARDER_SYNC =
         4, /* on the disk when the call returns: fsync of file and directory (local), and of those in
                          * which LARDER_PARENTS made others */

@@ -83,6 +83,7 @@ http {
 		location /slow/ { alias $dir/www/; limit_rate 100k; limit_rate_after 64k; }
 		location /drop/ { return 444; }
 		location /put/ { root $dir; dav_methods PUT DELETE; create_full_put_path on; }
+		location /flat/ { alias $dir/put/; dav_methods PUT DELETE; }
 		location /dav/ {
 			root $dir;
 			dav_methods PUT DELETE MKCOL COPY MOVE;

@@ -417,6 +417,22 @@ static void writing_is_off_where_it_should_be(void **state)
     larder_fs_free(plain);
 }
 
+/* A PUT is all that plain HTTP has: what makes directories is the server, or nobody. */
+static void parents_over_plain_http_are_the_servers(void **state)
+{
+    if (!servers[0])
+        skip();
+    const char *const options[] = {"http.write=true", "http.max_tries=1", NULL};
+    struct larder_fs *place;
+    assert_ok(larder_open(NULL, server_url(servers[0]), options, &place, NULL));
+    assert_false(larder_fs_capabilities(place)->parents_required);
+    assert_ok(larder_pipe_file(place, "put/made/by/f", "x", 1, 0));
+    assert_ok(larder_pipe_file(place, "flat/made/by/g", "x", 1, LARDER_PARENTS));
+    assert_status(-EIO, larder_pipe_file(place, "flat/none/f", "x", 1, LARDER_PARENTS));
+    assert_non_null(strstr(larder_error(), "500"));
+    larder_fs_free(place);
+}
+
 static void webdavs_is_webdav_over_https(void **state)
 {
     char option[512];
@@ -450,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_mirror_asks_once_for_each_file_and_as_often_as_it_must_for_the_tree),
         cmocka_unit_test(a_refused_depth_is_asked_for_once),
         cmocka_unit_test(writing_is_off_where_it_should_be),
+        cmocka_unit_test(parents_over_plain_http_are_the_servers),
         cmocka_unit_test(webdavs_is_webdav_over_https),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
