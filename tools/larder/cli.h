@@ -151,8 +151,8 @@ struct url_list { /* all malloc */
     char **urls;
     int count;
 };
-/* The arguments, each that is a pattern, names nothing and comes without --literal as the files that it matches; one
- * that matches nothing is an item that is missing. DONE, or it has complained. */
+/* The arguments, each that is a pattern, names nothing and comes without --literal as the files that it matches, with
+ * -r as the directories, too; one that matches nothing is an item that is missing. DONE, or it has complained. */
 int expand_args(struct cli *cli, struct url_list *list, struct outcome *outcome);
 void url_list_free(struct url_list *list);
 /* A source of a copy: its place, and its path there with the slash behind it (malloc). It is a pattern unless it names

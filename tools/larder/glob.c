@@ -108,7 +108,7 @@ static char *spell(const struct pattern *pattern, const char *name)
             (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~/", c);
         end += sprintf(end, plain || !pattern->http ? "%c" : "%%%02X", c);
     }
-    strcpy(end, pattern->query);
+    strcpy(end, *text ? pattern->query : "."); /* "**" is the working directory, too */
     return text;
 }
 
@@ -231,7 +231,33 @@ void url_list_free(struct url_list *list)
     *list = (struct url_list){0};
 }
 
-/* Add `url`, or the files that it matches if it is a pattern, names nothing and no --literal was given. */
+/* As strcmp, but what is below a directory comes right behind it. */
+static int by_path(const void *a, const void *b)
+{
+    const unsigned char *one = *(const unsigned char *const *)a, *other = *(const unsigned char *const *)b;
+    for (; *one && *one == *other; one++)
+        other++;
+    return (*one == '/' ? 1 : *one + (*one > 0)) - (*other == '/' ? 1 : *other + (*other > 0));
+}
+
+/* What goes with a directory that matches, too, is none of its own. */
+static void drop_below(struct url_list *list, int first)
+{
+    int kept = first;
+    if (list->count > first)
+        qsort(list->urls + first, (size_t)(list->count - first), sizeof *list->urls, by_path);
+    for (int i = first; i < list->count; i++) {
+        const char *above = kept > first ? list->urls[kept - 1] : NULL;
+        size_t size = above ? strlen(above) : 0;
+        if (above && strncmp(list->urls[i], above, size) == 0 && list->urls[i][size] == '/')
+            free(list->urls[i]);
+        else
+            list->urls[kept++] = list->urls[i];
+    }
+    list->count = kept;
+}
+
+/* Add `url`, or what it matches if it is a pattern, names nothing and no --literal was given. */
 static int expand_url(struct cli *cli, const char *url, struct url_list *list)
 {
     struct pattern pattern;
@@ -247,7 +273,13 @@ static int expand_url(struct cli *cli, const char *url, struct url_list *list)
     larder_fs_free(fs);
     if (exists < 0)
         return complain(url, exists);
-    return exists ? keep(cli, list, url, NULL) : each_match(cli, &pattern, true, keep, list);
+    if (exists)
+        return keep(cli, list, url, NULL);
+    int first = list->count;
+    code = each_match(cli, &pattern, !cli->recursive, keep, list);
+    if (cli->recursive)
+        drop_below(list, first);
+    return code;
 }
 
 int expand_args(struct cli *cli, struct url_list *list, struct outcome *outcome)
