@@ -67,10 +67,12 @@ static int find_birth(int fd, const char *name, struct birth *out)
 int local_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                 struct token *out)
 {
-    autofree char *dir = NULL, *temporary = NULL;
+    autofree char *dir = NULL, *temporary = NULL, *name = NULL;
     struct birth birth;
-    int rc = find_dir(path, &dir);
-    int fd = rc < 0 ? rc : temporary_open(dir, path, id, 0666, &temporary);
+    int rc = local_name(path, &name);
+    if (rc == 0)
+        rc = find_dir(path, &dir);
+    int fd = rc < 0 ? rc : temporary_open(dir, name, id, 0666, &temporary);
     if (fd < 0)
         return fd;
     rc = find_birth(fd, NULL, &birth);

@@ -167,10 +167,11 @@ static int CO_FN need_dirs_above(struct txn_view *view, const char *path)
     return rc;
 }
 
+/* The text says both: what was to be there, and the directory that is none. */
 static int CO_FN need_parents(struct txn_view *view, const char *path)
 {
     int rc = need_dirs_above(view, path);
-    return rc < 0 && rc != -EAGAIN ? fail_more(rc, "%s", path) : rc;
+    return rc < 0 && rc != -EAGAIN ? fail_at(&view->instance, path, rc, "%s", error_text()) : rc;
 }
 
 /* ---- writes ---- */

@@ -84,6 +84,14 @@ class Transactions(Case):
         self.assertEqual(self.lines('txn', 'list'), [])
         self.assertFalse([path for path in self.target.rglob('.larder*')])
 
+    def test_what_cannot_be_put_is_named_whole(self):
+        (self.target / 'file').write_bytes(b'')
+        self.larder('put', '--txn', '-r', f'{self.source}/', f'{self.target}/file/', code=1)
+        for line in self.stderr.splitlines():
+            self.assertRegex(line, f'^larder: .*: {self.target}/file.*: a file is in the way$')
+        self.larder('put', '--txn', '-r', f'{self.source}/', '/proc/larder/', code=5)
+        self.assertIn(': /proc/larder/b/large: ', self.stderr)
+
     def test_an_id_that_is_none_and_one_that_is_not_there(self):
         self.larder('put', '--txn', self.source / 'a', f'{self.target}/')
         self.larder('txn', 'rollback', 'x', code=1)
