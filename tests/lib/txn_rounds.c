@@ -139,18 +139,47 @@ void rounds_next(void)
     }
 }
 
+/* What is there now must be there still. */
+static int keep_version(struct larder_fs *view, const char *path)
+{
+    struct larder_info info;
+    int rc = larder_info(view, path, &info);
+    if (rc < 0)
+        return rc;
+    rc = info.version ? larder_txn_if_match(view, path, info.version) : 0;
+    larder_info_free(&info);
+    return rc;
+}
+
+/* A condition on a file that is not changed. */
+static int keep_another(struct larder_fs *view)
+{
+    char path[64];
+    for (unsigned file = 0; file < FILES; file++) {
+        bool changes = false;
+        for (unsigned i = 0; i < round_.count; i++)
+            changes |= round_.changes[i].file == file;
+        file_path(file, path);
+        if (versions[file] && !changes)
+            return keep_version(view, path);
+    }
+    return 0;
+}
+
 static int change_one(struct larder_fs *view, const struct change *change)
 {
     char path[64];
     file_path(change->file, path);
-    if (!change->version)
-        return larder_rm_file(view, path);
+    int rc = round_.conditional && versions[change->file] ? keep_version(view, path) : 0;
+    if (rc < 0 || !change->version)
+        return rc < 0 ? rc : larder_rm_file(view, path);
     size_t size = size_of(change->version);
     bool creates = round_.conditional && !versions[change->file];
     char *data = content_make(size, change->version);
-    int rc = larder_pipe_file(view, path, data, size, LARDER_PARENTS | (creates ? LARDER_CREATE : 0));
+    rc = larder_pipe_file(view, path, data, size, LARDER_PARENTS | (creates ? LARDER_CREATE : 0));
     free(data);
-    return rc;
+    bool touches = change->version % 3 == 0 && larder_fs_capabilities(view)->touch;
+    return rc == 0 && touches ? larder_touch(view, path, false) : rc;
 }
 
 static int write_all(struct larder_txn *txn, struct larder_fs *fs)
@@ -161,6 +190,8 @@ static int write_all(struct larder_txn *txn, struct larder_fs *fs)
         return rc;
     for (unsigned i = 0; rc == 0 && i < round_.count; i++)
         rc = change_one(view, &round_.changes[i]);
+    if (rc == 0 && round_.conditional)
+        rc = keep_another(view);
     larder_fs_free(view);
     return rc;
 }
