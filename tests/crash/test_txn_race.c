@@ -23,6 +23,7 @@
 
 #include "larder.h"
 
+#include "server.h"
 #include "tmpdir.h"
 #include "tree.h"
 
@@ -35,6 +36,7 @@ static struct shared {
     atomic_uint won, lost, last_name;
 } *shared;
 static char *scratch, *tree, *journal;
+static const char *place; /* the URL that they race at */
 static unsigned target;
 
 static void name_path(unsigned number, char out[32])
@@ -108,7 +110,7 @@ static int try_once(struct larder_fs *fs)
 static int race(void)
 {
     struct larder_fs *fs;
-    if (larder_open(NULL, tree, NULL, &fs, NULL) < 0)
+    if (larder_open(NULL, place, NULL, &fs, NULL) < 0)
         return 1;
     for (;;) {
         int rc = try_once(fs);
@@ -143,21 +145,20 @@ static int wait_for(pid_t child)
     return status;
 }
 
-static unsigned number_in(const char *path)
+static unsigned number_in(struct larder_fs *fs, const char *path)
 {
-    size_t size;
-    char *data = tree_read(tree, path, &size);
-    assert_non_null(data);
-    unsigned number = (unsigned)strtoul(data, NULL, 10);
-    free(data);
+    struct larder_bytes bytes;
+    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
+    unsigned number = (unsigned)strtoul(bytes.data, NULL, 10);
+    larder_bytes_free(&bytes);
     return number;
 }
 
 /* While it counts, one after the other of them is killed, and another takes its place. */
-static unsigned kill_some(pid_t racers[])
+static unsigned kill_some(struct larder_fs *fs, pid_t racers[])
 {
     unsigned killed = 0;
-    while (number_in("counter") < target) {
+    while (number_in(fs, "counter") < target) {
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
         pid_t *victim = &racers[killed++ % RACERS];
         kill(*victim, SIGKILL);
@@ -167,30 +168,57 @@ static unsigned kill_some(pid_t racers[])
     return killed;
 }
 
-static void each_number_is_written_once(void **state)
+/* At `place`, up to `fewest`, or to what the environment says. */
+static void race_for_each_number(unsigned fewest)
 {
     const char *count = getenv("LARDER_RACE_COUNT");
+    struct larder_fs *fs;
     pid_t racers[RACERS];
-    target = count ? (unsigned)strtoul(count, NULL, 10) : 150;
+    target = count ? (unsigned)strtoul(count, NULL, 10) : fewest;
     assert_true(target < COUNT_MAX);
-    tree_write(tree, "counter", "0", 1);
+    assert_ok(larder_open(NULL, place, NULL, &fs, NULL));
+    assert_ok(larder_pipe_file(fs, "counter", "0", 1, 0));
     for (int i = 0; i < RACERS; i++)
         racers[i] = start(race, NULL);
-    unsigned killed = kill_some(racers), untold = 0;
+    unsigned killed = kill_some(fs, racers), untold = 0;
     for (int i = 0; i < RACERS; i++)
         assert_int_equal(wait_for(racers[i]), 0);
     assert_status(0, larder_txn_recover(journal, NULL, NULL));
-    assert_int_equal(number_in("counter"), target);
+    assert_int_equal(number_in(fs, "counter"), target);
     for (unsigned i = 1; i <= target; i++) {
         char path[32];
         name_path(i, path);
         assert_true(shared->winners[i] <= 1);
-        assert_true(number_in(path) == shared->names[i] || shared->winners[i] == 0);
+        assert_true(shared->winners[i] == 0 || number_in(fs, path) == shared->names[i]);
         untold += shared->winners[i] == 0; /* it was killed between the write and the word */
     }
-    print_message("%u numbers, %u lost races, %u killed, %u of them after they had decided\n", target,
-                  (unsigned)shared->lost, killed, untold);
+    print_message("%s: %u numbers, %u lost races, %u killed, %u of them after they had decided\n", place,
+                  target, (unsigned)shared->lost, killed, untold);
     assert_true(untold <= killed);
+    larder_fs_free(fs);
+}
+
+static void each_number_is_written_once(void **state)
+{
+    place = tree;
+    race_for_each_number(150);
+}
+
+static void each_number_is_written_once_to_s3(void **state)
+{
+    struct larder_fs *account;
+    struct server *gateway = server_start("rgw", NULL);
+    if (!gateway)
+        skip();
+    setenv("AWS_ENDPOINT_URL_S3", server_url(gateway), 1);
+    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
+    assert_ok(larder_open(NULL, "s3://", NULL, &account, NULL));
+    assert_ok(larder_mkdir(account, "race", false));
+    larder_fs_free(account);
+    place = "s3://race";
+    race_for_each_number(50);
+    server_stop(gateway);
 }
 
 /* ---- one dies, and another has begun already ---- */
@@ -234,7 +262,9 @@ static int recover_all(void)
 /* `seen`: the number that is there when the first is dead. */
 static void play_two(const char *crash_at, unsigned seen)
 {
+    struct larder_fs *fs;
     target = 1;
+    assert_ok(larder_open(NULL, tree, NULL, &fs, NULL));
     tree_write(tree, "counter", "0", 1);
     shared->won = 0;
     assert_int_equal(pipe(go_on), 0);
@@ -246,12 +276,13 @@ static void play_two(const char *crash_at, unsigned seen)
     assert_int_equal(wait_for(second), 0);
     assert_int_equal(shared->lost, seen);
     assert_int_equal(wait_for(start(recover_all, NULL)), 0);
-    assert_int_equal(number_in("counter"), seen + 1);
+    assert_int_equal(number_in(fs, "counter"), seen + 1);
     for (unsigned i = 1; i <= seen + 1; i++) {
         char path[32];
         name_path(i, path);
-        assert_int_equal(number_in(path), i == seen + 1 ? 77 : shared->last_name);
+        assert_int_equal(number_in(fs, path), i == seen + 1 ? 77 : shared->last_name);
     }
+    larder_fs_free(fs);
     close(go_on[0]);
     close(go_on[1]);
 }
@@ -325,6 +356,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(each_number_is_written_once),
+        CASE(each_number_is_written_once_to_s3),
         CASE(who_was_killed_after_it_wrote_has_won_before_another_does),
         CASE(who_was_killed_before_it_wrote_has_lost_to_another),
         CASE(what_took_the_place_of_a_published_file_is_a_conflict),
