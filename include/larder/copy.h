@@ -48,8 +48,8 @@ enum larder_copy_event {
 struct larder_copy_news {
     enum larder_copy_event event;
     /* of one file, or a directory that is made; not of PLANNED */
-    const char *from,
-        *to; /* relative to their handles; borrowed. `to` is NULL where nobody knows: of a source that
+    const char *from, *to; /* relative to their handles, but a local file's whole name with larder_get
+                            * and larder_put; borrowed. `to` is NULL where nobody knows: of a source that
                             * could not be looked at */
     enum larder_type type;
     int64_t done, size; /* bytes; -1: not known (yet) */

@@ -88,16 +88,50 @@ static int local_path(const char *typed, bool glob, struct larder_fs **fs, char 
     return fail_memory();
 }
 
+/* What is told of the local side: names as this machine has them. */
+struct local_told {
+    struct larder_copy_options options;
+    larder_copy_fn *told;
+    void *arg;
+    bool from;
+};
+
+static int tell_with_slash(void *arg, const struct larder_copy_news *news)
+{
+    const struct local_told *local = arg;
+    struct larder_copy_news shown = *news;
+    const char **name = local->from ? &shown.from : &shown.to;
+    autofree char *full = *name ? mem_format("/%s", *name) : NULL;
+    if (*name && !full)
+        return fail_memory();
+    *name = full;
+    return local->told(local->arg, &shown);
+}
+
+static int take_options(struct local_told *local, const struct larder_copy_options *options)
+{
+    int rc = tuning_take(&local->options, sizeof local->options, options);
+    local->options.size = sizeof local->options;
+    local->told = local->options.told;
+    local->arg = local->options.arg;
+    local->options.told = local->told ? tell_with_slash : NULL;
+    local->options.arg = local;
+    return rc;
+}
+
 int larder_get(struct larder_fs *from, const char *const sources[], size_t count, const char *local_target,
                const struct larder_copy_options *options)
 {
+    struct local_told told = {0};
     autofree char *target = NULL;
     struct larder_fs *local;
     error_clear();
-    int rc = local_path(local_target, false, &local, &target);
+    int rc = take_options(&told, options);
+    if (rc == 0)
+        rc = local_path(local_target, false, &local, &target);
     if (rc < 0)
         return rc;
-    rc = larder_copy(from, sources, count, local, target, options);
+    rc = larder_copy(from, sources, count, local, target, &told.options);
     larder_fs_free(local);
     return rc;
 }
@@ -116,16 +150,16 @@ static int local_paths(const char *const typed[], size_t count, bool glob, struc
 int larder_put(const char *const local_sources[], size_t count, struct larder_fs *to, const char *target,
                const struct larder_copy_options *options)
 {
-    struct larder_copy_options taken = {0};
+    struct local_told told = {.from = true};
     struct larder_fs *local = NULL;
     error_clear();
-    int rc = tuning_take(&taken, sizeof taken, options);
+    int rc = take_options(&told, options);
     if (rc < 0)
         return rc;
     char **sources = mem_array(count + 1, sizeof *sources);
-    rc = sources ? local_paths(local_sources, count, taken.glob, &local, sources) : fail_memory();
+    rc = sources ? local_paths(local_sources, count, told.options.glob, &local, sources) : fail_memory();
     if (rc == 0 && count > 0)
-        rc = larder_copy(local, (const char *const *)sources, count, to, target, options);
+        rc = larder_copy(local, (const char *const *)sources, count, to, target, &told.options);
     for (size_t i = 0; sources && i < count; i++)
         mem_free(sources[i]);
     mem_free(sources);

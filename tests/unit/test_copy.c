@@ -398,6 +398,28 @@ static void a_missing_source_is_begun_and_done_as_any(void **state)
     assert_int_equal(seen.last.files_failed, 2);
 }
 
+static int keep_names(void *arg, const struct larder_copy_news *news)
+{
+    if (news->event == LARDER_COPY_DONE)
+        snprintf(arg, 1024, "%s to %s", news->from, news->to);
+    return 0;
+}
+
+static void a_local_side_is_told_by_its_whole_name(void **state)
+{
+    char told[1024] = "", expected[1024];
+    struct larder_copy_options options = OPTIONS(.told = keep_names, .arg = told);
+    char *path = tmpdir_path(scratch, "f");
+    put(memory, "f", "12345");
+    assert_ok(larder_get(memory, PATHS("f"), path, &options));
+    snprintf(expected, sizeof expected, "f to %s", path);
+    assert_string_equal(told, expected);
+    assert_ok(larder_put((const char *const[]){path}, 1, memory, "g", &options));
+    snprintf(expected, sizeof expected, "%s to g", path);
+    assert_string_equal(told, expected);
+    free(path);
+}
+
 /* ---- the disk, and being stopped ---- */
 
 static struct file_seam real;
@@ -615,6 +637,7 @@ int main(void)
         TEST(what_is_no_file_is_left_out_and_told),
         TEST(a_directory_without_recursive_is_told),
         TEST(a_missing_source_is_begun_and_done_as_any),
+        TEST(a_local_side_is_told_by_its_whole_name),
         TEST(a_full_disk_leaves_whole_files_only),
         TEST(a_cancelled_copy_leaves_nothing_half),
         TEST(a_cancel_stops_a_local_copy_between_pieces),
