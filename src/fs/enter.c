@@ -266,11 +266,22 @@ int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call)
     return rc;
 }
 
+/* Cheaper than means_directory, since most paths do not; who may is looked at. */
+static bool may_mean_directory(const struct larder_fs *fs, const char *path)
+{
+    const char *start = path + strspn(path, "/");
+    size_t size = strlen(start), whole = fs->directory ? strlen(fs->directory) : 0;
+    return (size > 0 && start[size - 1] == '/') ||
+           (whole >= size && whole > 0 && strcmp(fs->directory + whole - size, start) == 0);
+}
+
 int enter_refuse_directory(struct larder_fs *fs, const char *path)
 {
     autofree char *full = NULL;
     struct answer answer = {0};
     struct layer_call call = {LAYER_INFO, .out = &answer};
+    if (path && !may_mean_directory(fs, path))
+        return 0;
     int rc = path_resolve(fs->root, path, &full, NULL);
     if (rc < 0 || !means_directory(fs, path, full))
         return rc;
