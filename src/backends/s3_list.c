@@ -90,7 +90,8 @@ static int add_below(struct page *page, const struct xml_node *node, char *key)
     while (*directory && !path_is_key(directory))
         directory[path_parent_size(directory)] = 0;
     size_t told = strlen(directory);
-    if (told == 0 || (before && strncmp(before + size, directory, told) == 0 && before[size + told] == '/'))
+    bool is_below = before && strlen(before) > size; /* "": nothing came before */
+    if (told == 0 || (is_below && strncmp(before + size, directory, told) == 0 && before[size + told] == '/'))
         return 0;
     return add_named(page, node, directory, LARDER_DIRECTORY);
 }

@@ -100,16 +100,19 @@ static int hand_over_chunk(struct tee *tee)
     else if (rc == 0)
         fill_stage(tee, &chunk->stage);
     if (rc == 0) {
+        chunk->data = tee->chunk;
         chunk->op.cost = tee->cost;
         chunk->op.done = chunk_done;
-        rc = writer_add(tee->r->store, &chunk->op);
+        rc = writer_add(tee->r->store, &chunk->op); /* from here on it is the writer's */
     }
     if (rc < 0) {
-        if (chunk)
+        if (chunk) {
+            chunk->data = NULL;
             chunk_done(&chunk->op, rc);
+        }
         return rc;
     }
-    chunk->data = take(tee->chunk);
+    tee->chunk = NULL;
     tee->grew = tee->grows;
     tee->cost = tee->chunk_capacity = 0;
     tee->chunk_start += (int64_t)tee->chunk_size;

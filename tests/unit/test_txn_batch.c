@@ -116,7 +116,8 @@ static void ten_thousand_writes_need_little_memory(void **state)
     assert_int_equal(told.published, COUNT);
     assert_true(told.calls > 1 && told.done == told.total && told.total == (int64_t)(COUNT * SIZE));
     print_message("%zu MiB more at most\n", (told.memory - before) >> 20);
-    assert_true(told.memory < before + MEMORY_MAX);
+    if (!UNDER_ASAN && !UNDER_TSAN) /* they keep what was freed, and more beside each byte */
+        assert_true(told.memory < before + MEMORY_MAX);
     for (unsigned i = 0; i < COUNT; i += 999) {
         size_t size;
         char *found = tree_read(tree, names[i], &size);
