@@ -162,7 +162,17 @@ int CO_FN http_info(struct instance *instance, const char *path, const struct te
     struct terms plain = *terms;
     plain.directory = false;
     int rc = terms->directory && path[0] ? find_directory(http, path, out) : -ENOENT;
-    return rc == -ENOENT ? find_out(http, path, &plain, false, out) : rc;
+    if (rc == -EACCES && http_is_plain(http)) /* said of a file's name with a slash, too */
+        rc = http_blame_file(http, path, true, rc);
+    if (rc != -ENOENT && rc != -ENOTDIR)
+        return rc;
+    rc = find_out(http, path, &plain, false, out);
+    return rc == -EACCES && http_is_plain(http) ? http_blame_file(http, path, false, rc) : rc;
+}
+
+int CO_FN http_info_by_head(struct http_instance *http, const char *path, struct answer *out)
+{
+    return find_out(http, path, &TERMS_NONE, false, out);
 }
 
 int CO_FN http_info_by_byte(struct http_instance *http, const char *path, const struct terms *terms,
@@ -271,6 +281,8 @@ int CO_FN http_list(struct instance *instance, const char *path, const struct te
     while (http_try_again(&tries, &rc));
     if (rc == -ENOENT)
         return explain_missing(http, path);
+    if (rc == -EACCES)
+        return http_blame_file(http, path, true, rc);
     cursor->end = rc >= 0;
     return rc;
 }

@@ -34,6 +34,11 @@ static inline struct http_instance *http_of(struct instance *instance)
 {
     return (struct http_instance *)instance;
 }
+/* Neither WebDAV nor S3. */
+static inline bool http_is_plain(const struct http_instance *http)
+{
+    return !http->dav && !http->ask;
+}
 
 /* One request of `path`, with what `terms` say. Fails only when there is no answer. */
 int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, const struct terms *terms,
@@ -72,6 +77,8 @@ int http_check_match(const struct asked *asked, const struct terms *terms);
 /* The site of an instance: `config` and what those options say. */
 int http_make_site(struct http_instance *http, struct http_config config);
 
+/* By HEAD alone: nothing is explained. */
+int CO_FN http_info_by_head(struct http_instance *http, const char *path, struct answer *out);
 /* What its first byte's Content-Range says of a file, whatever HEAD does. */
 int CO_FN http_info_by_byte(struct http_instance *http, const char *path, const struct terms *terms,
                             struct answer *out);
@@ -111,6 +118,10 @@ struct http_put {
 int CO_FN http_put(struct http_instance *http, const struct http_put *put, struct answer *out);
 /* Are the bytes at `path` those of `source`, which is read again? 1, 0 (or there is none), or a failure to find out. */
 int CO_FN http_holds(struct http_instance *http, const char *path, struct source *source);
+/* Is `rc` what servers say of what would be below a file? Not a failure that was tried again: nor would a look find more. */
+bool http_is_forbidden(int rc);
+/* After such a failure: -ENOTDIR where what is there, at `path` (`itself`) or above it, is a file; else `rc`. */
+int CO_FN http_blame_file(struct http_instance *http, const char *path, bool itself, int rc);
 /* A change of `path` was refused with `rc`: -EISDIR, -ENOTDIR or -ENOENT (no parent) where what is there explains it. */
 int CO_FN http_explain(struct http_instance *http, const char *path, int rc);
 
@@ -153,9 +164,8 @@ struct answer dav_answer_of(const struct multistatus_entry *entry);
 /* The failures of one that says a status, or not what a path is. */
 int dav_fail_said(const struct http_instance *http, const char *path, int status);
 int dav_fail_untyped(const struct http_instance *http, const char *path);
-/* Is `rc` what servers say of what would be below a file? Not a failure that was tried again: nor would a look find more. */
-bool dav_is_forbidden(int rc);
-/* By PROPFIND alone. -ENOTDIR: below a file. */
+/* By PROPFIND alone. Of the latter, -ENOTDIR: below a file. */
+int CO_FN dav_ask_info(struct http_instance *http, const char *path, struct answer *out);
 int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out);
 int CO_FN webdav_info(struct instance *instance, const char *path, const struct terms *terms,
                       struct answer *out);

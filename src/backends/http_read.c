@@ -471,5 +471,7 @@ int CO_FN http_read_file(struct instance *instance, const char *path, const stru
     if (range && range_is_empty(range))
         return read_nothing(&read, false);
     int rc = read_retried(&read);
+    if (rc == -EACCES && http_is_plain(http))
+        return http_blame_file(http, path, false, rc);
     return rc == 0 && read.measure ? read_measured(&read) : rc;
 }

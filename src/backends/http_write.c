@@ -15,6 +15,8 @@
 #include "base/seams.h"
 #include "fs/labels.h"
 
+#define ANCESTOR_MAX 8
+
 bool http_was_refused(int rc)
 {
     switch (rc) {
@@ -42,6 +44,38 @@ int http_check_write(const struct http_instance *http, const char *path)
 int CO_FN http_look(struct http_instance *http, const char *path, struct answer *out)
 {
     return http->dav ? dav_look(http, path, out) : http_info(&http->instance, path, &TERMS_NONE, out);
+}
+
+bool http_is_forbidden(int rc)
+{
+    return rc == -EACCES || rc == -EINVAL || rc == -ENOTSUP;
+}
+
+/*
+ * Of what would be below a file Apache says 400 over WebDAV, and lighttpd 403 in either way. So an ancestor is looked for
+ * that answers, and if that is a file, it explains the refusal.
+ */
+int CO_FN http_blame_file(struct http_instance *http, const char *path, bool itself, int rc)
+{
+    autofree char *refused = mem_dup(error_text());
+    autofree char *ancestor = mem_dup_n(path, itself ? strlen(path) : path_parent_size(path));
+    bool file = false;
+    int looked = -EACCES;
+    if (!ancestor)
+        return fail_memory();
+    for (int i = 0; i < ANCESTOR_MAX && *ancestor && http_is_forbidden(looked); i++) {
+        struct answer answer = {0};
+        looked =
+            http->dav ? dav_ask_info(http, ancestor, &answer) : http_info_by_head(http, ancestor, &answer);
+        file = looked == 0 && answer.info.type != LARDER_DIRECTORY;
+        answer_free(&answer);
+        if (!file)
+            ancestor[path_parent_size(ancestor)] = 0;
+    }
+    if (file)
+        return fail(-ENOTDIR, "%s/%s: %s is a file", http->origin, path, path_name(ancestor));
+    error_set_text(refused);
+    return rc;
 }
 
 /*

@@ -20,9 +20,8 @@
 #include "base/seams.h"
 #include "net/http_status.h"
 
-#define PIECE_SIZE   ((size_t)256 << 10)
-#define HERE_SIZE    ((size_t)16 << 10) /* more is parsed on a worker: 0.1 ms */
-#define ANCESTOR_MAX 8
+#define PIECE_SIZE ((size_t)256 << 10)
+#define HERE_SIZE  ((size_t)16 << 10) /* more is parsed on a worker: 0.1 ms */
 
 /* ---- multistatus ---- */
 
@@ -198,7 +197,7 @@ static int CO_FN ask_spelled(struct http_instance *http, const char *path, bool 
 }
 
 /* nginx answers for a "location /dav/" under no other name, so it says 405 to /dav: no WebDAV is there. */
-static int CO_FN ask_info(struct http_instance *http, const char *path, struct answer *out)
+int CO_FN dav_ask_info(struct http_instance *http, const char *path, struct answer *out)
 {
     struct answer answer = {0};
     int rc = ask_spelled(http, path, false, out);
@@ -215,33 +214,6 @@ static int CO_FN ask_info(struct http_instance *http, const char *path, struct a
     return rc;
 }
 
-/*
- * Of what would be below a file Apache says 400, lighttpd 403. So an ancestor is looked for that answers, and if that is
- * a file, it explains the refusal.
- */
-static int CO_FN is_below_file(struct http_instance *http, const char *path, int rc)
-{
-    autofree char *refused = mem_dup(error_text());
-    autofree char *ancestor = mem_dup(path);
-    int looked = -EACCES;
-    if (!ancestor)
-        return fail_memory();
-    for (int i = 0; i < ANCESTOR_MAX && dav_is_forbidden(looked); i++) {
-        struct answer answer = {0};
-        ancestor[path_parent_size(ancestor)] = 0;
-        if (!*ancestor)
-            break;
-        looked = ask_info(http, ancestor, &answer);
-        if (looked == 0 && answer.info.type != LARDER_DIRECTORY)
-            rc = -ENOTDIR;
-        answer_free(&answer);
-    }
-    if (rc == -ENOTDIR)
-        return fail(rc, "%s/%s: %s is a file", http->origin, path, path_name(ancestor));
-    error_set_text(refused);
-    return rc;
-}
-
 static int check_terms(struct http_instance *http, const char *path, const struct terms *terms,
                        const struct answer *answer)
 {
@@ -253,15 +225,10 @@ static int check_terms(struct http_instance *http, const char *path, const struc
     return terms->if_none_match && strcmp(terms->if_none_match, validator) == 0 ? UNCHANGED : 0;
 }
 
-bool dav_is_forbidden(int rc)
-{
-    return rc == -EACCES || rc == -EINVAL || rc == -ENOTSUP;
-}
-
 int CO_FN dav_look(struct http_instance *http, const char *path, struct answer *out)
 {
-    int rc = ask_info(http, path, out);
-    return dav_is_forbidden(rc) ? is_below_file(http, path, rc) : rc;
+    int rc = dav_ask_info(http, path, out);
+    return http_is_forbidden(rc) ? http_blame_file(http, path, false, rc) : rc;
 }
 
 /*
@@ -322,7 +289,7 @@ static int CO_FN webdav_read(struct instance *instance, const char *path, const 
 {
     struct http_instance *http = http_of(instance);
     int rc = http_read_file(instance, path, range, terms, sink, out);
-    return dav_is_forbidden(rc) ? http_explain(http, path, rc) : rc;
+    return http_is_forbidden(rc) ? http_explain(http, path, rc) : rc;
 }
 
 /* ---- the table ---- */

@@ -114,7 +114,7 @@ static int CO_FN ask_list(struct http_instance *http, const char *path, bool tre
 static int CO_FN list_level(struct http_instance *http, const char *path, struct list_found *found)
 {
     int rc = ask_list(http, path, false, found);
-    return rc == -ENOENT || dav_is_forbidden(rc) ? explain_list(http, path, rc) : rc;
+    return rc == -ENOENT || http_is_forbidden(rc) ? explain_list(http, path, rc) : rc;
 }
 
 static int take_page(struct list_found *found, struct cursor *cursor, struct larder_entries *page,

@@ -16,7 +16,8 @@ enum gap {
     GAP_CONTROLS = 2,    /* no control characters in names */
     GAP_DIRECTORIES = 4, /* directories stay when nothing is in them any more */
     GAP_YOUNG = 8,       /* what was written within the last second has no version */
-    GAP_FACTS = 16,      /* listings tell names and types alone */
+    GAP_FACTS = 16,      /* listings tell names and types alone … */
+    GAP_SIZES = 32,      /* … and times, but no size to the byte */
 };
 
 /* A place, and how a test puts things there: through Larder, or on the disk behind the server. */

@@ -374,17 +374,21 @@ static struct place dav_place(const char *name, const struct server *server, boo
                           .expect = ALL_OF_IT};
 }
 
+static struct place index_place(const char *title, const struct server *server, unsigned gaps)
+{
+    return (struct place){.name = title,
+                          .url = url_of("http", server, "contract"),
+                          .disk = make_served(server_root(server), "contract"),
+                          .gaps = gaps,
+                          .expect = LIST_ONLY};
+}
+
 static void add_nginx(void)
 {
     struct server *server = start("nginx");
     if (!server)
         return;
-    add_places((struct place){.name = "http",
-                              .url = url_of("http", server, "contract"),
-                              .disk = make_served(server_root(server), "contract"),
-                              .gaps = GAP_DOTS,
-                              .expect = LIST_ONLY},
-               NULL);
+    add_places(index_place("http", server, GAP_DOTS), NULL);
     add_places((struct place){.name = "http, writing",
                               .url = url_of("http", server, "put/contract"),
                               .disk = make_served(server_dir(server), "put/contract"),
@@ -397,15 +401,19 @@ static void add_nginx(void)
 static void add_apache(void)
 {
     struct server *server = start("apache");
-    if (server)
-        add_places(dav_place("webdav, Apache", server, true, GAP_YOUNG), NULL);
+    if (!server)
+        return;
+    add_places(index_place("http, Apache", server, GAP_YOUNG), NULL);
+    add_places(dav_place("webdav, Apache", server, true, GAP_YOUNG), NULL);
 }
 
 static void add_lighttpd(void)
 {
     struct server *server = start("lighttpd");
-    if (server)
-        add_places(dav_place("webdav, lighttpd", server, true, GAP_CONTROLS), NULL);
+    if (!server)
+        return;
+    add_places(index_place("http, lighttpd", server, GAP_SIZES | GAP_CONTROLS), NULL);
+    add_places(dav_place("webdav, lighttpd", server, true, GAP_CONTROLS), NULL);
 }
 
 static void add_rclone(void)
@@ -419,12 +427,7 @@ static void add_reader(const char *name, const char *title, unsigned gaps, const
 {
     struct server *server = start(name);
     if (server)
-        add_places((struct place){.name = title,
-                                  .url = url_of("http", server, "contract"),
-                                  .disk = make_served(server_root(server), "contract"),
-                                  .gaps = gaps,
-                                  .expect = LIST_ONLY},
-                   options);
+        add_places(index_place(title, server, gaps), options);
 }
 
 /* Servers that are only read. Python's knows no ranges, ends each connection, and lets five wait. */
