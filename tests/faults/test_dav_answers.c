@@ -9,6 +9,7 @@
 
 #include "larder.h"
 
+#include "dav_said.h"
 #include "fault_server.h"
 #include "tmpdir.h"
 #include "tree.h"
@@ -36,20 +37,9 @@ static int teardown(void **state)
     return 0;
 }
 
-#define SAID(href, rest)     "<D:response><D:href>" href "</D:href>" rest "</D:response>"
-#define STATUS(status)       "<D:status>HTTP/1.1 " status "</D:status>"
-#define PROPS(props, status) "<D:propstat><D:prop>" props "</D:prop>" STATUS(status) "</D:propstat>"
-#define DIRECTORY            "<D:resourcetype><D:collection/></D:resourcetype>"
-#define SELF                 SAID("/d/", PROPS(DIRECTORY, "200 OK"))
-#define FILE_HERE            PROPS("<D:resourcetype/>", "200 OK")
-
-/* The answer 207 to `count` requests (0: all) of `method` and `path`. */
 static void say(const char *method, const char *path, unsigned count, const char *responses)
 {
-    char body[4096];
-    int size = snprintf(body, sizeof body, "<D:multistatus xmlns:D=\"DAV:\">%s</D:multistatus>", responses);
-    fault_on(server, (struct fault_match){.method = method, .path = path, .count = count},
-             (struct fault){.status = 207, .body = body, .body_size = (size_t)size});
+    dav_say(server, method, path, count, responses);
 }
 
 static void begin(void)
@@ -277,39 +267,6 @@ static void a_file_is_looked_at_before_every_delete(void **state)
     fault_file_remove(server, "/f/x");
 }
 
-/* ---- half a multistatus ---- */
-
-static void what_is_not_told_to_be_a_directory_is_no_file(void **state)
-{
-    struct larder_info info;
-    struct larder_entries entries;
-    begin();
-    say("PROPFIND", "/d", 0,
-        SAID("/d/", PROPS("<D:getlastmodified>Wed, 25 Nov 2026 01:27:21 GMT</D:getlastmodified>", "200 OK")
-                        PROPS("<D:resourcetype/>", "403 Forbidden")));
-    assert_status(-EPROTO, larder_info(fs, "d", &info));
-    say("PROPFIND", "/l/", 0,
-        SAID("/l/", PROPS(DIRECTORY, "200 OK")) SAID("/l/x", PROPS("<D:resourcetype/>", "403 Forbidden")));
-    say("PROPFIND", "/l", 0, SAID("/l/", PROPS(DIRECTORY, "200 OK")));
-    assert_status(-EPROTO, larder_ls(fs, "l", &entries));
-}
-
-static void a_directory_that_is_forbidden_is_still_one(void **state)
-{
-    struct larder_entries entries;
-    begin();
-    say("PROPFIND", NULL, 0, SAID("/d/", STATUS("403 Forbidden")));
-    assert_status(-EACCES, larder_ls(fs, "d", &entries));
-}
-
-static void a_failure_on_what_has_no_name_is_one(void **state)
-{
-    begin();
-    answer("PROPFIND", NULL, 1, 404);
-    say("MOVE", NULL, 0, SAID("/d/a%2Fb", STATUS("423 Locked")));
-    assert_status(-EIO, larder_pipe_file(fs, "b", "bytes", 5, LARDER_CREATE));
-}
-
 static void a_large_put_that_is_refused_unread_says_why(void **state)
 {
     static const struct {
@@ -412,83 +369,6 @@ static void a_propfind_names_the_properties_that_it_wants(void **state)
     }
 }
 
-/* ---- trees ---- */
-
-static void assert_found(const char *const names[])
-{
-    struct larder_entries entries;
-    size_t count = 0;
-    assert_ok(larder_find(fs, "d", NULL, &entries));
-    for (; names[count] && count < entries.count; count++)
-        assert_string_equal(entries.info[count].name, names[count]);
-    assert_true(!names[count] && count == entries.count);
-    larder_entries_free(&entries);
-}
-
-/* One connection's memory of what is refused ends with it. */
-static void reopen(void)
-{
-    char url[128];
-    snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
-    larder_fs_free(fs);
-    assert_ok(larder_open(NULL, url, NULL, &fs, NULL));
-}
-
-/* RFC 4918 §9.1 knows 403 only. Some servers go one level deep and say nothing. */
-static void a_directory_without_content_was_perhaps_not_looked_into(void **state)
-{
-    begin();
-    say("PROPFIND", "/d/", 0,
-        SELF SAID("/d/seen/in/x", FILE_HERE) SAID("/d/e/", PROPS(DIRECTORY, "200 OK"))
-            SAID("/d/f", FILE_HERE));
-    say("PROPFIND", "/d/e/", 0, SAID("/d/e/", PROPS(DIRECTORY, "200 OK")) SAID("/d/e/g", FILE_HERE));
-    assert_found((const char *const[]){"e/g", "f", "seen/in/x", NULL});
-    assert_int_equal(fault_count(server, "PROPFIND", NULL), 2);
-}
-
-static void a_depth_that_gets_no_good_answer_is_given_up(void **state)
-{
-    static const struct fault faults[] = {{.status = 403},
-                                          {.status = 501},
-                                          {.status = 504},
-                                          {.status = 207, .body = "<D:multistatus", .body_size = 14},
-                                          {.status = 200, .body = "index", .body_size = 5}};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        reopen();
-        begin();
-        fault_on(server, (struct fault_match){.path = "/d/", .count = i == 2 || i == 3 ? 5 : 1}, faults[i]);
-        say("PROPFIND", "/d/", 0, SELF SAID("/d/f", FILE_HERE));
-        assert_found((const char *const[]){"f", NULL});
-        fault_forget(server);
-        assert_found((const char *const[]){"f", NULL});
-        assert_int_equal(fault_count(server, "PROPFIND", NULL), 1);
-        assert_string_equal(fault_request_header(fault_request(server, 0), "Depth"), "1");
-    }
-}
-
-static void a_tree_too_large_to_hold_is_told_by_level(void **state)
-{
-    enum { MANY = 50001 };
-    char *body = malloc((size_t)MANY * 128);
-    size_t size = (size_t)sprintf(body, "<D:multistatus xmlns:D=\"DAV:\">%s", SELF);
-    for (int i = 0; i < MANY; i++)
-        size +=
-            (size_t)sprintf(body + size,
-                            SAID("/d/e/%d", "<D:propstat><D:prop><D:resourcetype/></D:prop></D:propstat>"),
-                            i);
-    size += (size_t)sprintf(body + size, "</D:multistatus>");
-    reopen();
-    begin();
-    fault_on(server, (struct fault_match){.path = "/d/", .count = 1},
-             (struct fault){.status = 207, .body = body, .body_size = size});
-    say("PROPFIND", "/d/", 0, SELF SAID("/d/e/", PROPS(DIRECTORY, "200 OK")));
-    say("PROPFIND", "/d/e/", 0, SAID("/d/e/", PROPS(DIRECTORY, "200 OK")) SAID("/d/e/g", FILE_HERE));
-    assert_found((const char *const[]){"e/g", NULL});
-    assert_int_equal(fault_count(server, "PROPFIND", NULL), 3);
-    assert_string_equal(fault_request_header(fault_request(server, 2), "Depth"), "infinity");
-    free(body);
-}
-
 /* ---- refusals ---- */
 
 /* That a server has no page for the parent says nothing of why: it may have none of any directory. */
@@ -507,7 +387,6 @@ static void a_refused_put_is_not_for_want_of_a_directory(void **state)
     assert_ok(larder_pipe_file(plain, "nowhere/f", "x", 1, 0));
     assert_int_equal(fault_count(server, "PUT", NULL), 2);
 }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,16 +401,10 @@ int main(void)
         cmocka_unit_test(what_was_put_off_is_looked_at_again),
         cmocka_unit_test(what_was_put_off_is_done_later),
         cmocka_unit_test(a_file_is_looked_at_before_every_delete),
-        cmocka_unit_test(what_is_not_told_to_be_a_directory_is_no_file),
-        cmocka_unit_test(a_directory_that_is_forbidden_is_still_one),
-        cmocka_unit_test(a_failure_on_what_has_no_name_is_one),
         cmocka_unit_test(a_large_put_that_is_refused_unread_says_why),
         cmocka_unit_test(a_put_carries_the_digest_of_its_bytes),
         cmocka_unit_test(a_large_put_is_told_once),
         cmocka_unit_test(a_propfind_names_the_properties_that_it_wants),
-        cmocka_unit_test(a_directory_without_content_was_perhaps_not_looked_into),
-        cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
-        cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),
         cmocka_unit_test(a_refused_put_is_not_for_want_of_a_directory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

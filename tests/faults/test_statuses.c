@@ -12,6 +12,7 @@
 
 #include "larder.h"
 
+#include "dav_said.h"
 #include "fault_server.h"
 #include "jump_clock.h"
 
@@ -187,17 +188,9 @@ static size_t read_table(struct row *rows, size_t rows_max)
 
 /* ---- trying it ---- */
 
-#define COLLECTION "<D:resourcetype><D:collection/></D:resourcetype>"
-#define SAID(href, props)                                                         \
-    "<D:response><D:href>" href "</D:href><D:propstat><D:prop>" props "</D:prop>" \
-    "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
-
-static void say(const char *path, const char *response)
+static void say(const char *path, const char *responses)
 {
-    char body[1024];
-    int size = snprintf(body, sizeof body, "<D:multistatus xmlns:D=\"DAV:\">%s</D:multistatus>", response);
-    fault_on(server, (struct fault_match){.method = "PROPFIND", .path = path},
-             (struct fault){.status = 207, .body = body, .body_size = (size_t)size});
+    dav_say(server, "PROPFIND", path, 0, responses);
 }
 
 /* What looks find, which explains no refusal. */
@@ -205,10 +198,10 @@ static void say_what_is_there(void)
 {
     fault_file_set(server, "/d/f", &(struct fault_file){.data = "0123456789", .size = 10, .etag = "\"v\""});
     fault_file_remove(server, "/d/new");
-    say("/d/f", SAID("/d/f", "<D:resourcetype/><D:getetag>\"v\"</D:getetag>"));
-    say("/d", SAID("/d/", COLLECTION));
-    say("/d/", SAID("/d/", COLLECTION));
-    say("/e/", SAID("/e/", COLLECTION));
+    say("/d/f", SAID("/d/f", PROPS("<D:resourcetype/><D:getetag>\"v\"</D:getetag>", "200 OK")));
+    say("/d", SELF);
+    say("/d/", SELF);
+    say("/e/", SAID("/e/", PROPS(DIRECTORY, "200 OK")));
     fault_on(server, (struct fault_match){.method = "PROPFIND"}, (struct fault){.status = 404});
 }
 

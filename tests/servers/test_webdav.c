@@ -88,7 +88,6 @@ static void of_many_creators_one_wins(void **state)
     }
 }
 
-/* lighttpd and rclone take the tree at a DELETE of its name. */
 /* nginx answers 500 to a COPY into a directory that is missing, and 409 to a MKCOL below one. */
 static void copies_that_make_one_directory_do_not_meet(void **state)
 {
@@ -112,6 +111,7 @@ static void copies_that_make_one_directory_do_not_meet(void **state)
     }
 }
 
+/* lighttpd and rclone take the tree at a DELETE of its name. */
 static void rm_file_of_a_directory_leaves_the_tree(void **state)
 {
     each_place(i)
