@@ -285,8 +285,11 @@ int enter_refuse_directory(struct larder_fs *fs, const char *path)
     int rc = path_resolve(fs->root, path, &full, NULL);
     if (rc < 0 || !means_directory(fs, path, full))
         return rc;
-    bool directory = enter_call(fs, path, &call) >= 0 && answer.info.type == LARDER_DIRECTORY;
+    rc = enter_call(fs, path, &call);
+    bool directory = rc >= 0 && answer.info.type == LARDER_DIRECTORY;
     answer_free(&answer);
+    if (rc == -ECANCELED || rc == -ETIMEDOUT)
+        return rc; /* of the call, and no word of the place */
     error_clear();
     return directory ? fail(-EISDIR, "%s: a directory", path) : 0;
 }
