@@ -19,7 +19,6 @@
 
 #define PART_SIZE_MIN ((uint64_t)5 << 20)
 #define PART_SIZE_MAX ((uint64_t)5 << 30)
-#define PARTS_MAX     10000
 
 /* ---- info ---- */
 
@@ -234,7 +233,7 @@ static int s3_open(struct instance *instance)
                                                  .sign = true,
                                                  .part_size_min = PART_SIZE_MIN,
                                                  .part_size_max = PART_SIZE_MAX,
-                                                 .part_count_max = PARTS_MAX};
+                                                 .part_count_max = S3_PARTS_MAX};
     return 0;
 }
 

@@ -3,6 +3,10 @@
  * Copies by the server: one request, or of what is larger than that may be, an upload whose parts are copied. What is said
  * of the source goes along, but for what the labels say. A server that has no copying says so (-ENOTSUP), and is not asked
  * again: then bytes pass through here (fs/transfer.c).
+ *
+ * A copy is of the version that was looked at first: x-amz-copy-source-if-match says so. Ceph's gateway does not look at
+ * it, so that parts could be of two versions: the source is looked at again before they become the target. Swift compares
+ * it with another ETag than the one that it tells of what was uploaded in parts: then it is asked without.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +17,6 @@
 #include "base/error.h"
 #include "base/seams.h"
 
-#define PARTS_MAX      10000
 #define COPIES_AT_ONCE 8
 
 /* "/bucket/key", encoded, as x-amz-copy-source wants it; mem. */
@@ -27,38 +30,67 @@ static char *copy_source(const char *path)
 
 struct copying {
     const char *from, *to;
-    const char *source; /* `from` as a header says it */
+    const char *source;             /* `from` as a header says it */
+    const struct larder_info *seen; /* what it was when it was looked at first */
     unsigned flags;
     const struct labels *labels;
 };
 
-static int CO_FN ask_for_copy(struct s3_instance *s3, const struct s3_request *request, const char *root)
+/* 1; 0: there is another version by now. The time tells, too, of one that was put back meanwhile. */
+static int CO_FN is_still(struct s3_instance *s3, const char *path, const struct larder_info *seen)
 {
+    struct answer answer = {0};
+    int rc = s3_info(&s3->http.instance, path, &TERMS_NONE, &answer);
+    if (rc == 0)
+        rc = answer.info.version && strcmp(answer.info.version, seen->version) == 0 &&
+             answer.info.mtime_ns == seen->mtime_ns;
+    answer_free(&answer);
+    return rc;
+}
+
+/* `request` is without a condition, and has a free place for it. */
+static int CO_FN ask_for_copy(struct s3_instance *s3, const struct copying *copying,
+                              struct s3_request *request, const char *root)
+{
+    struct sigv4_pair *condition = request->headers;
+    while (condition->name)
+        condition++;
+    if (copying->seen->version)
+        *condition = (struct sigv4_pair){"x-amz-copy-source-if-match", copying->seen->version};
     int rc = s3_do_for(s3, request, root);
+    if (rc == -ESTALE && copying->seen->version) {
+        struct error_slot words = *error_slot();
+        *condition = (struct sigv4_pair){0};
+        if (is_still(s3, copying->from, copying->seen) == 1)
+            rc = s3_do_for(s3, request, root);
+        else
+            *error_slot() = words;
+    }
     s3->no_copy |= rc == -ENOTSUP;
     return rc;
 }
 
 struct copy_parts {
     struct s3_instance *s3;
-    const char *source, *to, *upload, *etag;
-    int64_t size, part_size;
+    const struct copying *copying;
+    const char *upload;
+    int64_t part_size;
 };
 
 static int CO_FN copy_part(const struct copy_parts *copy, size_t index)
 {
     char number[24], range[64];
     int64_t first = (int64_t)index * copy->part_size;
-    int64_t last = first + copy->part_size < copy->size ? first + copy->part_size : copy->size;
+    int64_t size = copy->copying->seen->size;
+    int64_t last = first + copy->part_size < size ? first + copy->part_size : size;
     snprintf(number, sizeof number, "%zu", index + 1);
     snprintf(range, sizeof range, "bytes=%lld-%lld", (long long)first, (long long)last - 1);
-    const struct s3_request request = {.path = copy->to,
-                                       .query = {{"partNumber", number}, {"uploadId", copy->upload}},
-                                       .headers = {{"x-amz-copy-source", copy->source},
-                                                   {"x-amz-copy-source-range", range},
-                                                   {"x-amz-copy-source-if-match", copy->etag}},
-                                       .http = {.method = HTTP_PUT}};
-    return ask_for_copy(copy->s3, &request, "CopyPartResult");
+    struct s3_request request = {.path = copy->copying->to,
+                                 .query = {{"partNumber", number}, {"uploadId", copy->upload}},
+                                 .headers = {{"x-amz-copy-source", copy->copying->source},
+                                             {"x-amz-copy-source-range", range}},
+                                 .http = {.method = HTTP_PUT}};
+    return ask_for_copy(copy->s3, copy->copying, &request, "CopyPartResult");
 }
 
 static int CO_EDGE copy_part_each(void *arg, size_t index)
@@ -66,50 +98,48 @@ static int CO_EDGE copy_part_each(void *arg, size_t index)
     return copy_part(arg, index);
 }
 
-static int CO_FN copy_parts(struct copy_parts *copy, const struct token *token, unsigned flags)
+static int CO_FN copy_parts(struct copy_parts *copy, const struct token *token)
 {
-    size_t count = (size_t)((copy->size + copy->part_size - 1) / copy->part_size);
-    int rc = group_each(count, COPIES_AT_ONCE, GROUP_FIRST, copy_part_each, copy);
-    return rc < 0 ? rc : s3_publish(&copy->s3->http.instance, copy->to, token, copy->size, flags, NULL, NULL);
+    const struct copying *copying = copy->copying;
+    int64_t size = copying->seen->size;
+    int rc = group_each((size_t)((size + copy->part_size - 1) / copy->part_size), COPIES_AT_ONCE, GROUP_FIRST,
+                        copy_part_each, copy);
+    if (rc == 0)
+        rc = is_still(copy->s3, copying->from, copying->seen);
+    if (rc == 0)
+        rc = fail(-ESTALE, "s3://%s: it changed while it was copied", copying->from);
+    return rc < 0
+               ? rc
+               : s3_publish(&copy->s3->http.instance, copying->to, token, size, copying->flags, NULL, NULL);
 }
 
-static int CO_FN copy_large(struct s3_instance *s3, const struct copying *copying, const struct answer *from)
+static int CO_FN copy_large(struct s3_instance *s3, const struct copying *copying)
 {
     struct token token = {0};
-    struct copy_parts copy = {.s3 = s3,
-                              .source = copying->source,
-                              .to = copying->to,
-                              .etag = from->info.version,
-                              .size = from->info.size,
-                              .part_size = s3->copy_part_size};
-    if (!copy.etag)
+    struct copy_parts copy = {s3, copying, .part_size = s3->copy_part_size};
+    if (!copying->seen->version)
         return fail(-ENOTSUP, "s3://%s: without an ETag its parts could be of several versions",
                     copying->from);
-    while ((copy.size + copy.part_size - 1) / copy.part_size > PARTS_MAX)
+    while ((copying->seen->size + copy.part_size - 1) / copy.part_size > S3_PARTS_MAX)
         copy.part_size *= 2;
     int rc = s3_stage_with(s3, copying->to, copying->from, copying->labels, &token);
     if (rc < 0)
         return rc;
     copy.upload = strchr(token.text, ':') + 1;
-    rc = copy_parts(&copy, &token, copying->flags);
-    if (rc < 0) {
-        struct error_slot words = *error_slot();
-        s3_discard(&s3->http.instance, copying->to, &token);
-        *error_slot() = words;
-    }
+    rc = copy_parts(&copy, &token);
+    if (rc < 0)
+        rc = s3_give_up(s3, copying->to, &token, rc);
     mem_free(token.text);
     return rc;
 }
 
 /* Where something is said of the copy, the server is told all of it: what it takes along by itself is all or nothing. */
-static int CO_FN copy_object(struct s3_instance *s3, const struct copying *copying, const struct answer *from)
+static int CO_FN copy_object(struct s3_instance *s3, const struct copying *copying)
 {
     struct s3_headers headers = {0}, said = {0};
     struct s3_request request = {.path = copying->to,
                                  .headers = {{"x-amz-copy-source", copying->source}},
                                  .http = {.method = HTTP_PUT}};
-    if (from->info.version)
-        request.headers[1] = (struct sigv4_pair){"x-amz-copy-source-if-match", from->info.version};
     int rc = s3_headers_say(&said, copying->labels, copying->to);
     if (rc == 0 && said.count > 0) {
         rc = s3_headers_of(s3, copying->from, &headers);
@@ -120,7 +150,7 @@ static int CO_FN copy_object(struct s3_instance *s3, const struct copying *copyi
         request.more = headers.pair;
     }
     if (rc == 0)
-        rc = ask_for_copy(s3, &request, "CopyObjectResult");
+        rc = ask_for_copy(s3, copying, &request, "CopyObjectResult");
     s3_headers_fini(&said);
     s3_headers_fini(&headers);
     return rc;
@@ -143,10 +173,9 @@ int CO_FN s3_copy(struct instance *instance, const char *from, const char *to, u
     autofree char *source = rc == 0 ? copy_source(from) : NULL;
     if (rc == 0 && !source)
         rc = fail_memory();
-    const struct copying copying = {from, to, source, flags, labels};
+    const struct copying copying = {from, to, source, &answer.info, flags, labels};
     if (rc == 0 && strcmp(from, to) != 0)
-        rc = answer.info.size > s3->copy_size_max ? copy_large(s3, &copying, &answer)
-                                                  : copy_object(s3, &copying, &answer);
+        rc = answer.info.size > s3->copy_size_max ? copy_large(s3, &copying) : copy_object(s3, &copying);
     answer_free(&answer);
     return rc;
 }

@@ -38,6 +38,7 @@ struct s3_name {
 };
 struct s3_name s3_name_of(const char *path);
 
+#define S3_PARTS_MAX 10000 /* of an upload */
 #define S3_PAIRS_MAX 8
 struct s3_request {
     const char *path;                        /* BUCKET/KEY, BUCKET, or "": of the account */
@@ -112,8 +113,13 @@ int CO_FN s3_stage_with(struct s3_instance *s3, const char *path, const char *as
 /* A write as an upload: of what is large, and of what comes piece by piece. */
 int CO_FN s3_write_in_parts(struct s3_instance *s3, const char *path, struct source *source, unsigned flags,
                             const char *if_match, struct answer *out);
-/* Drop an upload's parts; of one that is gone: 0. */
+/* How large the index-th part of such a write is, so that S3_PARTS_MAX hold what S3 allows, 5 TiB; where nobody knows
+ * how much it will be (size -1) the later ones are larger. */
+int64_t s3_part_size(int64_t size, unsigned index);
+/* Drop an upload's parts; of one that is gone: 0. -EBUSY: parts go on arriving. */
 int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload);
+/* A write failed with `rc`, or was cancelled: drop what it uploaded. Returns rc, with its text. */
+int CO_FN s3_give_up(struct s3_instance *s3, const char *path, const struct token *token, int rc);
 /* The uploads of `path`, in full, and of what is below it: larder_s3_uploads. */
 struct larder_s3_uploads;
 int CO_FN s3_find_uploads(struct s3_instance *s3, const char *path, struct larder_s3_uploads *out);

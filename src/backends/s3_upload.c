@@ -17,7 +17,6 @@
 #include "base/seams.h"
 #include "base/text.h"
 
-#define PARTS_MAX     10000
 #define BODY_SIZE_MAX ((size_t)4 << 20) /* of what completes 10,000 parts */
 
 /* ---- tokens ---- */
@@ -103,28 +102,9 @@ int CO_FN s3_stage_part(struct instance *instance, const char *path, const struc
 {
     struct upload upload;
     int rc = parse_token(path, token, &upload);
-    if (rc == 0 && part >= PARTS_MAX)
-        rc = fail(-EFBIG, "s3://%s: more than %d parts", path, PARTS_MAX);
+    if (rc == 0 && part >= S3_PARTS_MAX)
+        rc = fail(-EFBIG, "s3://%s: more than %d parts", path, S3_PARTS_MAX);
     return rc < 0 ? rc : put_part(s3_of(instance), path, upload.id, part + 1, data ? data : "", size);
-}
-
-int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload)
-{
-    const struct s3_request request = {.path = path,
-                                       .query = {{"uploadId", upload}},
-                                       .http = {.method = HTTP_DELETE}};
-    int rc = s3_do(s3, &request, NULL);
-    if (rc != -ENOENT && rc != -ESTALE)
-        return rc;
-    error_clear(); /* it is gone, with its bucket or without */
-    return 0;
-}
-
-int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token)
-{
-    struct upload upload;
-    int rc = parse_token(path, token, &upload);
-    return rc < 0 ? rc : s3_abort(s3_of(instance), path, upload.id);
 }
 
 /* ---- which parts there are ---- */
@@ -156,8 +136,8 @@ static int add_part(struct parts *parts, const struct xml_node *node)
     autofree char *etag = xml_text(xml_child(node, "ETag"), &failed);
     if (failed)
         return fail_memory();
-    if (!number_text || parse_i64(number_text, &number) < 0 || number < 1 || number > PARTS_MAX ||
-        !size_text || parse_i64(size_text, &size) < 0 || size < 0 || !etag || parts->count == PARTS_MAX)
+    if (!number_text || parse_i64(number_text, &number) < 0 || number < 1 || number > S3_PARTS_MAX ||
+        !size_text || parse_i64(size_text, &size) < 0 || size < 0 || !etag || parts->count == S3_PARTS_MAX)
         return fail(-EPROTO, "a list of parts that cannot be");
     parts->part[parts->count++] = (struct part){(unsigned)number, size, take(etag)};
     parts->size += size;
@@ -193,7 +173,7 @@ static int CO_FN list_some(struct s3_instance *s3, const char *path, const char 
 static int CO_FN list_parts(struct s3_instance *s3, const char *path, const char *upload, struct parts *parts)
 {
     char *marker = NULL;
-    *parts = (struct parts){.part = mem_array(PARTS_MAX, sizeof(struct part))};
+    *parts = (struct parts){.part = mem_array(S3_PARTS_MAX, sizeof(struct part))};
     int rc = parts->part ? 0 : fail_memory();
     do
         rc = rc == 0 ? list_some(s3, path, upload, &marker, parts) : rc;
@@ -206,13 +186,72 @@ static int CO_FN list_parts(struct s3_instance *s3, const char *path, const char
 
 int CO_FN s3_upload_has_part(struct s3_instance *s3, const char *path, const char *upload)
 {
-    struct parts parts;
-    int rc = list_parts(s3, path, upload, &parts);
-    if (rc < 0)
-        return rc == -ENOENT ? 0 : rc;
-    bool some = parts.count > 0;
-    parts_free(&parts);
-    return some;
+    const struct s3_request request = {.path = path,
+                                       .query = {{"max-parts", "1"}, {"uploadId", upload}},
+                                       .http = {.method = HTTP_GET}};
+    struct xml *xml = NULL;
+    int rc = s3_ask_xml(s3, &request, &xml);
+    bool gone = rc == -ENOENT || rc == -ESTALE, some = rc == 0 && xml && xml_child(xml_root(xml), "Part");
+    xml_free(xml);
+    if (gone)
+        error_clear();
+    return rc < 0 && !gone ? rc : some;
+}
+
+/* ---- abort ---- */
+
+#define ABORTS_MAX    6
+#define ABORT_WAIT_MS 100   /* before the second, and twice as long before each one more: 3.1 s */
+#define CLEANING_MS   20000 /* for what is done after a failure, or a cancel */
+
+/* 1; 0: it was gone, with its bucket or without. */
+static int CO_FN abort_once(struct s3_instance *s3, const char *path, const char *upload)
+{
+    const struct s3_request request = {.path = path,
+                                       .query = {{"uploadId", upload}},
+                                       .http = {.method = HTTP_DELETE}};
+    int rc = s3_do(s3, &request, NULL);
+    if (rc != -ENOENT && rc != -ESTALE)
+        return rc < 0 ? rc : 1;
+    error_clear();
+    return 0;
+}
+
+/* A part may still arrive, of a request that nobody waits for any more, and stay: an upload is gone when it has no parts,
+ * and not before. Who may abort but not look has the server's word alone. */
+int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload)
+{
+    int rc = abort_once(s3, path, upload);
+    for (unsigned tries = 1; rc > 0; tries++) {
+        rc = s3_upload_has_part(s3, path, upload);
+        if (rc == -EACCES) {
+            error_clear();
+            return 0;
+        }
+        if (rc > 0 && tries == ABORTS_MAX)
+            return fail(-EBUSY, "s3://%s: aborted %u times, its upload still has parts", path, tries);
+        if (rc > 0 && (rc = task_sleep((uint64_t)ABORT_WAIT_MS << (tries - 1))) == 0)
+            rc = abort_once(s3, path, upload);
+    }
+    return rc;
+}
+
+int CO_FN s3_discard(struct instance *instance, const char *path, const struct token *token)
+{
+    struct upload upload;
+    int rc = parse_token(path, token, &upload);
+    return rc < 0 ? rc : s3_abort(s3_of(instance), path, upload.id);
+}
+
+int CO_FN s3_give_up(struct s3_instance *s3, const char *path, const struct token *token, int rc)
+{
+    struct error_slot words = *error_slot();
+    struct deadline deadline;
+    deadline_begin_shielded(&deadline, CLEANING_MS);
+    if (deadline_end(&deadline, s3_discard(&s3->http.instance, path, token), path) < 0)
+        log_at(LARDER_LOG_WARNING, "s3://%s: parts of an upload are left behind: %s", path, error_text());
+    *error_slot() = words;
+    return rc;
 }
 
 /* ---- publish ---- */
@@ -325,16 +364,16 @@ int CO_FN s3_publish(struct instance *instance, const char *path, const struct t
 
 #define WRITE_PART_SIZE ((int64_t)16 << 20)
 #define PARTS_AT_ONCE   4
+#define GROWN_EVERY     1200 /* so that 10,000 parts are 6.2 TiB, and the last ones 4 GiB */
 
-/* Of nobody knows how much the later ones are larger, so that 10,000 hold what S3 allows. */
-static int64_t part_size_of(const struct source *source, unsigned index)
+int64_t s3_part_size(int64_t size, unsigned index)
 {
-    int64_t size = WRITE_PART_SIZE;
-    if (source->size < 0)
-        return size << (index / (PARTS_MAX / 8));
-    while (source->size / size >= PARTS_MAX)
-        size *= 2;
-    return size;
+    int64_t part = WRITE_PART_SIZE;
+    if (size < 0)
+        return part << (index / GROWN_EVERY);
+    while (size / part >= S3_PARTS_MAX)
+        part *= 2;
+    return part;
 }
 
 struct part_writes {
@@ -355,7 +394,7 @@ static int CO_EDGE put_part_each(void *arg, size_t index)
 
 static int CO_FN write_given(struct s3_instance *s3, const struct upload *upload, const struct source *source)
 {
-    struct part_writes writes = {s3, upload, source->data, source->size, part_size_of(source, 0)};
+    struct part_writes writes = {s3, upload, source->data, source->size, s3_part_size(source->size, 0)};
     return group_each((size_t)((writes.size + writes.part_size - 1) / writes.part_size), PARTS_AT_ONCE,
                       GROUP_FIRST, put_part_each, &writes);
 }
@@ -377,9 +416,9 @@ static int64_t CO_FN write_read(struct s3_instance *s3, const struct upload *upl
     autofree char *part = NULL;
     int64_t total = 0, count = 0, size = 0;
     for (unsigned index = 0; count == size; index++) {
-        if (index == PARTS_MAX)
-            return fail(-EFBIG, "s3://%s: more than %d parts", upload->path, PARTS_MAX);
-        size = part_size_of(source, index);
+        if (index == S3_PARTS_MAX)
+            return fail(-EFBIG, "s3://%s: more than %d parts", upload->path, S3_PARTS_MAX);
+        size = s3_part_size(source->size, index);
         char *room = mem_resize(part, (size_t)size);
         if (!room)
             return fail_memory();
@@ -415,11 +454,8 @@ int CO_FN s3_write_in_parts(struct s3_instance *s3, const char *path, struct sou
     if (rc < 0)
         return rc;
     rc = write_upload(s3, &token, path, source, flags, if_match, out);
-    if (rc < 0) {
-        struct error_slot words = *error_slot();
-        s3_discard(&s3->http.instance, path, &token);
-        *error_slot() = words;
-    }
+    if (rc < 0)
+        rc = s3_give_up(s3, path, &token, rc);
     mem_free(token.text);
     return rc;
 }

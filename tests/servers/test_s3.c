@@ -107,6 +107,40 @@ static void a_marker_is_a_directory_and_no_entry(void **state)
     assert_int_equal(larder_rm_file(fs, "implied"), -ENOENT);
 }
 
+/* ---- where the bucket is said ---- */
+
+/* The gateway knows itself by "localhost", and what is in front of that is a bucket; all of it is loopback. */
+static void a_bucket_may_be_part_of_the_host(void **state)
+{
+    char endpoint[64];
+    const char *const options[] = {endpoint, "path_style=false", NULL};
+    struct larder_fs *other;
+    struct larder_entries entries;
+    char *url;
+    gateway_need();
+    snprintf(endpoint, sizeof endpoint, "endpoint=http://localhost%s", strrchr(server_url(gateway), ':'));
+    put_text("dir/a b", "x");
+    other = open_bucket(options);
+    assert_ok(larder_ls(other, "dir", &entries));
+    assert_int_equal(entries.count, 1);
+    assert_string_equal(entries.info[0].name, "a b");
+    larder_entries_free(&entries);
+    assert_ok(larder_pipe_file(other, "dir/c", "by host", 7, LARDER_CREATE));
+    assert_text("dir/c", "by host");
+    assert_ok(larder_cp_file(other, "dir/c", other, "d", 0, NULL, NULL));
+    assert_text("d", "by host");
+    assert_ok(larder_sign(other, "d", 60, &url));
+    assert_non_null(strstr(url, bucket));
+    assert_true(strstr(url, bucket) < strstr(url, ".localhost:"));
+    larder_free(url);
+    larder_fs_free(other);
+    other = open_bucket((const char *const[]){"path_style=true", NULL});
+    assert_ok(larder_sign(other, "d", 60, &url));
+    assert_null(strstr(url, ".127.0.0.1"));
+    larder_free(url);
+    larder_fs_free(other);
+}
+
 /* ---- large ---- */
 
 #define LARGE ((size_t)21 << 20)
@@ -274,6 +308,7 @@ int main(void)
         TEST(keys_of_every_byte_that_a_path_can_have),
         TEST(listings_go_on_page_by_page),
         TEST(a_marker_is_a_directory_and_no_entry),
+        TEST(a_bucket_may_be_part_of_the_host),
         TEST(a_large_file_goes_up_in_parts_and_comes_back),
         TEST(a_writer_that_has_not_closed_is_an_upload),
         TEST(of_many_that_create_one_key_exactly_one_wins),

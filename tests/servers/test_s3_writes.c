@@ -10,6 +10,7 @@
 #include "larder/s3.h"
 
 #include "fs/fs.h"
+#include "drop_proxy.h"
 #include "fs/layer.h"
 #include "gateway.h"
 #include "tmpdir.h"
@@ -118,6 +119,39 @@ static void a_copy_takes_along_what_is_not_said_anew(void **state)
     larder_fs_free(two);
     larder_fs_free(three);
     larder_fs_free(parted);
+}
+
+static void replace_source(void)
+{
+    static char newer[(6 << 20) + 7];
+    memset(newer, 'n', sizeof newer);
+    if (larder_pipe_file(fs, "source", newer, sizeof newer, 0) < 0)
+        abort();
+}
+
+/* The answer about a part is lost, and when that is asked for again there is another version, which the gateway copies
+ * as readily. */
+static void a_copy_in_parts_is_of_one_version(void **state)
+{
+    static char older[(6 << 20) + 7], endpoint[96];
+    const char *const options[] = {endpoint, "copy_size_max=5M", "copy_part_size=5M", NULL};
+    struct larder_s3_uploads uploads;
+    gateway_need();
+    struct drop_proxy *proxy = drop_proxy_start(server_url(gateway));
+    snprintf(endpoint, sizeof endpoint, "endpoint=%s", drop_proxy_url(proxy));
+    struct larder_fs *lossy = open_bucket(options);
+    memset(older, 'o', sizeof older);
+    assert_ok(larder_pipe_file(fs, "source", older, sizeof older, 0));
+    drop_proxy_lose(proxy, "PUT partNumber=2", DROP_ANSWER, 1, replace_source);
+    assert_status(-ESTALE, larder_cp_file(lossy, "source", lossy, "copy", 0, NULL, NULL));
+    assert_int_equal(larder_exists(fs, "copy"), 0);
+    assert_ok(larder_s3_uploads(fs, "", &uploads));
+    assert_int_equal(uploads.count, 0);
+    larder_s3_uploads_free(&uploads);
+    assert_ok(larder_cp_file(lossy, "source", lossy, "copy", 0, NULL, NULL));
+    assert_int_equal(larder_isfile(fs, "copy"), 1);
+    larder_fs_free(lossy);
+    drop_proxy_stop(proxy);
 }
 
 static void expect_find(struct larder_fs *where, const char *path, const char *names)
@@ -412,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_a_handle_says_every_way_of_writing_keeps),
         TEST(a_copy_takes_along_what_is_not_said_anew),
+        TEST(a_copy_in_parts_is_of_one_version),
         TEST(a_transaction_writes_a_file_beside_a_directory_of_its_name),
         TEST(properties_are_of_files_and_of_places_that_keep_them),
         TEST(a_published_token_says_so_again_to_anybody),
