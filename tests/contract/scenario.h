@@ -55,8 +55,8 @@ struct scenario {
     const void *arg;
 };
 /* Each ended by a NULL name. */
-extern const struct scenario scenarios[], glob_scenarios[], copy_scenarios[], open_file_scenarios[],
-    staging_scenarios[];
+extern const struct scenario read_scenarios[], list_scenarios[], many_scenarios[], write_scenarios[],
+    map_scenarios[], glob_scenarios[], copy_scenarios[], open_file_scenarios[], staging_scenarios[];
 /* One for each row of a table: of lib/copy_rows.h, of what patterns match, of what fails how. */
 const struct scenario *copy_row_scenarios(void), *glob_row_scenarios(void), *error_scenarios(void);
 
@@ -64,6 +64,10 @@ const struct scenario *copy_row_scenarios(void), *glob_row_scenarios(void), *err
 int put_file(struct scenario_run *run, const char *path, const void *data, size_t size);
 int put_text(struct scenario_run *run, const char *path, const char *text);
 int put_dir(struct scenario_run *run, const char *path);
+/* f1 f2 d/g1 d/e/h1 d/e/h2 dd/x, each of its path. */
+int put_tree(struct scenario_run *run);
+/* An empty directory on the disk, with the parents that it lacks. */
+void make_dir(const char *disk, const char *path);
 /* As put_text, by somebody else who sees what run->fs shows. */
 int put_meanwhile(struct scenario_run *run, const char *path, const char *text);
 /* Wait for GAP_YOUNG to be over. */

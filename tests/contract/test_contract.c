@@ -6,13 +6,9 @@
  */
 #include "test.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "larder.h"
 
@@ -20,7 +16,6 @@
 #include "scenario.h"
 #include "server.h"
 #include "tmpdir.h"
-#include "tree.h"
 
 #define LIST_ONLY  {.list = true, .real_directories = true}
 #define WRITE_ONLY {.list = true, .write = true}
@@ -30,112 +25,9 @@
 static struct place places[PLACES_MAX];
 static size_t place_count;
 static char *scratch;
-static const struct scenario *tables[8];
-#define TABLES (sizeof tables / sizeof tables[0])
+#define TABLES 12
+static const struct scenario *tables[TABLES];
 static char verdicts[PLACES_MAX][TABLES][128][2][8];
-
-/* ---- putting things there ---- */
-
-int scenario_failed(struct scenario_run *run, int line, const char *what, long long got)
-{
-    char *text = run->failure;
-    size_t size = sizeof run->failure;
-    snprintf(text, size, "line %d: %s (%lld %s) %s", line, what, got, larder_status_name((int)got),
-             larder_error());
-    return -1;
-}
-
-static void make_old(const char *disk, const char *path)
-{
-    const struct timeval times[2] = {{.tv_sec = time(NULL) - 10}, {.tv_sec = time(NULL) - 10}};
-    char *full = tmpdir_path(disk, path);
-    utimes(full, times);
-    free(full);
-}
-
-int put_file(struct scenario_run *run, const char *path, const void *data, size_t size)
-{
-    char below[512];
-    if (!run->place->disk)
-        return larder_pipe_file(run->put, path, data, size, LARDER_PARENTS);
-    snprintf(below, sizeof below, "%s/%s", run->dir, path);
-    tree_write(run->place->disk, below, data, size);
-    if (run->place->gaps & GAP_YOUNG)
-        make_old(run->place->disk, below);
-    return 0;
-}
-
-/* An empty directory, with the parents that it lacks. */
-static void make_dir(const char *disk, const char *path)
-{
-    char file[512];
-    char *full;
-    snprintf(file, sizeof file, "%s/.made", path);
-    tree_write(disk, file, "", 0);
-    full = tmpdir_path(disk, file);
-    unlink(full);
-    free(full);
-}
-
-int put_text(struct scenario_run *run, const char *path, const char *text)
-{
-    return put_file(run, path, text, strlen(text));
-}
-
-int put_meanwhile(struct scenario_run *run, const char *path, const char *text)
-{
-    struct scenario_run seen = *run;
-    if (run->place->beneath)
-        seen.put = run->fs;
-    return put_text(&seen, path, text);
-}
-
-int put_dir(struct scenario_run *run, const char *path)
-{
-    char below[512];
-    if (!run->place->disk)
-        return larder_makedirs(run->put, path, true);
-    snprintf(below, sizeof below, "%s/%s", run->dir, path);
-    make_dir(run->place->disk, below);
-    return 0;
-}
-
-int grow_old(struct scenario_run *run, const char *path)
-{
-    bool old = !(run->place->gaps & GAP_YOUNG);
-    for (int tries = 0; tries < 200 && !old; tries++) {
-        struct larder_info info;
-        REQUIRE_IS(0, larder_info(run->fs, path, &info));
-        old = info.version;
-        larder_info_free(&info);
-        usleep(old ? 0 : 50000);
-    }
-    return 0;
-}
-
-/* ---- looking at what came back ---- */
-
-bool bytes_are(struct larder_bytes *bytes, const char *text)
-{
-    bool same = bytes->size == strlen(text) && memcmp(bytes->data ? bytes->data : "", text, bytes->size) == 0;
-    larder_bytes_free(bytes);
-    return same;
-}
-
-bool names_are(struct larder_entries *entries, const char *expected)
-{
-    char text[4096] = "";
-    for (size_t i = 0; i < entries->count; i++) {
-        strncat(text, i ? " " : "", sizeof text - strlen(text) - 1);
-        strncat(text, entries->info[i].name, sizeof text - strlen(text) - 1);
-        strncat(text, entries->info[i].type == LARDER_DIRECTORY ? "/" : "", sizeof text - strlen(text) - 1);
-    }
-    larder_entries_free(entries);
-    bool same = strcmp(text, expected) == 0;
-    if (!same)
-        fprintf(stderr, "got      \"%s\"\nexpected \"%s\"\n", text, expected);
-    return same;
-}
 
 /* ---- one scenario, once ---- */
 
@@ -498,14 +390,12 @@ int main(int argc, char *argv[])
 {
     struct CMUnitTest tests[PLACES_MAX];
     scratch = tmpdir_make();
-    tables[0] = scenarios;
-    tables[1] = glob_scenarios;
-    tables[2] = glob_row_scenarios();
-    tables[3] = open_file_scenarios;
-    tables[4] = error_scenarios();
-    tables[5] = copy_scenarios;
-    tables[6] = copy_row_scenarios();
-    tables[7] = staging_scenarios;
+    const struct scenario *const all[TABLES] = {
+        read_scenarios,    list_scenarios, many_scenarios,       write_scenarios,
+        map_scenarios,     glob_scenarios, glob_row_scenarios(), open_file_scenarios,
+        error_scenarios(), copy_scenarios, copy_row_scenarios(), staging_scenarios,
+    };
+    memcpy(tables, all, sizeof all);
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         if (argc < 2 || strcmp(argv[1], families[i].name) == 0)
             families[i].add();

@@ -7,46 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "larder.h"
-
-#include "dav_said.h"
-#include "fault_server.h"
+#include "dav_case.h"
 #include "tmpdir.h"
 #include "tree.h"
-
-static struct fault_server *server;
-static struct larder_fs *fs, *plain;
-
-static int setup(void **state)
-{
-    char url[128];
-    server = fault_server_start();
-    snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
-    assert_ok(larder_open(NULL, url, NULL, &fs, NULL));
-    assert_ok(
-        larder_open(NULL, fault_server_url(server), (const char *[]){"http.write=true", NULL}, &plain, NULL));
-    fault_writable(server);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    larder_fs_free(fs);
-    larder_fs_free(plain);
-    fault_server_stop(server);
-    return 0;
-}
-
-static void say(const char *method, const char *path, unsigned count, const char *responses)
-{
-    dav_say(server, method, path, count, responses);
-}
-
-static void begin(void)
-{
-    fault_clear(server);
-    fault_forget(server);
-}
 
 /* ---- rmdir ---- */
 
@@ -85,18 +48,6 @@ static void temporary_names_go_with_their_directory(void **state)
 /* ---- what an earlier try has done ---- */
 
 #define STREAM_SIZE ((size_t)3 << 20) /* more than is read into memory first */
-
-static void lose(const char *method, const char *path)
-{
-    fault_on(server, (struct fault_match){.method = method, .path = path, .count = 1},
-             (struct fault){.end = FAULT_CLOSE, .flags = FAULT_NO_ANSWER});
-}
-
-static void answer(const char *method, const char *path, unsigned count, int status)
-{
-    fault_on(server, (struct fault_match){.method = method, .path = path, .count = count},
-             (struct fault){.status = status});
-}
 
 static void a_second_put_of_a_stream_begins_at_its_beginning(void **state)
 {
@@ -181,11 +132,8 @@ static void a_removal_without_an_answer_is_not_sent_again_unseen(void **state)
 /* It would remove a tree. */
 static void a_target_is_looked_at_before_every_move(void **state)
 {
-    struct larder_fs *moving;
-    char url[128];
+    struct larder_fs *moving = dav_open_with("webdav.replace=move");
     begin();
-    snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
-    assert_ok(larder_open(NULL, url, (const char *[]){"webdav.replace=move", NULL}, &moving, NULL));
     answer("PROPFIND", "/b", 2, 404); /* before the PUT, and before the first MOVE */
     say("PROPFIND", "/b", 0, SAID("/b/", PROPS(DIRECTORY, "200 OK")));
     say("PROPFIND", NULL, 0, SAID("/temporary", FILE_HERE));
@@ -387,6 +335,7 @@ static void a_refused_put_is_not_for_want_of_a_directory(void **state)
     assert_ok(larder_pipe_file(plain, "nowhere/f", "x", 1, 0));
     assert_int_equal(fault_count(server, "PUT", NULL), 2);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,5 +356,5 @@ int main(void)
         cmocka_unit_test(a_propfind_names_the_properties_that_it_wants),
         cmocka_unit_test(a_refused_put_is_not_for_want_of_a_directory),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, dav_case_setup, dav_case_teardown);
 }

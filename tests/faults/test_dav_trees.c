@@ -7,50 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "larder.h"
-
-#include "dav_said.h"
-#include "fault_server.h"
-
-static struct fault_server *server;
-static struct larder_fs *fs, *plain;
-
-static int setup(void **state)
-{
-    char url[128];
-    server = fault_server_start();
-    snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
-    assert_ok(larder_open(NULL, url, NULL, &fs, NULL));
-    assert_ok(
-        larder_open(NULL, fault_server_url(server), (const char *[]){"http.write=true", NULL}, &plain, NULL));
-    fault_writable(server);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    larder_fs_free(fs);
-    larder_fs_free(plain);
-    fault_server_stop(server);
-    return 0;
-}
-
-static void say(const char *method, const char *path, unsigned count, const char *responses)
-{
-    dav_say(server, method, path, count, responses);
-}
-
-static void begin(void)
-{
-    fault_clear(server);
-    fault_forget(server);
-}
-
-static void answer(const char *method, const char *path, unsigned count, int status)
-{
-    fault_on(server, (struct fault_match){.method = method, .path = path, .count = count},
-             (struct fault){.status = status});
-}
+#include "dav_case.h"
 
 /* ---- half a multistatus ---- */
 
@@ -98,15 +55,6 @@ static void assert_found(const char *const names[])
     larder_entries_free(&entries);
 }
 
-/* One connection's memory of what is refused ends with it. */
-static void reopen(void)
-{
-    char url[128];
-    snprintf(url, sizeof url, "webdav%s", fault_server_url(server) + strlen("http"));
-    larder_fs_free(fs);
-    assert_ok(larder_open(NULL, url, NULL, &fs, NULL));
-}
-
 /* RFC 4918 §9.1 knows 403 only. Some servers go one level deep and say nothing. */
 static void a_directory_without_content_was_perhaps_not_looked_into(void **state)
 {
@@ -127,7 +75,7 @@ static void a_depth_that_gets_no_good_answer_is_given_up(void **state)
                                           {.status = 207, .body = "<D:multistatus", .body_size = 14},
                                           {.status = 200, .body = "index", .body_size = 5}};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        reopen();
+        dav_reopen();
         begin();
         fault_on(server, (struct fault_match){.path = "/d/", .count = i == 2 || i == 3 ? 5 : 1}, faults[i]);
         say("PROPFIND", "/d/", 0, SELF SAID("/d/f", FILE_HERE));
@@ -150,7 +98,7 @@ static void a_tree_too_large_to_hold_is_told_by_level(void **state)
                             SAID("/d/e/%d", "<D:propstat><D:prop><D:resourcetype/></D:prop></D:propstat>"),
                             i);
     size += (size_t)sprintf(body + size, "</D:multistatus>");
-    reopen();
+    dav_reopen();
     begin();
     fault_on(server, (struct fault_match){.path = "/d/", .count = 1},
              (struct fault){.status = 207, .body = body, .body_size = size});
@@ -161,6 +109,7 @@ static void a_tree_too_large_to_hold_is_told_by_level(void **state)
     assert_string_equal(fault_request_header(fault_request(server, 2), "Depth"), "infinity");
     free(body);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,5 +120,5 @@ int main(void)
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
         cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, dav_case_setup, dav_case_teardown);
 }
