@@ -133,7 +133,9 @@ static int CO_FN copy_file(struct copy_file *file, const char *from, const char 
 {
     const struct copy_job *job = file->copy->job;
     struct error_slot words;
-    int rc = transfer_bytes(file, from, to);
+    int rc = dirs_await(job->to->instance, to);
+    if (rc == 0)
+        rc = transfer_bytes(file, from, to);
     if (rc != -EISDIR || file->step.type != 0)
         return rc;
     words = *error_slot();
@@ -227,7 +229,5 @@ int CO_FN copy_file_act(struct copy_file *file)
         return leave_out_other(file, from);
     if (job->dry_run)
         return pretend(file);
-    if (step->type == LARDER_DIRECTORY)
-        return make_directory(file, to);
-    return copy_file(file, from, to);
+    return step->type == LARDER_DIRECTORY ? make_directory(file, to) : copy_file(file, from, to);
 }

@@ -50,6 +50,8 @@ int enter_work(work_fn *fn, void *arg);
 int CO_FN dirs_make(struct instance *instance, const char *path, unsigned flags);
 /* dirs_make of the parent. */
 int CO_FN dirs_make_parents(struct instance *instance, const char *path, unsigned flags);
+/* Before something is put at the full path: while a task of this loop makes a directory above it, wait. */
+int CO_FN dirs_await(struct instance *instance, const char *path);
 
 /* larder_makedirs, with LARDER_SYNC or without. */
 int enter_makedirs(struct larder_fs *fs, const char *path, bool exist_ok, unsigned flags);

@@ -122,6 +122,9 @@ static int CO_FN pipe_job(struct job *job, const char *path)
         return rc;
     source.labels = &job->bulk->fs->labels;
     unsigned flags = job->bulk->flags & ~(unsigned)LARDER_PARENTS;
+    rc = dirs_await(instance, path);
+    if (rc < 0)
+        return rc;
     rc = layer_write(instance, path, &source, flags, NULL, NULL);
     if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS) || !instance->can.parents_required)
         return rc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Directories with their parents, and whole trees away. */
+/* Whole trees away. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,83 +8,9 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/bulk.h"
-#include "fs/chain.h"
 #include "fs/enter.h"
 #include "fs/tree.h"
 #include "fs/walk.h"
-
-/* ---- making ---- */
-
-/* mkdir said that something is at `path`: a directory is what was wanted, else `status`. */
-static int CO_FN must_be_directory(struct instance *instance, const char *path, int status)
-{
-    struct answer answer = {0};
-    struct terms terms = TERMS_NONE;
-    int rc = layer_info(instance, path, &terms, &answer);
-    if (rc == 0 && answer.info.type != LARDER_DIRECTORY)
-        rc = fail_at(instance, path, status, "a file is in the way");
-    answer_free(&answer);
-    return rc;
-}
-
-/* -EEXIST: something is there. */
-static int CO_FN make_with_parents(struct instance *instance, const char *path, unsigned flags)
-{
-    unsigned table_flags = flags & LARDER_SYNC;
-    if (!*path)
-        return fail(-EEXIST, "the root: it exists");
-    int rc = layer_mkdir(instance, path, table_flags);
-    if (rc != -ENOENT)
-        return rc;
-    rc = dirs_make_parents(instance, path, flags);
-    return rc < 0 ? rc : layer_mkdir(instance, path, table_flags);
-}
-
-int CO_FN dirs_make(struct instance *instance, const char *path, unsigned flags)
-{
-    int rc = *path ? make_with_parents(instance, path, flags) : 0;
-    return rc == -EEXIST ? must_be_directory(instance, path, -ENOTDIR) : rc;
-}
-
-int CO_FN dirs_make_parents(struct instance *instance, const char *path, unsigned flags)
-{
-    autofree char *parent = mem_dup_n(path, path_parent_size(path));
-    return parent ? dirs_make(instance, parent, flags) : fail_memory();
-}
-
-struct make_call {
-    struct larder_fs *fs;
-    const char *path;
-    bool exist_ok;
-    unsigned flags;
-};
-
-static int CO_FN make(struct make_call *call)
-{
-    struct instance *instance = call->fs->instance;
-    int rc = make_with_parents(instance, call->path, call->flags);
-    return rc == -EEXIST && call->exist_ok ? must_be_directory(instance, call->path, -EEXIST) : rc;
-}
-
-static int CO_EDGE make_task(void *arg)
-{
-    return make(arg);
-}
-
-int enter_makedirs(struct larder_fs *fs, const char *path, bool exist_ok, unsigned flags)
-{
-    autofree char *full = NULL;
-    int rc = path_resolve(fs->root, path, &full, NULL);
-    if (rc < 0)
-        return rc;
-    struct make_call call = {fs, full, exist_ok, flags};
-    return enter_task(fs, path, make_task, &call);
-}
-
-int larder_makedirs(struct larder_fs *fs, const char *path, bool exist_ok)
-{
-    return enter_makedirs(fs, path, exist_ok, 0);
-}
 
 /* ---- removing what was found ---- */
 
