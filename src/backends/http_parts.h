@@ -26,6 +26,7 @@ struct http_instance {
     bool dav;            /* of the table of webdav.c */
     /* loop only, of webdav.c */
     bool etag_by_head;  /* its PROPFIND tells none */
+    bool no_copy;       /* it knows no COPY */
     char *finite_below; /* it refuses Depth: infinity of what this holds; mem; NULL: nothing refused yet */
     /* Another way than http_ask's own to ask for a path; `request` has what terms say. A CO_FN; NULL: none. */
     int (*ask)(struct http_instance *http, const char *path, struct http_request *request, struct asked *out);

@@ -229,11 +229,15 @@ static int CO_FN explain_absence(struct http_instance *http, const struct http_p
     return rc;
 }
 
-/* Does an answer leave open whether it was done? A gateway's, or a conflict with what an earlier try may have done. */
-static bool answer_is_doubtful(int answer)
+/*
+ * Is it to be looked at whether it was done? After a gateway's answer, or a conflict with what an earlier try may have done.
+ * Not after a 500, the server's own word that it failed: that is explained, or sent again, and a conflict behind it is looked
+ * at. Nor after a 503, which has been sent again until there was no more time: it stands.
+ */
+static bool answer_leaves_open(int answer)
 {
     const struct http_status *status = http_status(answer);
-    return answer == 412 || (answer > 500 && status->passes && !status->undone);
+    return answer == 412 || (status->doubtful && !status->undone && answer != 500);
 }
 
 /* No answer came, or one that is doubtful. If what was to be written is there, it is taken for ours. */
@@ -283,7 +287,7 @@ static int CO_FN put_once(struct http_instance *http, const struct http_put *put
     int status = asked.response->status;
     bool error = status == 500; /* nginx's word for a missing directory, too */
     http_close(asked.transfer);
-    if (rc < 0 && *ever_done && answer_is_doubtful(status))
+    if (rc < 0 && *ever_done && answer_leaves_open(status))
         return settle(http, put, tries, rc, out);
     int why = http_was_refused(rc) ? http_explain(http, put->path, rc) : rc;
     tries->again = error && why == rc && can_rewind(source);

@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/labels.h"
+#include "net/http_status.h"
 
 #define ANCESTOR_MAX 8
 
@@ -186,7 +187,7 @@ static int CO_FN remove_once(struct http_instance *http, const char *path, bool 
     if (rc < 0)
         return *ever_done ? fail_more(rc, "it is not known whether it was removed") : rc;
     rc = http_ask(http, path, directory, &TERMS_NONE, &request, &asked);
-    bool lost = rc < 0 || asked.response->status >= 500;
+    bool lost = rc < 0 || http_status(asked.response->status)->doubtful;
     *ever_done |= maybe_done;
     if (rc == 0) {
         rc = dav_judge(&asked);

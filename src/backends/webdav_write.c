@@ -141,6 +141,8 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
     struct http_instance *http = http_of(instance);
     struct transport t = {HTTP_COPY, from, to, .overwrite = !(flags & LARDER_CREATE)};
     int rc = http_check_write(http, to);
+    if (rc == 0 && http->no_copy)
+        rc = fail(-ENOTSUP, "%s: it has refused to copy by itself", http->origin);
     if (rc < 0)
         return rc;
     int type = dav_type_at(http, from);
@@ -151,7 +153,10 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
     if (strcmp(from, to) == 0 && t.overwrite)
         return 0;
     rc = t.overwrite ? 0 : dav_check_target(http, to, LARDER_CREATE);
-    return rc < 0 ? rc : transport(http, &t);
+    if (rc == 0)
+        rc = transport(http, &t);
+    http->no_copy |= rc == -ENOTSUP;
+    return rc;
 }
 
 int CO_FN webdav_move(struct instance *instance, const char *from, const char *to, unsigned flags)

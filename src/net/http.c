@@ -103,8 +103,7 @@ static bool connection_was_stale(const struct http_transfer *transfer)
 
 static void note_doubt(const struct http_transfer *transfer, const struct http_request *request, int rc)
 {
-    int answer = transfer->response.status;
-    bool doubtful = transfer->headers_done ? answer >= 500 && http_status(answer)->passes : rc < 0;
+    bool doubtful = transfer->headers_done ? http_status(transfer->response.status)->doubtful : rc < 0;
     if (request->maybe_done && (transfer->sent > 1 || (transfer->sent > 0 && doubtful)))
         *request->maybe_done = true;
 }

@@ -9,7 +9,8 @@ struct http_status {
     int rc;             /* what it is as a failure */
     const char *phrase; /* NULL: nobody knows it */
     bool passes;        /* another try may be answered otherwise … */
-    bool undone;        /* … and nothing was done by this one, so not even a change is done twice */
+    bool undone;        /* … and by its meaning nothing was done, so that a change is sent again, too */
+    bool doubtful;      /* yet who says so may have passed it on, or had all of it: perhaps it was done */
 };
 /* Of any number, never NULL: by its hundred where it is not known (RFC 9110 §15). */
 const struct http_status *http_status(int answer);
