@@ -21,10 +21,9 @@
 
 /* ---- what may pass ---- */
 
-/* Did nothing of the request leave? */
+/* Did nothing of the request leave? (curl says of a kept connection that connecting took no time.) */
 static bool never_connected(const struct http_transfer *transfer)
 {
-    curl_off_t connected_us = 0;
     if (http_tunnel_refusal(transfer))
         return true;
     switch (transfer->exchange.result) {
@@ -33,8 +32,7 @@ static bool never_connected(const struct http_transfer *transfer)
     case CURLE_COULDNT_CONNECT:
         return true;
     case CURLE_OPERATION_TIMEDOUT:
-        curl_easy_getinfo(transfer->exchange.easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-        return connected_us == 0;
+        return transfer->sent == 0;
     default:
         return false;
     }

@@ -328,6 +328,21 @@ static void a_connection_that_is_never_made_is_given_up(void **state)
     close(fd);
 }
 
+/* curl says of a kept connection that no time went by until it was connected, as of one that was never made. */
+static void a_stall_on_a_kept_connection_is_no_missing_host(void **state)
+{
+    static const char *const options[] = {"http.stall_timeout=0.3", "http.write=true", NULL};
+    struct larder_fs *writer;
+    fault_writable(server);
+    assert_ok(larder_open(NULL, fault_server_url(server), options, &writer, NULL));
+    assert_ok(read_whole(writer));
+    fault_on(server, (struct fault_match){.method = "PUT", .count = 1},
+             (struct fault){.end = FAULT_STALL, .flags = FAULT_UNANSWERED});
+    assert_ok(larder_pipe_file(writer, "new", "x", 1, LARDER_CREATE));
+    assert_int_equal(fault_count(server, "PUT", "/new"), 1); /* it was looked at instead */
+    larder_fs_free(writer);
+}
+
 /* ---- ends ---- */
 
 static double now_s(void)
@@ -382,6 +397,7 @@ int main(void)
         TEST(info_and_listings_are_tried_again_too),
         TEST(a_host_where_nobody_is_costs_one_call_the_waits_and_no_other),
         TEST(a_connection_that_is_never_made_is_given_up),
+        TEST(a_stall_on_a_kept_connection_is_no_missing_host),
         TEST(a_cancel_ends_a_wait),
         TEST(a_deadline_is_one_for_all_tries),
     };
