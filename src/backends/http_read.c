@@ -12,6 +12,7 @@
  * What cannot be right is asked for again, on another connection; and what cannot go on where it was cut (net/body.c)
  * begins anew, for the sink too. What is large may become several requests at once (http_split.h).
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -216,19 +217,34 @@ static bool is_large(const struct read *read, const struct asked *asked, const s
            (asked->response->status == 206 || (accepts && text_equal(accepts, "bytes")));
 }
 
+/* Where a steady sink will have the part, of which nothing was filled yet; else NULL. */
+static int CO_FN find_place(struct sink *sink, const struct part *part, char **out)
+{
+    void *room = NULL;
+    size_t size;
+    int rc = sink->steady ? sink_room(sink, (size_t)part->size, &room, &size) : 0;
+    assert(rc < 0 || !room || size >= (size_t)part->size);
+    *out = room;
+    return rc;
+}
+
 /* One piece from the answer that is there, and those behind it from answers of their own. Ends the former. */
 static int CO_FN split(struct read *read, struct asked *asked, const struct answer *answer,
                        const struct part *part, unsigned count)
 {
     struct http_instance *http = read->http;
     struct split *split = NULL;
+    char *place;
+    int rc = find_place(read->sink, part, &place);
     const struct split_of of = {http,
                                 read->path,
                                 answer->info.version,
                                 part->start + http->part_size,
                                 part->start + part->size,
-                                http->part_size};
-    int rc = split_begin(&of, count, &split);
+                                http->part_size,
+                                place ? place + http->part_size : NULL};
+    if (rc == 0)
+        rc = split_begin(&of, count, &split);
     if (rc == 0)
         rc = move_exactly(asked->transfer, http->part_size, read->sink, NULL);
     http_close(take(asked->transfer));

@@ -2,7 +2,8 @@
 /*
  * A large file as several requests at once, for where one connection is slower than the wire. Each piece is a range of
  * the version that the first answer named, and waits in memory until those before it were given: the sink gets its bytes
- * in order. Those of the first piece of all it gets as they come, so that the piece is soon asked for anew.
+ * in order. Those of the first piece of all it gets as they come, so that the piece is soon asked for anew. A steady sink
+ * has the memory already: there each byte is where it belongs when it comes, and giving it is but to say so.
  *
  *     at ──▶ given to the sink | of pieces that are here or on their way | next ──▶ not asked for yet | end
  */
@@ -16,7 +17,7 @@
 struct piece {
     struct sink sink; /* of its reading: into `buffer` */
     struct split *split;
-    char *buffer; /* mem; part_size */
+    char *buffer; /* mem, part_size; or in of.place */
     int64_t at;   /* of the file */
     size_t size;
     size_t there; /* of it; a reading that begins anew brings the same bytes once more */
@@ -92,7 +93,9 @@ static int CO_FN start(struct split *split, struct piece *piece)
     piece->there = 0;
     if (left == 0)
         return 0;
-    if (!piece->buffer && !(piece->buffer = mem_alloc((size_t)split->of.part_size)))
+    if (split->of.place)
+        piece->buffer = split->of.place + (piece->at - split->of.start);
+    else if (!piece->buffer && !(piece->buffer = mem_alloc((size_t)split->of.part_size)))
         return fail_memory();
     split->next += (int64_t)piece->size;
     return group_add(&split->group, fetch_task, piece);
@@ -125,7 +128,8 @@ static int CO_FN give(struct split *split, struct piece *piece, struct sink *sin
     while (rc == 0 && (given < piece->size || !piece->done)) {
         size_t there = piece->there;
         if (there > given) {
-            rc = sink_pour(sink, piece->buffer + given, there - given);
+            rc = split->of.place ? sink_fill(sink, there - given)
+                                 : sink_pour(sink, piece->buffer + given, there - given);
             given = there;
         } else {
             rc = piece->done ? piece->status : waiters_wait(&split->fetched);
@@ -153,7 +157,7 @@ int CO_FN split_end(struct split *split, int rc, struct sink *sink)
         *error_slot() = words;
     else
         rc = joined;
-    for (unsigned i = 0; i < split->count; i++)
+    for (unsigned i = 0; !split->of.place && i < split->count; i++)
         mem_free(split->pieces[i].buffer);
     mem_free(split);
     return rc;

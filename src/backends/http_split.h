@@ -9,6 +9,7 @@ struct split_of { /* borrowed until split_end */
     const char *path, *version;
     int64_t start, end; /* bytes of the file; not none */
     int64_t part_size;
+    char *place; /* where a steady sink will have them; NULL: they wait in memory of their own */
 };
 /* Begin to fetch it in `count` (at least 2) pieces at once; the last of them only from split_end on, while somebody still
  * reads what is before `start`. `*out` is set in any case but for -ENOMEM; split_end must be called. */

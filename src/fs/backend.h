@@ -98,9 +98,11 @@ int info_copy(struct larder_info *out,
  *     fill(size)            so many of them are there now
  * Bytes count only when the read returns 0: until then they may be cut, and must not be believed.
  * An instant sink never suspends and may be used anywhere; others are used from ASYNC tasks only (layer.h bridges).
+ * A steady one, once it was told a size, lends room for all that is still to come, which stays where it is: bytes may be
+ * put there before it is their turn to be filled.
  */
 struct sink {
-    bool instant;
+    bool instant, steady;
     int (*begin)(struct sink *sink, const struct answer *answer, int64_t size);
     int (*room)(struct sink *sink, size_t want, void **out, size_t *size);
     int (*fill)(struct sink *sink, size_t size);

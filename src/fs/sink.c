@@ -140,7 +140,8 @@ static int bytes_fill(struct sink *sink, size_t size)
 void bytes_sink_init(struct bytes_sink *sink)
 {
     *sink = (struct bytes_sink){
-        .sink = {.instant = true, .begin = bytes_begin, .room = bytes_room, .fill = bytes_fill}};
+        .sink = {
+            .instant = true, .steady = true, .begin = bytes_begin, .room = bytes_room, .fill = bytes_fill}};
 }
 
 struct larder_bytes bytes_sink_take(struct bytes_sink *sink)
@@ -192,7 +193,7 @@ static int span_fill(struct sink *sink, size_t size)
 void span_sink_init(struct span_sink *sink, void *buffer, size_t capacity)
 {
     *sink = (struct span_sink){
-        .sink = {.instant = true, .begin = span_begin, .room = span_room, .fill = span_fill},
+        .sink = {.instant = true, .steady = true, .begin = span_begin, .room = span_room, .fill = span_fill},
         .data = buffer,
         .capacity = capacity};
 }

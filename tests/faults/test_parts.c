@@ -3,12 +3,14 @@
 #include "test.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "larder.h"
 
+#include "base/seams.h"
 #include "fault_server.h"
 #include "jump_clock.h"
 #include "tmpdir.h"
@@ -150,6 +152,31 @@ static void many_large_files_at_once_share_what_is_allowed(void **state)
         assert_true(content_matches(items[i].bytes.data, SIZE, OLD, 0));
         larder_bytes_free(&items[i].bytes);
     }
+}
+
+static atomic_uint buffers;
+
+static void *count_buffers(void *memory, size_t size)
+{
+    buffers += size == PART;
+    return realloc(memory, size);
+}
+
+/* They wait in memory of their own only for a reader who takes them piece by piece. */
+static void parts_come_straight_into_memory_that_is_there(void **state)
+{
+    struct memory_seam whole = memory_seam;
+    char *data = calloc(1, SIZE);
+    assert_non_null(data);
+    memory_seam.resize = count_buffers;
+    assert_int_equal(larder_cat_into(fs, "f", NULL, data, SIZE), SIZE);
+    assert_ok(read_whole(fs, OLD));
+    assert_ok(read_range(fs, 1000, SIZE - 1000, OLD));
+    memory_seam = whole;
+    assert_int_equal(buffers, 0);
+    assert_true(content_matches(data, SIZE, OLD, 0));
+    assert_asked(17 + 17 + 16);
+    free(data);
 }
 
 /* ---- versions ---- */
@@ -302,6 +329,7 @@ int main(void)
         TEST(unasked_only_a_slow_connection_is_split),
         TEST(one_connection_is_enough_to_come_to_an_end),
         TEST(many_large_files_at_once_share_what_is_allowed),
+        TEST(parts_come_straight_into_memory_that_is_there),
         TEST(a_file_that_changes_between_two_parts_is_read_anew),
         TEST(a_stream_is_in_order_and_of_one_version),
         TEST(a_part_that_fails_is_tried_again),
