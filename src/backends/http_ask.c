@@ -38,7 +38,7 @@ int CO_FN http_ask(struct http_instance *http, const char *path, bool slash, con
         request->if_none_match = terms->if_none_match;
     if (http->ask)
         return http->ask(http, path, request, out);
-    struct asked asked = {0};
+    struct asked asked = {.guess_max_ms = http->guess_max_ms};
     request->url = url = http_make_url(http, path, slash);
     if (!url)
         return fail_memory();
@@ -62,9 +62,10 @@ struct answer http_answer_of(const struct asked *asked)
         .date = header[HTTP_DATE],
         .age = header[HTTP_AGE],
         .vary = header[HTTP_VARY],
+        .last_modified = header[HTTP_LAST_MODIFIED],
     };
-    struct freshness freshness =
-        freshness_of(&headers, wall_ns(), (int64_t)(now_ns() - asked->response->asked_ns) / 1000000);
+    int64_t delay_ms = (int64_t)(now_ns() - asked->response->asked_ns) / 1000000;
+    struct freshness freshness = freshness_of(&headers, wall_ns(), delay_ms, asked->guess_max_ms);
     const char *etag = header[HTTP_ETAG];
     struct answer answer = {
         .info = {.type = LARDER_FILE, .size = LARDER_SIZE_UNKNOWN},

@@ -146,6 +146,7 @@ int http_make_site(struct http_instance *http, struct http_config config)
     config.user_agent = option_text(instance, "user_agent");
     http->parts = option_text(instance, "parts") ? (unsigned)option_number(instance, "parts") : 0;
     http->part_size = option_number(instance, "part_size");
+    http->guess_max_ms = option_number(instance, "heuristic");
     int rc = check_number(instance, "max_connections", 1, 4096);
     if (rc == 0)
         rc = check_number(instance, "max_tries", 1, 100);

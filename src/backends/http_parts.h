@@ -12,6 +12,7 @@
 struct asked {
     struct http_transfer *transfer; /* to be closed */
     const struct http_response *response;
+    int64_t guess_max_ms; /* of a lifetime that it does not say (net/freshness.h) */
 };
 
 struct http_instance {
@@ -23,7 +24,8 @@ struct http_instance {
     char *written_path;  /* which one; mem */
     int64_t part_size;   /* a file that is larger may be asked for in so many … */
     unsigned parts;      /* … parts at once; 0: where it pays */
-    bool dav;            /* of the table of webdav.c */
+    int64_t guess_max_ms;
+    bool dav; /* of the table of webdav.c */
     /* loop only, of webdav.c */
     bool etag_by_head;  /* its PROPFIND tells none */
     bool no_copy;       /* it knows no COPY */
@@ -65,6 +67,9 @@ int http_check_match(const struct asked *asked, const struct terms *terms);
          "requests at once for a file larger than part_size; else 4 where one is slow, over HTTP/1.1; 1: "   \
          "never"},                                                                                           \
         {"part_size", OPTION_SIZE, "8M", 0, "bytes of such a request, which wait in memory for their turn"}, \
+        {"heuristic", OPTION_DURATION, "0", 0,                                                               \
+         "what says no lifetime is believed for a tenth of the time since it was modified, at most so "      \
+         "long; 0: never"},                                                                                  \
         {"max_connections", OPTION_COUNT, "32", 0, "at once; requests beyond them wait for their turn"},     \
         {"http2", OPTION_BOOL, "true", 0, "speak HTTP/2 where the server does, over TLS"},                   \
         {"user_agent", OPTION_TEXT, NULL, OPTION_IDENTITY, "instead of larder/VERSION"},                     \

@@ -115,6 +115,7 @@ static int CO_FN ask_once(struct asking *asking, const struct s3_request *reques
     int rc = s3_prepare(asking->s3, request, asking->payload, asking->elsewhere, &prepared);
     if (rc < 0)
         return rc;
+    *asked = (struct asked){.guess_max_ms = asking->s3->http.guess_max_ms};
     asking->keys_serial = prepared.keys_serial;
     struct http_body body = {.size = (int64_t)request->size, .data = request->data ? request->data : ""};
     struct http_request sent = request->http;

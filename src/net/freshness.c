@@ -94,28 +94,47 @@ static int64_t age_ms(const struct freshness_headers *headers, int64_t now_ns, i
     return apparent_ms > corrected_ms ? apparent_ms : corrected_ms;
 }
 
+/* When it was sent, in ms. */
+static int64_t date_ms(const struct freshness_headers *headers, int64_t now_ns)
+{
+    int64_t date_ns;
+    bool told = headers->date && parse_http_date(headers->date, &date_ns) == 0;
+    return (told ? date_ns : now_ns) / NS_PER_MS;
+}
+
+/* §4.2.2; -1: there is nothing to guess by. */
+static int64_t guessed_ms(const struct freshness_headers *headers, int64_t now_ns, int64_t guess_max_ms)
+{
+    int64_t modified_ns;
+    if (guess_max_ms <= 0 || !headers->last_modified ||
+        parse_http_date(headers->last_modified, &modified_ns) < 0)
+        return -1;
+    int64_t tenth_ms = (date_ms(headers, now_ns) - modified_ns / NS_PER_MS) / 10;
+    return tenth_ms <= 0 ? -1 : tenth_ms < guess_max_ms ? tenth_ms : guess_max_ms;
+}
+
 /* §4.2.1; -1: nothing is said. */
 static int64_t lifetime_ms(const struct freshness_headers *headers, const struct directives *directives,
-                           int64_t now_ns)
+                           int64_t now_ns, int64_t guess_max_ms)
 {
-    int64_t expires_ns, date_ns;
+    int64_t expires_ns;
     if (directives->max_age >= 0)
         return directives->max_age * 1000;
     if (!headers->expires)
-        return -1;
+        return guessed_ms(headers, now_ns, guess_max_ms);
     if (parse_http_date(headers->expires, &expires_ns) < 0)
         return 0; /* "0", "-1": in the past (§5.3) */
-    if (!headers->date || parse_http_date(headers->date, &date_ns) < 0)
-        date_ns = now_ns;
-    return expires_ns > date_ns ? expires_ns / NS_PER_MS - date_ns / NS_PER_MS : 0;
+    int64_t lifetime = expires_ns / NS_PER_MS - date_ms(headers, now_ns);
+    return lifetime > 0 ? lifetime : 0;
 }
 
-struct freshness freshness_of(const struct freshness_headers *headers, int64_t now_ns, int64_t delay_ms)
+struct freshness freshness_of(const struct freshness_headers *headers, int64_t now_ns, int64_t delay_ms,
+                              int64_t guess_max_ms)
 {
     struct directives directives;
     parse_directives(headers->cache_control, &directives);
     struct freshness out = {
-        .fresh_ms = lifetime_ms(headers, &directives, now_ns),
+        .fresh_ms = lifetime_ms(headers, &directives, now_ns, guess_max_ms),
         .stale_if_error_ms = directives.stale_if_error >= 0 ? directives.stale_if_error * 1000 : -1,
         .no_store = directives.no_store || (headers->vary && strchr(headers->vary, '*')), /* §4.1 */
         .must_revalidate = directives.must_revalidate || directives.no_cache,

@@ -75,29 +75,67 @@ static int CO_EDGE ask(void *arg)
     return rc;
 }
 
+static struct fault_server *server;
+
+static int setup(void **state)
+{
+    server = fault_server_start();
+    backend_register(&http_backend);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fault_server_stop(server);
+    return 0;
+}
+
+static void assert_said(struct larder_fs *fs, const struct said *said)
+{
+    fault_file_set(server, "/f",
+                   &(struct fault_file){.data = "x",
+                                        .size = 1,
+                                        .etag = "\"v\"",
+                                        .mtime = 1000000000,
+                                        .headers = said->headers});
+    struct asking asking = {fs, said};
+    int rc = edge_run(larder_loop_default(), ask, &asking);
+    if (rc < 0)
+        fail_msg("%s: %s", said->headers, larder_error());
+}
+
 static void what_is_said_of_an_answer_arrives_with_it(void **state)
 {
-    struct fault_server *server = fault_server_start();
-    struct larder_fs *fs = NULL;
-    backend_register(&http_backend);
+    struct larder_fs *fs;
     assert_ok(fs_open(NULL, fault_server_url(server), NULL, &fs, NULL));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        fault_file_set(
-            server, "/f",
-            &(struct fault_file){.data = "x", .size = 1, .etag = "\"v\"", .headers = cases[i].headers});
-        struct asking asking = {fs, &cases[i]};
-        int rc = edge_run(larder_loop_default(), ask, &asking);
-        if (rc < 0)
-            fail_msg("%s: %s", cases[i].headers, larder_error());
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_said(fs, &cases[i]);
     larder_fs_free(fs);
-    fault_server_stop(server);
+}
+
+/* Of a read, of info, and of "unchanged". */
+static void what_is_not_said_is_guessed_where_it_is_asked_for(void **state)
+{
+    static const struct said guessed[] = {
+        {"", 60000, -1, 0},
+        {"Age: 20\r\n", 40000, -1, 0},
+        {"Last-Modified:\r\n", -1, -1, 0},
+        {"Cache-Control: max-age=600\r\n", 600000, -1, 0},
+        {"Cache-Control: no-cache\r\n", 0, -1, ANSWER_MUST_REVALIDATE},
+    };
+    const char *const options[] = {"http.heuristic=1m", NULL};
+    struct larder_fs *fs;
+    assert_ok(fs_open(NULL, fault_server_url(server), options, &fs, NULL));
+    for (size_t i = 0; i < sizeof guessed / sizeof guessed[0]; i++)
+        assert_said(fs, &guessed[i]);
+    larder_fs_free(fs);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_said_of_an_answer_arrives_with_it),
+        cmocka_unit_test(what_is_not_said_is_guessed_where_it_is_asked_for),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

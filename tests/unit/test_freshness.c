@@ -10,6 +10,8 @@
 #define NOW      "Sun, 22 Nov 2026 22:20:00 GMT"
 #define BEFORE   "Sun, 22 Nov 2026 22:19:30 GMT" /* 30 s */
 #define LATER    "Sun, 22 Nov 2026 23:20:00 GMT" /* an hour */
+#define DAYS_AGO "Thu, 12 Nov 2026 22:20:00 GMT" /* ten */
+#define DAY      86400000
 #define UNTOLD   (-1)
 #define STORED   0
 #define NO_STORE 1
@@ -23,10 +25,11 @@ static const struct freshness_case {
     int64_t delay_ms;
     int64_t stale_if_error_ms;
     unsigned flags;
+    int64_t guess_max_ms;
 } cases[] = {
     /* ---- how long ---- */
-    {"nothing is said: no guess is made (§4.2.2)", {0}, UNTOLD, LIFETIME},
-    {"nor from Last-Modified, which is not even asked for", {.date = NOW}, UNTOLD, LIFETIME},
+    {"nothing is said: no guess is made", {0}, UNTOLD, LIFETIME},
+    {"nor from Last-Modified, unasked", {.date = NOW, .last_modified = DAYS_AGO}, UNTOLD, LIFETIME},
     {"an empty header says nothing", {.cache_control = ""}, UNTOLD, LIFETIME},
     {"max-age (§5.2.2.1)", {.cache_control = "max-age=60", .date = NOW}, 60000, LIFETIME},
     {"in any case, with spaces", {.cache_control = " ,, Max-Age = 60 ,", .date = NOW}, 60000, LIFETIME},
@@ -48,6 +51,49 @@ static const struct freshness_case {
      {.cache_control = "max-age=7", .expires = "0"},
      7000,
      LIFETIME},
+
+    /* ---- a guess, where it is asked for (§4.2.2) ---- */
+    {"a tenth of the time since", {.date = NOW, .last_modified = DAYS_AGO}, DAY, LIFETIME, 2 * DAY},
+    {"by our clock without Date", {.last_modified = DAYS_AGO}, DAY, LIFETIME, 2 * DAY},
+    {"within the bound", {.date = NOW, .last_modified = DAYS_AGO}, 60000, LIFETIME, 60000},
+    {"however old", {.date = NOW, .last_modified = "Thu, 01 Jan 1970 00:00:00 GMT"}, DAY, LIFETIME, DAY},
+    {"Age counts", {.date = NOW, .last_modified = DAYS_AGO, .age = "20"}, 40000, LIFETIME, 60000},
+    {"without Last-Modified there is nothing to guess by", {.date = NOW}, UNTOLD, LIFETIME, DAY},
+    {"nor with a broken one", {.date = NOW, .last_modified = "yesterday"}, UNTOLD, LIFETIME, DAY},
+    {"nor with one that is to come", {.date = NOW, .last_modified = LATER}, UNTOLD, LIFETIME, DAY},
+    {"what was modified just now is not believed",
+     {.date = NOW, .last_modified = NOW},
+     UNTOLD,
+     LIFETIME,
+     DAY},
+    {"max-age counts more",
+     {.cache_control = "max-age=7", .date = NOW, .last_modified = DAYS_AGO},
+     7000,
+     LIFETIME,
+     DAY},
+    {"and Expires", {.expires = LATER, .date = NOW, .last_modified = DAYS_AGO}, 3600000, LIFETIME, DAY},
+    {"an invalid one too", {.expires = "0", .date = NOW, .last_modified = DAYS_AGO}, 0, LIFETIME, DAY},
+    {"no-cache",
+     {.cache_control = "no-cache", .date = NOW, .last_modified = DAYS_AGO},
+     0,
+     0,
+     UNTOLD,
+     MUST_ASK,
+     DAY},
+    {"no-store",
+     {.cache_control = "no-store", .date = NOW, .last_modified = DAYS_AGO},
+     0,
+     0,
+     UNTOLD,
+     NO_STORE,
+     DAY},
+    {"must-revalidate speaks of what is stale",
+     {.cache_control = "must-revalidate", .date = NOW, .last_modified = DAYS_AGO},
+     DAY,
+     0,
+     UNTOLD,
+     MUST_ASK,
+     DAY},
 
     /* ---- contradictions, and what is invalid (§4.2.1) ---- */
     {"of two the stricter", {.cache_control = "max-age=60, max-age=5"}, 5000, LIFETIME},
@@ -160,7 +206,7 @@ static void answers_are_fresh_for_as_long_as_the_rfc_says(void **state)
     assert_ok(parse_http_date(NOW, &now_ns));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct freshness_case *c = &cases[i];
-        struct freshness got = freshness_of(&c->headers, now_ns, c->delay_ms);
+        struct freshness got = freshness_of(&c->headers, now_ns, c->delay_ms, c->guess_max_ms);
         unsigned flags = (got.no_store ? NO_STORE : 0) | (got.must_revalidate ? MUST_ASK : 0);
         if (got.fresh_ms != c->fresh_ms || got.stale_if_error_ms != c->stale_if_error_ms || flags != c->flags)
             fail_msg("%s: fresh for %lld ms, on errors for %lld more, flags %u", c->why,
@@ -174,8 +220,8 @@ static void a_date_of_this_second_is_now(void **state)
     int64_t now_ns;
     const struct freshness_headers headers = {.cache_control = "max-age=60", .date = NOW};
     assert_ok(parse_http_date(NOW, &now_ns));
-    assert_int_equal(freshness_of(&headers, now_ns + 999000000, 0).fresh_ms, 60000);
-    assert_int_equal(freshness_of(&headers, now_ns + 2000000000, 0).fresh_ms, 58000);
+    assert_int_equal(freshness_of(&headers, now_ns + 999000000, 0, 0).fresh_ms, 60000);
+    assert_int_equal(freshness_of(&headers, now_ns + 2000000000, 0, 0).fresh_ms, 58000);
 }
 
 int main(void)
