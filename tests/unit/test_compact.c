@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,11 +16,14 @@
 #include "base/seams.h"
 #include "cache/cap.h"
 #include "cache/compact.h"
+#include "child.h"
 #include "store_case.h"
 
 #define MIB   (1U << 20)
 #define FILES 40
 #define SIZE  (MIB / 2 + 100) /* each: 20 MiB in all */
+
+#define PRUNES 20 /* at least, beside others */
 
 static const char *path_of(unsigned i)
 {
@@ -107,48 +112,55 @@ static void what_is_being_read_stays(void **state)
     assert_true(store_disk_size(store) < MIB);
 }
 
+/* Of the two processes: how many files each has found so far, and whether they are to end, or one did. */
+static struct shared_count {
+    atomic_uint found[2];
+    atomic_bool over;
+} *shared_count;
+
 /* Another process reads, and yet another writes: each byte is right. */
-static int use_it(unsigned seed, bool writes)
+static int use_it(bool writes)
 {
-    int wrong = 0;
-    unsigned found = 0;
-    for (unsigned round = 0; round < 30 && !wrong; round++)
+    alarm(60);
+    int wrong = store_open(case_dir, &store) < 0; /* what is open is the parent's */
+    while (!shared_count->over && !wrong) {
         for (unsigned i = 0; i < FILES; i += 3) {
             if (writes)
-                put_file(i, seed);
-            int rc = check(path_of(i), SIZE, seed + i);
+                put_file(i, 0);
+            int rc = check(path_of(i), SIZE, i);
             wrong += rc != 0 && rc != -ENOENT;
-            found += rc == 0;
+            shared_count->found[writes] += rc == 0;
         }
-    if (writes)
-        flush();
-    return wrong ? wrong : found == 0 ? 101 : 0;
+        if (writes)
+            flush();
+    }
+    shared_count->over = true;
+    return wrong;
 }
 
 static void others_go_on_meanwhile(void **state)
 {
     pid_t children[2];
+    int status[2];
+    shared_count =
+        mmap(NULL, sizeof *shared_count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(shared_count, MAP_FAILED);
     fill(0);
     for (int i = 0; i < 2; i++) {
         children[i] = fork();
         assert_true(children[i] >= 0);
-        if (children[i] == 0) {
-            char *text = NULL;
-            store = NULL; /* the parent's */
-            if (asprintf(&text, "%s", case_dir) < 0 || store_open(text, &store) < 0)
-                _exit(100);
-            _exit(use_it(0, i == 1));
-        }
+        if (children[i] == 0)
+            child_end(use_it(i == 1));
     }
-    unsigned ended = 0;
-    for (unsigned i = 0; ended < 2; i++) {
-        int status;
+    for (unsigned i = 0;
+         !shared_count->over && (i < PRUNES || !shared_count->found[0] || !shared_count->found[1]); i++)
         prune(i % 2 ? 0 : 5 * MIB);
-        while (ended < 2 && waitpid(children[ended], &status, WNOHANG) > 0) {
-            assert_int_equal(status, 0);
-            ended++;
-        }
-    }
+    shared_count->over = true;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(waitpid(children[i], &status[i], 0), children[i]);
+    assert_int_equal(status[0], 0);
+    assert_int_equal(status[1], 0);
+    munmap(shared_count, sizeof *shared_count);
     count_there(0);
     reopen();
     count_there(0);

@@ -17,6 +17,7 @@
 
 #include "larder.h"
 
+#include "child.h"
 #include "task_test.h"
 #include "tmpdir.h"
 
@@ -375,7 +376,7 @@ static void a_forks_child_commits_nothing(void **state)
     assert_ok(put(view, "f", "x"));
     pid_t child = fork();
     if (child == 0)
-        _exit(larder_txn_commit(txn, NULL) != -ECHILD || put(view, "g", "x") != -ECHILD);
+        child_end(larder_txn_commit(txn, NULL) != -ECHILD || put(view, "g", "x") != -ECHILD);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(larder_exists(local, "f"), 0);
