@@ -107,7 +107,7 @@ static void lock_drop(struct lock *lock)
 
 void lock_move(struct lock *to, struct lock *from)
 {
-    *to = *from;
+    *to = (struct lock){.store = from->store, .hash = from->hash, .start = from->start, .count = from->count};
     if (!from->held)
         return;
     struct locks *locks = &from->store->locks;
@@ -116,6 +116,7 @@ void lock_move(struct lock *to, struct lock *from)
     list_push(bucket_of(locks, to->start), &to->node);
     pthread_mutex_unlock(&locks->mutex);
     from->held = false;
+    to->held = true;
 }
 
 /* ---- who stages ---- */
@@ -144,9 +145,27 @@ static uint64_t told(const struct lock *lock, const atomic_uint_least64_t slots[
     return atomic_load_explicit(&slots[lock->hash % LOCK_SLOTS], memory_order_acquire);
 }
 
-static void tell(const struct lock *lock, atomic_uint_least64_t slots[], uint64_t at_ns)
+static void tell_alone(const struct lock *lock)
 {
-    atomic_store_explicit(&slots[lock->hash % LOCK_SLOTS], at_ns, memory_order_release);
+    atomic_store_explicit(&lock->store->shared->alone[lock->hash % LOCK_SLOTS], now_ns(),
+                          memory_order_release);
+}
+
+/* Is it a time that somebody may have told? The file may be older than the machine's clock. */
+static bool is_told(uint64_t until, uint64_t now)
+{
+    return until > now && until - now <= LAST_NS;
+}
+
+/* For so long from now; longer, if somebody else, of this path or of another in the slot, said so. */
+static void tell_alive(const struct lock *lock, uint64_t now, uint64_t for_ns)
+{
+    atomic_uint_least64_t *slot = &lock->store->shared->alive[lock->hash % LOCK_SLOTS];
+    uint_least64_t before = atomic_load_explicit(slot, memory_order_relaxed), until = now + for_ns;
+    while ((before < until || !is_told(before, now)) &&
+           !atomic_compare_exchange_weak_explicit(slot, &before, until, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
 }
 
 static void beat(struct loop_timer *timer)
@@ -155,7 +174,7 @@ static void beat(struct loop_timer *timer)
     uint64_t now = now_ns();
     if (!beating->lock->held)
         return;
-    tell(beating->lock, beating->lock->store->shared->alive, now + STALLED_NS);
+    tell_alive(beating->lock, now, STALLED_NS);
     loop_timer_start(beating->loop, timer, now + BEAT_NS, beat);
 }
 
@@ -174,16 +193,17 @@ void lock_beat_stop(struct lock_beat *beating)
 void lock_last(const struct lock *lock)
 {
     if (lock->held)
-        tell(lock, lock->store->shared->alive, now_ns() + LAST_NS);
+        tell_alive(lock, now_ns(), LAST_NS);
 }
 
 void lock_end(struct lock *lock, bool kept)
 {
-    if (!lock->held)
-        return;
-    if (!kept)
-        tell(lock, lock->store->shared->alone, now_ns());
-    lock_drop(lock);
+    bool ours = lock->held && lock->store->generation == process_generation();
+    if (ours && !kept)
+        tell_alone(lock);
+    if (ours)
+        lock_drop(lock);
+    lock->held = false; /* a fork's child ends nothing: it is its parent's */
 }
 
 /* ---- waiting ---- */
@@ -191,7 +211,7 @@ void lock_end(struct lock *lock, bool kept)
 static bool is_worth_waiting(const struct lock *lock, uint64_t since, uint64_t patience_ms)
 {
     uint64_t until = told(lock, lock->store->shared->alive), now = now_ns();
-    bool alive = now - since < STALLED_NS || (until > now && until - now <= LAST_NS);
+    bool alive = now - since < STALLED_NS || is_told(until, now);
     return alive && (now - since) / 1000000 < patience_ms;
 }
 

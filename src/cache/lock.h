@@ -47,7 +47,7 @@ void lock_init(struct lock *lock, struct store *store, enum key_type type, const
  * after the other. A failure is the task's own: cancelled, timed out.
  */
 int CO_FN lock_wait(struct lock *lock, uint64_t first, uint64_t count, uint64_t patience_ms);
-/* Any thread. Not held: nothing. `kept`: what it was for is in the store, or failed to come for our own reasons. */
+/* Any thread. Not held: nothing; nor in a fork's child, whose parent goes on to hold it. `kept`: what it was for is in the store, or failed to come for our own reasons. */
 void lock_end(struct lock *lock, bool kept);
 void lock_move(struct lock *to, struct lock *from);
 /* The writer has what it is for, and nothing beats any more: it is waited for, for ten seconds at most. */

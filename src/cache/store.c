@@ -86,7 +86,7 @@ static int open_new(struct process_list *context, const char *dir, struct store 
     if (!store)
         return fail_memory();
     store->generation = context->generation;
-    store->references = 1;
+    atomic_init(&store->references, 1);
     locks_init(&store->locks);
     int rc = writer_init(&store->writer);
     store->dir = absolute(dir);
@@ -125,14 +125,23 @@ int store_open(const char *dir, struct store **out)
     return rc;
 }
 
+/* Who has a reference takes and drops others without the context's lock, which another store's opening may hold for long. */
 struct store *store_ref(struct store *store)
 {
-    struct process_list *context = process_list_get(&current);
-    assert(store->generation == process_generation() && context);
-    pthread_mutex_lock(&context->lock);
-    store->references++;
-    pthread_mutex_unlock(&context->lock);
+    assert(store->generation == process_generation());
+    atomic_fetch_add_explicit(&store->references, 1, memory_order_relaxed);
     return store;
+}
+
+/* All but the last one, which is dropped under the lock: under it a store that nobody uses is found again. */
+static bool unref_one_of_several(struct store *store)
+{
+    unsigned before = atomic_load_explicit(&store->references, memory_order_relaxed);
+    while (before > 1)
+        if (atomic_compare_exchange_weak_explicit(&store->references, &before, before - 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return true;
+    return false;
 }
 
 static void forget(struct store *store)
@@ -143,7 +152,7 @@ static void forget(struct store *store)
 
 void store_unref(struct store *store)
 {
-    if (!store || !store_is_ours(store))
+    if (!store || !store_is_ours(store) || unref_one_of_several(store))
         return;
     struct process_list *context = process_list_get(&current);
     pthread_mutex_lock(&context->lock);
@@ -157,13 +166,15 @@ bool store_close_now(struct store *store)
 {
     struct process_list *context = process_list_get(&current);
     pthread_mutex_lock(&context->lock);
-    bool unused = store->references == 0;
-    if (unused)
-        forget(store);
-    else
+    bool used = store->references > 0;
+    /* Somebody may have used it again, and ended, since the writer saw that it was done. */
+    bool over = !used && writer_is_done(store);
+    if (used)
         writer_stay(store);
+    if (over)
+        forget(store);
     pthread_mutex_unlock(&context->lock);
-    return unused;
+    return over;
 }
 
 /* ---- exit ---- */

@@ -203,9 +203,8 @@ struct store {
     atomic_uint_least64_t saved[COUNTERS]; /* of them, in the store already; the writer's */
     struct pages pages;                    /* the writer's, once it is open */
     struct writer writer;
-    /* under the context's lock */
+    atomic_uint references; /* from and to none under the context's lock, as is … */
     struct list node;
-    unsigned references;
 };
 
 /* The store in `dir`, which is made if missing. A failure says (with text) why it cannot be used. Blocks. */
@@ -252,8 +251,9 @@ int writer_init(struct writer *writer);
 void writer_fini(struct writer *writer);
 /* Nobody uses the store any more: the writer closes it when it is done. False: nothing is to be done. */
 bool writer_close(struct store *store);
+bool writer_is_done(struct store *store);
 void writer_stay(struct store *store); /* somebody does, after all */
-/* By the writer's thread, done with all. True: the store is gone. */
+/* By the writer's thread, done with all that it has seen. True: the store is gone. */
 bool store_close_now(struct store *store);
 
 /* ---- changes through us ---- */

@@ -221,14 +221,19 @@ static void batch_ended(struct store *store, struct op *op, int status)
         store_say(store, SAID_WRITING, "writing: %s; for now nothing is stored", strerror(-status));
 }
 
+static bool has_work(const struct writer *writer)
+{
+    return writer->first || writer->sweep || writer->save;
+}
+
 /* Returns with the lock: there is a batch to be written, or nothing will come any more. */
 static bool wait_for_work(struct writer *writer)
 {
     while (true) {
         bool failing = writer->status < 0 && now_ns() < writer->retry_at_ns;
         if (writer->closing)
-            return writer->first || writer->sweep || writer->save;
-        if (!failing && (writer->first || writer->sweep || writer->save))
+            return has_work(writer);
+        if (!failing && has_work(writer))
             return true;
         if (writer->status < 0 && !failing && !writer->first)
             writer->status = 0; /* what comes next will try */
@@ -333,6 +338,14 @@ bool writer_close(struct store *store)
     pthread_cond_signal(&writer->wake);
     pthread_mutex_unlock(&writer->lock);
     return begun;
+}
+
+bool writer_is_done(struct store *store)
+{
+    pthread_mutex_lock(&store->writer.lock);
+    bool done = !has_work(&store->writer);
+    pthread_mutex_unlock(&store->writer.lock);
+    return done;
 }
 
 void writer_stay(struct store *store)
