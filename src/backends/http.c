@@ -101,6 +101,7 @@ static int judge_info(const struct asked *asked, const char *path, const struct 
         return http_fail(asked->transfer, -ENOENT, "there is only one without the slash");
     if (path[0] == 0 || asked->response->slash_added || terms->directory) {
         answer = directory_answer(asked);
+        answer.flags |= terms->directory ? ANSWER_SLASH : 0;
     } else {
         int rc = http_check_match(asked, terms);
         answer = http_answer_of(asked);

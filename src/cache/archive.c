@@ -139,7 +139,7 @@ void take_entry(struct span *span, struct archive_entry *entry, struct archive_t
     struct answer *answer = &entry->answer;
     *entry = (struct archive_entry){.state = (uint8_t)take_number(span, 1)};
     answer->info.type = (enum larder_type)take_number(span, 1);
-    answer->flags = (unsigned)take_number(span, 1) & (ANSWER_MUST_REVALIDATE | ANSWER_WEAK);
+    answer->flags = (unsigned)take_number(span, 1) & (ANSWER_MUST_REVALIDATE | ANSWER_WEAK | ANSWER_SLASH);
     answer->info.size = (int64_t)take_u64(span);
     answer->info.mtime_ns = (int64_t)take_u64(span);
     answer->info.created_ns = (int64_t)take_u64(span);

@@ -238,6 +238,13 @@ static bool says_the_same(const struct answer *known, const struct answer *said)
     return said->info.mtime_ns && said->info.mtime_ns == known->info.mtime_ns;
 }
 
+/* The bytes of a file do not go for what is said of a directory beside it. */
+static bool may_keep_info(const struct reading *r, const struct run *run)
+{
+    return ask_may_keep(run) &&
+           !(run->answer.flags & ANSWER_SLASH && r->known_id && r->known.info.type == LARDER_FILE);
+}
+
 int ask_info(struct reading *r, struct run *run)
 {
     struct terms terms = ask_terms(r, run, true);
@@ -255,7 +262,7 @@ int ask_info(struct reading *r, struct run *run)
         run->known_id = r->known_id;
         finish_unchanged(r, run, 0);
     } else {
-        run_finish(run, 0, ask_may_keep(run) ? &run_put(run, r->view, RECORD_KNOWN)->op : NULL);
+        run_finish(run, 0, may_keep_info(r, run) ? &run_put(run, r->view, RECORD_KNOWN)->op : NULL);
     }
     return 0;
 }

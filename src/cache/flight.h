@@ -38,6 +38,7 @@ struct run {
     struct seen seen;
     bool seen_known;   /* else nothing may be kept */
     uint64_t known_id; /* of the record whose validator is asked about; 0: no condition */
+    bool directory;    /* an info, of the directory if there is one beside a file */
 
     /* what came; const from LANDED on */
     int status; /* 0, UNCHANGED, or the failure */

@@ -148,7 +148,8 @@ int hit_read(struct view *view, struct store *store, const char *path, const str
     if (rc < 0)
         return -EAGAIN;
     task_no_suspend_begin();
-    if (record.head.state == RECORD_CHANGED || !hit_is_fresh(view, path, &record, terms))
+    if (record.head.state == RECORD_CHANGED || hit_is_of_other(view, &record, terms) ||
+        !hit_is_fresh(view, path, &record, terms))
         rc = -EAGAIN;
     else if (record.head.state == RECORD_ABSENT)
         rc = is_absent(path);
@@ -165,9 +166,11 @@ int hit_read(struct view *view, struct store *store, const char *path, const str
     return rc;
 }
 
-bool hit_is_of_file(const struct view *view, const struct record *record, const struct terms *terms)
+bool hit_is_of_other(const struct view *view, const struct record *record, const struct terms *terms)
 {
-    return terms->directory && view->mode != MODE_OFFLINE && hit_fact(record) != FACT_DIRECTORY;
+    if (view->mode == MODE_OFFLINE)
+        return false;
+    return terms->directory ? hit_fact(record) != FACT_DIRECTORY : record->head.flags & ANSWER_SLASH;
 }
 
 int hit_info(struct view *view, struct store *store, const char *path, const struct terms *terms,
@@ -179,7 +182,7 @@ int hit_info(struct view *view, struct store *store, const char *path, const str
     int rc = reader_find(store, KEY_RECORD, &view->place, path, &reader, &record);
     if (rc < 0)
         return -EAGAIN;
-    if (record.head.state == RECORD_CHANGED || hit_is_of_file(view, &record, terms) ||
+    if (record.head.state == RECORD_CHANGED || hit_is_of_other(view, &record, terms) ||
         !hit_is_fresh(view, path, &record, terms))
         rc = -EAGAIN;
     else if (record.head.state == RECORD_ABSENT)

@@ -17,7 +17,7 @@ static int info_of_record(struct reading *r, struct answer *out)
     struct answer answer;
     if (reader_find(r->store, KEY_RECORD, &r->view->place, r->path, &reader, &record) < 0)
         return -EAGAIN;
-    bool useful = record.head.state != RECORD_CHANGED && !hit_is_of_file(r->view, &record, r->terms);
+    bool useful = record.head.state != RECORD_CHANGED && !hit_is_of_other(r->view, &record, r->terms);
     int rc = useful && reading_may_use(r, &record) ? 0 : -EAGAIN;
     if (rc < 0 && record.head.state != RECORD_CHANGED && reading_know(r, NULL, &record) < 0)
         rc = -ENOMEM;
@@ -40,10 +40,11 @@ static int find_info(struct reading *r, struct run **out)
     if (!run || store_seen(r->store, KEY_RECORD, &r->view->place, r->path, &seen) < 0)
         return STEP_DONE;
     for (; run; run = flight_next(loop, r->view, r->store, r->path, run)) {
-        bool same = run->kind == RUN_INFO && run->seen.id == seen.id && run->seen.epoch == seen.epoch;
+        bool same = run->kind == RUN_INFO && run->directory == r->terms->directory &&
+                    run->seen.id == seen.id && run->seen.epoch == seen.epoch;
         bool useful = run->state == RUN_ASKING ? r->terms->age_max_ms != 0 && run->known_id == r->known_id
                                                : reading_run_is_fresh(r, run) && run->status != UNCHANGED;
-        if (same && useful && !r->terms->directory) {
+        if (same && useful) {
             *out = run_ref(run);
             return STEP_DONE;
         }
@@ -56,6 +57,7 @@ static int CO_FN request_info(struct reading *r)
     struct run *run = run_new(task_loop(task_current()), r->view, r->store, r->path, RUN_INFO);
     if (!run)
         return fail_memory();
+    run->directory = r->terms->directory;
     store_count(r->store, COUNT_MISSES, 1);
     r->joined = run;
     return ask_info(r, run);

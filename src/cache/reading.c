@@ -118,7 +118,7 @@ static int consider(struct reading *r, struct reader *reader, const struct recor
 {
     if (r->pinned)
         return reading_is_pinned(r, record) ? 0 : -EAGAIN;
-    if (record->head.state == RECORD_CHANGED || r->ignore_store)
+    if (record->head.state == RECORD_CHANGED || r->ignore_store || hit_is_of_other(r->view, record, r->terms))
         return -EAGAIN;
     if (!reading_may_use(r, record)) {
         int rc = reading_know(r, reader, record);

@@ -56,8 +56,8 @@ static inline const char *path_shown(const char *path)
 }
 
 enum fact hit_fact(const struct record *record);
-/* Is a directory meant, and may there be one, though the record is of none? */
-bool hit_is_of_file(const struct view *view, const struct record *record, const struct terms *terms);
+/* Where a file and a directory may have the same path: may the record speak of the one while the other is meant? */
+bool hit_is_of_other(const struct view *view, const struct record *record, const struct terms *terms);
 /* Is it still right, as far as options, terms and record say? */
 bool hit_is_right(const struct lifetimes *lifetimes, const char *path, const struct record *record,
                   const struct terms *terms);

@@ -76,6 +76,7 @@ enum answer_flags {
     ANSWER_WEAK = 4,            /* `validator` does not promise equal bytes: parts are never put together */
     ANSWER_UNRANGED = 8,        /* the place cannot send parts: a range was cut out of all of it */
     ANSWER_SHALLOW = 16, /* list_tree: a directory with nothing below it may not have been looked into */
+    ANSWER_SLASH = 32,   /* info, by terms.directory: of the directory. The path itself may be a file's */
 };
 struct answer {
     struct larder_info info;
