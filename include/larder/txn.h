@@ -50,7 +50,8 @@ LARDER_API LARDER_WAITS int larder_txn_fs(struct larder_txn *txn, struct larder_
  * removes it, moves it, or leaves it alone. The place must have this version of it when the transaction commits, which is
  * larder_info's of the place or of the view, before a change; NULL: it must have nothing there. It is asked at once, and
  * by the commit: together with the change where that is a write and the place can; else just before (docs/transactions.md).
- * Said again of the same path, the last one counts.
+ * Said again of the same path, the last one counts. A write that comes after it with a condition of its own (LARDER_CREATE,
+ * larder_replace_file) must ask the same: else both cannot hold, and the write is refused, -EEXIST or -ESTALE.
  *   -EEXIST, -ESTALE  it does not hold now, and is not taken; the text says what was found
  *   -EINVAL           `view` is no transaction's
  */

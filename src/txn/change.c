@@ -30,16 +30,20 @@ int change_take_conditions(struct change *change, const struct change *other)
     char *if_match = other->if_match ? mem_dup(other->if_match) : NULL;
     if (other->if_match && !if_match)
         return fail_memory();
-    mem_free(change->if_match);
-    change->if_match = if_match;
-    change->create = other->create;
+    change_set_conditions(change, other->create, if_match);
     return 0;
 }
 
-int change_inherit(struct change *change, const struct change *earlier)
+void change_set_conditions(struct change *change, bool create, char *if_match)
 {
-    change->before = earlier->before;
-    return change_take_conditions(change, earlier);
+    mem_free(change->if_match);
+    change->if_match = if_match;
+    change->create = create;
+}
+
+bool change_is_conditional(const struct change *change)
+{
+    return change->create || change->if_match;
 }
 
 int change_label(struct change *change, const struct labels *labels)

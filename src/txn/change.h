@@ -57,8 +57,9 @@ struct change {
 int change_new(enum change_kind kind, const char *path, struct change **out);
 /* What must hold at the place, as another change of the same path has it. Of one in an overlay: under the lock. */
 int change_take_conditions(struct change *change, const struct change *other);
-/* The same, and what was there, of the earlier change. Before it is put. */
-int change_inherit(struct change *change, const struct change *earlier);
+/* The same by word; `if_match` (mem, or NULL) is taken over. */
+void change_set_conditions(struct change *change, bool create, char *if_match);
+bool change_is_conditional(const struct change *change);
 /* What is said of a write, beside its bytes; `labels` may be NULL. Before it is put. */
 int change_label(struct change *change, const struct labels *labels);
 struct change *change_ref(struct change *change);

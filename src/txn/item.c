@@ -36,7 +36,7 @@ bool item_is_staged(const struct plan_item *item)
 
 bool item_is_conditional(const struct plan_item *item)
 {
-    return item->change->create || item->change->if_match;
+    return change_is_conditional(item->change);
 }
 
 static bool keep_conflict(struct plan_item *item)

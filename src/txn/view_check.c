@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* larder_txn_if_match: a condition on what the place has, whatever the transaction does there. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/path.h"
@@ -10,16 +11,50 @@
 #include "txn/plan.h"
 #include "txn/view_parts.h"
 
-/* With the lock. What says the same of the path, and what is changed there already, has it too. */
+/* With the lock. What is changed there already has it too: both, or neither. */
 static int note(struct member *member, struct change *check, struct change **replaced)
 {
     struct change *change = overlay_at(&member->overlay, check->path);
-    int rc = change ? change_take_conditions(change, check) : 0;
-    if (rc == 0)
-        rc = overlay_put(&member->checks, check, replaced);
-    if (rc == 0)
-        change_ref(check);
-    return rc;
+    autofree char *if_match = change && check->if_match ? mem_dup(check->if_match) : NULL;
+    if (change && check->if_match && !if_match)
+        return fail_memory();
+    int rc = overlay_put(&member->checks, check, replaced);
+    if (rc < 0)
+        return rc;
+    change_ref(check);
+    if (change)
+        change_set_conditions(change, check->create, take(if_match));
+    return 0;
+}
+
+/* A write's own word, which the place has just kept, against what was said before: then that does not hold any more. */
+static int check_agrees(const struct txn_view *view, const struct change *write, const struct change *said)
+{
+    if (write->create && said->create)
+        return 0;
+    if (write->if_match && said->if_match && strcmp(write->if_match, said->if_match) == 0)
+        return 0;
+    if (said->create)
+        return fail_at(&view->instance, write->path, -EEXIST,
+                       "it exists (%s), and nothing was to be there, by what was said before",
+                       write->if_match);
+    return fail_at(&view->instance, write->path, -ESTALE, "%s %s (it was to be %s, by what was said before)",
+                   write->create ? "it is" : "it is another by now,",
+                   write->create ? "gone" : write->if_match, said->if_match);
+}
+
+int check_join(const struct txn_view *view, struct change *change, const struct change *earlier)
+{
+    const struct change *said = earlier ? earlier : overlay_at(&view->member->checks, change->path);
+    bool of_place =
+        !earlier || earlier->kind == CHANGE_TOUCH; /* else it was said of what the transaction has there */
+    if (earlier)
+        change->before = earlier->before;
+    if (!said)
+        return 0;
+    if (!of_place || !change_is_conditional(change))
+        return change_take_conditions(change, said);
+    return change_is_conditional(said) ? check_agrees(view, change, said) : 0;
 }
 
 struct checking {

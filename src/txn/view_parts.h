@@ -55,6 +55,9 @@ int CO_FN view_lives(struct txn_view *view, const char *path);
 /* See whether a write may be: *sight is what there was. -EEXIST, -ESTALE, -EISDIR, -ENOENT (no parent). */
 int CO_FN see_write(struct txn_view *view, const char *path, unsigned flags, const char *if_match,
                     struct sight *sight);
+/* With the lock: what must hold at the place when `change` is put over `earlier` (NULL: nothing), which is at its path. A
+ * write that asks for something else than was asked for before is -EEXIST or -ESTALE. */
+int check_join(const struct txn_view *view, struct change *change, const struct change *earlier);
 /* Put a write, whose bytes are there, after what was seen; seen again, while others put in between. */
 int CO_FN put_write(struct txn_view *view, struct change *change, unsigned flags, const char *if_match,
                     struct sight *sight);

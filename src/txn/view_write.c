@@ -18,9 +18,8 @@ static int put_locked(struct txn_view *view, struct change *change, struct chang
 {
     struct overlay *overlay = &view->member->overlay;
     const struct change *earlier = overlay_at(overlay, change->path);
-    const struct change *check = overlay_at(&view->member->checks, change->path);
     bool removes = change->kind == CHANGE_REMOVE || change->kind == CHANGE_RMDIR;
-    int rc = earlier ? change_inherit(change, earlier) : check ? change_take_conditions(change, check) : 0;
+    int rc = check_join(view, change, earlier);
     if (rc < 0)
         return rc;
     if (removes && change->before == BEFORE_NOTHING) { /* then nothing is left to be done */
@@ -214,11 +213,11 @@ int CO_FN see_write(struct txn_view *view, const char *path, unsigned flags, con
 static int set_conditions(struct change *change, unsigned flags, const char *if_match,
                           const struct sight *sight)
 {
-    mem_free(take(change->if_match));
-    change->create = flags & LARDER_CREATE;
-    change->before = sight->before;
-    if (if_match && !(change->if_match = mem_dup(if_match)))
+    char *copy = if_match ? mem_dup(if_match) : NULL;
+    if (if_match && !copy)
         return fail_memory();
+    change_set_conditions(change, flags & LARDER_CREATE, copy);
+    change->before = sight->before;
     return 0;
 }
 

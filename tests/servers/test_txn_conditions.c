@@ -233,12 +233,79 @@ static void a_condition_is_of_a_view(void)
     expect(other, "a", "a");
 }
 
+/* ---- more than one word ---- */
+
+/* Somebody else writes, or removes with `text` NULL, what was to be as it was; the version there then, freed with free. */
+static char *others_change(const char *path, const char *text)
+{
+    if (!text) {
+        assert_ok(larder_rm_file(other, path));
+        return NULL;
+    }
+    put(other, path, text);
+    return version_of(other, path);
+}
+
+/* What was said first is not dropped in silence by what a write says. */
+static void a_write_that_says_otherwise(void)
+{
+    put(other, "a", "first version");
+    put(other, "b", "first version");
+    char *first = version_of(other, "a"), *second = version_of(other, "b");
+    begin();
+    put(view, "beside", "ours");
+    assert_ok(larder_txn_if_match(view, "a", first));
+    assert_ok(larder_txn_if_match(view, "b", second));
+    assert_ok(larder_txn_if_match(view, "none", NULL));
+    char *theirs = others_change("a", "theirs"), *made = others_change("none", "theirs");
+    others_change("b", NULL);
+    assert_status(-ESTALE, larder_replace_file(view, "a", "ours", 4, theirs, 0));
+    assert_told("a", first);
+    assert_status(-ESTALE, larder_pipe_file(view, "b", "ours", 4, LARDER_CREATE));
+    assert_told("b", "gone");
+    assert_status(-EEXIST, larder_replace_file(view, "none", "ours", 4, made, 0));
+    assert_told("none", made);
+    int rc = commit(); /* what is said still counts; which of them is found first is open */
+    assert_true(rc == -ESTALE || rc == -EEXIST);
+    assert_ok(larder_txn_if_match(view, "a", theirs));
+    assert_ok(larder_txn_if_match(view, "b", NULL));
+    assert_ok(larder_txn_if_match(view, "none", made));
+    assert_ok(larder_replace_file(view, "a", "ours", 4, theirs, 0));
+    assert_ok(larder_pipe_file(view, "b", "ours", 4, LARDER_CREATE));
+    assert_ok(larder_replace_file(view, "none", "ours", 4, made, 0));
+    assert_ok(commit());
+    for (int i = 0; i < 3; i++)
+        expect(other, (const char *[]){"a", "b", "none"}[i], "ours");
+    free(first);
+    free(second);
+    free(theirs);
+    free(made);
+}
+
+/* A touch is no word of what is there. */
+static void a_condition_after_a_touch(void)
+{
+    if (!larder_fs_capabilities(fs)->touch)
+        return;
+    put(other, "a", "first version");
+    begin();
+    assert_ok(larder_touch(view, "a", false));
+    char *version = version_of(view, "a");
+    assert_ok(larder_replace_file(view, "a", "ours", 4, version, 0));
+    put(other, "a", "theirs");
+    assert_status(-ESTALE, commit());
+    expect(other, "a", "theirs");
+    free(version);
+}
+
 int main(void)
 {
     static const struct places_scenario scenarios[] = {
         {"a version that must be there", a_version_that_must_be_there},
         {"nothing that must be there", nothing_that_must_be_there},
         {"a condition is of a view", a_condition_is_of_a_view},
+        {"a write that says otherwise", a_write_that_says_otherwise},
+        {"a condition after a touch", a_condition_after_a_touch},
     };
     return places_run(scenarios, sizeof scenarios / sizeof scenarios[0]);
 }

@@ -11,8 +11,11 @@
 
 #include "larder.h"
 
+#include "alloc_fault.h"
 #include "tmpdir.h"
 #include "tree.h"
+#include "txn/member.h"
+#include "txn/view.h"
 #include "txn_case.h"
 
 /* ---- times ---- */
@@ -137,6 +140,30 @@ static void of_two_that_create_one_file_the_second_is_told(void **state)
     assert_text(local, "two", NULL);
     larder_fs_free(first_view);
     assert_clean(1);
+}
+
+/* Without memory both the path's change and the transaction have it, or neither. */
+static int say_condition(void *arg)
+{
+    struct member *member = txn_member_of(view);
+    struct change *change = overlay_next(&member->overlay, "");
+    int rc = larder_txn_if_match(view, "a", arg);
+    struct change *said = overlay_take(&member->checks, change->path);
+    bool taken = change->if_match, noted = said;
+    change_unref(said);
+    change_set_conditions(change, false, NULL);
+    return taken != (rc == 0) || noted != (rc == 0) ? -EPROTO : rc;
+}
+
+static void a_condition_that_finds_no_memory_is_not_taken(void **state)
+{
+    struct larder_info info;
+    assert_ok(pipe_text(memory, "a", "1", 0));
+    assert_ok(larder_info(memory, "a", &info));
+    start(memory);
+    assert_ok(pipe_text(view, "a", "2", 0));
+    assert_true(alloc_fault_run(say_condition, (void *)info.version) > 3);
+    larder_info_free(&info);
 }
 
 /* ---- listed ---- */
@@ -307,6 +334,7 @@ int main(void)
         CASE(a_recovery_leaves_those_of_the_living_alone),
         CASE(a_condition_that_does_not_hold_publishes_nothing),
         CASE(of_two_that_create_one_file_the_second_is_told),
+        CASE(a_condition_that_finds_no_memory_is_not_taken),
         CASE(a_view_of_a_view_is_refused),
         CASE(an_unknown_option_is_refused),
         CASE(a_commit_tells_what_it_wrote),
