@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small transaction on a local disk, killed at its first system call, at its second, and so on, until several came to
- * their end (txn_rounds.h). The writer is traced with ptrace, which counts the calls of all its threads.
+ * A small transaction killed at its first system call, at its second, and so on, until several came to their end
+ * (txn_rounds.h). The writer is traced with ptrace, which counts the calls of all its threads. Over a network a
+ * transaction has many more of them: there some are taken by chance.
  *
- * LARDER_KILL_SEED is another run of transactions.
+ * LARDER_KILL_SEED is another run of transactions; LARDER_KILL_ALL leaves no call out, which takes long.
  */
 #include "test.h"
 
@@ -18,12 +19,14 @@
 
 #include "larder.h"
 
+#include "server.h"
 #include "tmpdir.h"
 #include "txn_rounds.h"
 
-#define CALLS_MAX    5000
+#define CALLS_MAX    20000
 #define CANNOT_TRACE 77
 #define ENDS         10 /* transactions that had fewer calls: few have more than the last of them */
+#define ENDS_SOME    2  /* where only some are taken */
 
 static char *scratch, *journal, *tree;
 
@@ -60,7 +63,8 @@ static int kill_traced(pid_t child)
     return status;
 }
 
-/* Run a writer that is killed before its `count`th system call begins. Its wait status; *calls: how many began. */
+/* Run a writer that is killed before its `count`th system call begins (0: never). Its wait status; *calls: how many
+ * began. */
 static int run_to_call(unsigned count, unsigned *calls)
 {
     int status;
@@ -91,24 +95,68 @@ static int run_to_call(unsigned count, unsigned *calls)
     }
 }
 
-/* Each round is another transaction: what is there before it differs. */
-static void killed_at_any_system_call_a_transaction_is_all_or_nothing(void **state)
+/* The next transaction, which is another: what is there before it differs. Was it killed? */
+static bool play_to_call(unsigned count, unsigned *calls)
 {
-    const struct rounds_place place = {
-        .name = "local", .url = tree, .journal = journal, .tree = tree, .changes_max = 6};
+    rounds_next();
+    int status = run_to_call(count, calls);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_TRACE)
+        skip();
+    return rounds_end(status);
+}
+
+/* Before each system call; or before about `some` of them, by chance. */
+static void play_all(struct rounds_place place, unsigned some)
+{
     const char *seed = getenv("LARDER_KILL_SEED");
-    unsigned calls = 0, count = 1, ended = 0;
+    bool all = some == 0 || getenv("LARDER_KILL_ALL");
+    unsigned calls = 0, step = 1, count = 1, ended = 0, ends = all ? ENDS : ENDS_SOME;
+    place.journal = journal;
+    place.changes_max = 6;
     rounds_begin(&place, seed ? (unsigned)strtoul(seed, NULL, 10) : 1);
-    for (; ended < ENDS && count < CALLS_MAX; count++) {
-        rounds_next();
-        int status = run_to_call(count, &calls);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_TRACE)
-            skip();
-        ended += !rounds_end(status);
+    if (!all) {
+        play_to_call(0, &calls);
+        step = 2 * calls / some + 1;
     }
-    print_message("killed before each system call up to %u\n", count - 1);
+    for (; ended < ends && count < CALLS_MAX; count += step == 1 ? 1 : 1 + rounds_draw(step))
+        ended += !play_to_call(count, &calls);
+    print_message("killed before %s system calls up to %u\n", all ? "all" : "some", count - 1);
     rounds_print();
-    assert_true(ended == ENDS && rounds_counts()->there > ENDS);
+    assert_true(ended == ends && rounds_counts()->there > ends);
+}
+
+static void on_a_local_disk_a_transaction_is_all_or_nothing(void **state)
+{
+    assert_int_equal(mkdir(tree, 0700), 0);
+    play_all((struct rounds_place){.name = "local", .url = tree, .tree = tree}, 0);
+}
+
+static void over_webdav_a_transaction_is_all_or_nothing(void **state)
+{
+    struct server *server = server_start("nginx", NULL);
+    char url[300];
+    if (!server)
+        skip();
+    char *dir = tmpdir_path(server_dav_root(server), "kill");
+    assert_int_equal(mkdir(dir, 0700), 0);
+    snprintf(url, sizeof url, "webdav%s/dav/kill", server_url(server) + 4);
+    play_all((struct rounds_place){.name = "webdav (nginx)", .url = url, .tree = dir}, 40);
+    server_stop(server);
+    free(dir);
+}
+
+static void on_s3_a_transaction_is_all_or_nothing(void **state)
+{
+    struct server *server = server_start("rgw", NULL);
+    if (!server)
+        skip();
+    rounds_use_gateway(server_url(server));
+    play_all((struct rounds_place){.name = "s3 (RGW)",
+                                   .url = "s3://kill/tree",
+                                   .uploads = true,
+                                   .huge = (size_t)9 << 20},
+             40);
+    server_stop(server);
 }
 
 static int setup(void **state)
@@ -116,7 +164,7 @@ static int setup(void **state)
     scratch = tmpdir_make();
     journal = tmpdir_path(scratch, "journal");
     tree = tmpdir_path(scratch, "tree");
-    return mkdir(tree, 0700);
+    return 0;
 }
 
 static int teardown(void **state)
@@ -129,9 +177,11 @@ static int teardown(void **state)
 
 int main(void)
 {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(killed_at_any_system_call_a_transaction_is_all_or_nothing, setup,
-                                        teardown),
+        CASE(on_a_local_disk_a_transaction_is_all_or_nothing),
+        CASE(over_webdav_a_transaction_is_all_or_nothing),
+        CASE(on_s3_a_transaction_is_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

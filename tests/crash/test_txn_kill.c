@@ -128,22 +128,13 @@ static void by_http_put_a_transaction_is_all_or_nothing(void **state)
     unsetenv("LARDER_HTTP_WRITE");
 }
 
-static int make_bucket(void)
-{
-    struct larder_fs *fs;
-    return larder_open(NULL, "s3://", NULL, &fs, NULL) < 0 || larder_mkdir(fs, "kill", false) < 0;
-}
-
 /* With a cache in front, which is to show the new as soon as it is there; and uploads of several parts. */
 static void on_s3_behind_a_cache_a_transaction_is_all_or_nothing(void **state)
 {
     struct server *server = server_start("rgw", NULL);
     if (!server)
         skip();
-    setenv("AWS_ENDPOINT_URL_S3", server_url(server), 1);
-    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
-    assert_int_equal(rounds_run(make_bucket, NULL, 0), 0);
+    rounds_use_gateway(server_url(server));
     play_all((struct rounds_place){.name = "cache::s3 (RGW)",
                                    .url = "cache::s3://kill/tree",
                                    .uploads = true,

@@ -3,7 +3,7 @@
  * Processes that race on one file, each with a transaction that replaces the version it has seen: a counter. Of those
  * that saw one version exactly one commits, so each number is written once, by one of them, and none is lost. Each
  * writes its name for the number as well, so whoever has the number has the name. Some are killed on the way; what they
- * decided counts.
+ * decided counts. Where versions are slow to come (Apache gives a file none in its first second) they race to create files.
  *
  * LARDER_RACE_COUNT makes it longer.
  */
@@ -34,6 +34,7 @@ static struct shared {
     atomic_uint winners[COUNT_MAX]; /* how many were told that they wrote this number */
     atomic_uint names[COUNT_MAX];   /* and who was the last */
     atomic_uint won, lost, last_name;
+    atomic_uint made; /* the last number whose file somebody was seen to have created */
 } *shared;
 static char *scratch, *tree, *journal;
 static const char *place; /* the URL that they race at */
@@ -107,16 +108,17 @@ static int try_once(struct larder_fs *fs)
     return rc;
 }
 
-static int race(void)
+/* `once` again and again, until it says that it is over; what it says when another was first is `lost`. */
+static int race_by(int (*once)(struct larder_fs *fs), int lost)
 {
     struct larder_fs *fs;
     if (larder_open(NULL, place, NULL, &fs, NULL) < 0)
         return 1;
     for (;;) {
-        int rc = try_once(fs);
+        int rc = once(fs);
         if (rc == 1)
             break;
-        if (rc < 0 && rc != -ESTALE) {
+        if (rc < 0 && rc != lost) {
             print_error("%s\n", larder_error());
             return 1;
         }
@@ -124,6 +126,11 @@ static int race(void)
     }
     larder_fs_free(fs);
     return 0;
+}
+
+static int race(void)
+{
+    return race_by(try_once, -ESTALE);
 }
 
 static pid_t start(int (*fn)(void), const char *crash_at)
@@ -154,47 +161,63 @@ static unsigned number_in(struct larder_fs *fs, const char *path)
     return number;
 }
 
-/* While it counts, one after the other of them is killed, and another takes its place. */
-static unsigned kill_some(struct larder_fs *fs, pid_t racers[])
+/* Soon; and another takes its place. */
+static void kill_one(pid_t *victim, int (*fn)(void))
 {
-    unsigned killed = 0;
-    while (number_in(fs, "counter") < target) {
-        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-        pid_t *victim = &racers[killed++ % RACERS];
-        kill(*victim, SIGKILL);
-        wait_for(*victim);
-        *victim = start(race, NULL);
-    }
-    return killed;
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    kill(*victim, SIGKILL);
+    wait_for(*victim);
+    *victim = start(fn, NULL);
 }
 
-/* At `place`, up to `fewest`, or to what the environment says. */
+/* And what the dead left is recovered. */
+static void join_all(const pid_t racers[RACERS])
+{
+    for (int i = 0; i < RACERS; i++)
+        assert_int_equal(wait_for(racers[i]), 0);
+    assert_status(0, larder_txn_recover(journal, NULL, NULL));
+}
+
+/* As the environment says, else `fewest`. */
+static unsigned count_asked_for(unsigned fewest)
+{
+    const char *text = getenv("LARDER_RACE_COUNT");
+    unsigned count = text ? (unsigned)strtoul(text, NULL, 10) : fewest;
+    assert_true(count < COUNT_MAX);
+    return count;
+}
+
+/* `untold`: killed between the write and the word. */
+static void print_result(unsigned killed, unsigned untold)
+{
+    print_message("%s: %u numbers, %u lost races, %u killed, %u of them after they had decided\n", place,
+                  target, (unsigned)shared->lost, killed, untold);
+    assert_true(untold <= killed);
+}
+
+/* At `place`. While they count, one after the other of them is killed. */
 static void race_for_each_number(unsigned fewest)
 {
-    const char *count = getenv("LARDER_RACE_COUNT");
     struct larder_fs *fs;
     pid_t racers[RACERS];
-    target = count ? (unsigned)strtoul(count, NULL, 10) : fewest;
-    assert_true(target < COUNT_MAX);
+    unsigned killed = 0, untold = 0;
+    target = count_asked_for(fewest);
     assert_ok(larder_open(NULL, place, NULL, &fs, NULL));
     assert_ok(larder_pipe_file(fs, "counter", "0", 1, 0));
     for (int i = 0; i < RACERS; i++)
         racers[i] = start(race, NULL);
-    unsigned killed = kill_some(fs, racers), untold = 0;
-    for (int i = 0; i < RACERS; i++)
-        assert_int_equal(wait_for(racers[i]), 0);
-    assert_status(0, larder_txn_recover(journal, NULL, NULL));
+    while (number_in(fs, "counter") < target)
+        kill_one(&racers[killed++ % RACERS], race);
+    join_all(racers);
     assert_int_equal(number_in(fs, "counter"), target);
     for (unsigned i = 1; i <= target; i++) {
         char path[32];
         name_path(i, path);
         assert_true(shared->winners[i] <= 1);
         assert_true(shared->winners[i] == 0 || number_in(fs, path) == shared->names[i]);
-        untold += shared->winners[i] == 0; /* it was killed between the write and the word */
+        untold += shared->winners[i] == 0;
     }
-    print_message("%s: %u numbers, %u lost races, %u killed, %u of them after they had decided\n", place,
-                  target, (unsigned)shared->lost, killed, untold);
-    assert_true(untold <= killed);
+    print_result(killed, untold);
     larder_fs_free(fs);
 }
 
@@ -219,6 +242,93 @@ static void each_number_is_written_once_to_s3(void **state)
     place = "s3://race";
     race_for_each_number(50);
     server_stop(gateway);
+}
+
+/* ---- creating ---- */
+
+static int create(struct larder_fs *view, unsigned number, unsigned name)
+{
+    char path[32], text[32];
+    snprintf(text, sizeof text, "%u", name);
+    name_path(number, path);
+    int rc = larder_pipe_file(view, path, text, strlen(text), LARDER_PARENTS);
+    snprintf(path, sizeof path, "made/%u", number);
+    return rc == 0 ? larder_pipe_file(view, path, text, strlen(text), LARDER_PARENTS | LARDER_CREATE) : rc;
+}
+
+/* As try_once, for the next number. */
+static int create_once(struct larder_fs *fs)
+{
+    unsigned number = shared->made + 1, name = ++shared->last_name;
+    struct larder_txn *txn;
+    struct larder_fs *view;
+    if (number > target)
+        return 1;
+    int rc = begin(&txn);
+    if (rc < 0)
+        return rc;
+    rc = larder_txn_fs(txn, fs, &view);
+    if (rc == 0) {
+        rc = create(view, number, name);
+        larder_fs_free(view);
+    }
+    if (rc == 0)
+        rc = larder_txn_commit(txn, NULL);
+    if (rc == 0) {
+        shared->names[number] = name;
+        shared->winners[number]++;
+    } else {
+        larder_txn_rollback(txn);
+    }
+    if (rc == 0 || rc == -EEXIST)
+        atomic_compare_exchange_strong(&shared->made, &(unsigned){number - 1}, number);
+    return rc;
+}
+
+static int race_creating(void)
+{
+    return race_by(create_once, -EEXIST);
+}
+
+/* Each number's file has the name of whoever created it, and so has what he wrote with it. */
+static void race_to_create(unsigned fewest)
+{
+    struct larder_fs *fs;
+    pid_t racers[RACERS];
+    unsigned killed = 0, untold = 0;
+    target = count_asked_for(fewest);
+    assert_ok(larder_open(NULL, place, NULL, &fs, NULL));
+    for (int i = 0; i < RACERS; i++)
+        racers[i] = start(race_creating, NULL);
+    while (shared->made < target)
+        kill_one(&racers[killed++ % RACERS], race_creating);
+    join_all(racers);
+    for (unsigned i = 1; i <= target; i++) {
+        char made[32], name[32];
+        snprintf(made, sizeof made, "made/%u", i);
+        name_path(i, name);
+        assert_true(shared->winners[i] <= 1);
+        assert_int_equal(number_in(fs, made), number_in(fs, name));
+        assert_true(shared->winners[i] == 0 || number_in(fs, name) == shared->names[i]);
+        untold += shared->winners[i] == 0;
+    }
+    print_result(killed, untold);
+    larder_fs_free(fs);
+}
+
+static void each_file_is_created_once_over_webdav(void **state)
+{
+    struct server *server = server_start("apache", NULL);
+    char url[300];
+    if (!server)
+        skip();
+    snprintf(url, sizeof url, "webdav%s/dav/race", server_url(server) + 4);
+    char *dir = tmpdir_path(server_dav_root(server), "race");
+    assert_int_equal(mkdir(dir, 0777), 0);
+    place = url;
+    race_to_create(60);
+    server_stop(server);
+    free(dir);
 }
 
 /* ---- one dies, and another has begun already ---- */
@@ -357,6 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(each_number_is_written_once),
         CASE(each_number_is_written_once_to_s3),
+        CASE(each_file_is_created_once_over_webdav),
         CASE(who_was_killed_after_it_wrote_has_won_before_another_does),
         CASE(who_was_killed_before_it_wrote_has_lost_to_another),
         CASE(what_took_the_place_of_a_published_file_is_a_conflict),

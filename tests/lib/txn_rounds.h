@@ -20,6 +20,8 @@ struct rounds_place {
 /* `place` stays. */
 void rounds_begin(const struct rounds_place *place, unsigned seed);
 unsigned rounds_draw(unsigned below);
+/* Ceph's gateway at `url` is the one that s3:// means from now on, and has the bucket "kill". */
+void rounds_use_gateway(const char *url);
 /* What the next transaction does, by chance. */
 void rounds_next(void);
 
