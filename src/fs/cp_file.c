@@ -55,7 +55,7 @@ static int copy_at_once(struct larder_fs *from, const char *path, struct larder_
     if (!layer_same_place(from->instance, to->instance) || !layer_has(to->instance, LAYER_COPY))
         return -ENOTSUP;
     int rc = enter_call_full(to, path, &call);
-    return rc == -EXDEV || (rc == -ENOENT && (flags & LARDER_PARENTS)) ? -ENOTSUP : rc;
+    return rc == -EXDEV || dirs_are_missing(to->instance, rc, flags) ? -ENOTSUP : rc;
 }
 
 static int copy_streamed(struct larder_fs *carrier, struct copy_call *call, const char *subject)

@@ -2,6 +2,8 @@
 #ifndef FS_ENTER_H
 #define FS_ENTER_H
 /* How a public call gets from where its caller is to where it may run: the table in task/loop.h, for filesystems. */
+#include <errno.h>
+
 #include "fs/fs.h"
 #include "fs/layer.h"
 
@@ -48,6 +50,12 @@ int enter_work(work_fn *fn, void *arg);
 /* The directory at the full path and its parents; there already: 0. -ENOTDIR: a file is in the way. Of `flags`
  * LARDER_SYNC: those that are made have their names on the disk. */
 int CO_FN dirs_make(struct instance *instance, const char *path, unsigned flags);
+/* A write failed with `rc`: may it go with the directories made that LARDER_PARENTS speaks of? Where none is required,
+ * what is missing is what a write never makes: a bucket. */
+static inline bool dirs_are_missing(const struct instance *instance, int rc, unsigned flags)
+{
+    return rc == -ENOENT && (flags & LARDER_PARENTS) && instance->can.parents_required;
+}
 /* dirs_make of the parent. */
 int CO_FN dirs_make_parents(struct instance *instance, const char *path, unsigned flags);
 /* Before something is put at the full path: while a task of this loop makes a directory above it, wait. */

@@ -145,7 +145,7 @@ static int write_bytes(struct larder_fs *fs, const char *path, const void *data,
         return rc;
     source.labels = &fs->labels;
     rc = write_once(fs, path, &source, flags, version);
-    if (rc != -ENOENT || !(flags & LARDER_PARENTS) || !fs->instance->can.parents_required)
+    if (!dirs_are_missing(fs->instance, rc, flags))
         return rc;
     rc = make_parents(fs, path, flags);
     return rc < 0 ? rc : write_once(fs, path, &source, flags, version);

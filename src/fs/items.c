@@ -126,7 +126,7 @@ static int CO_FN pipe_job(struct job *job, const char *path)
     if (rc < 0)
         return rc;
     rc = layer_write(instance, path, &source, flags, NULL, NULL);
-    if (rc != -ENOENT || !(job->bulk->flags & LARDER_PARENTS) || !instance->can.parents_required)
+    if (!dirs_are_missing(instance, rc, job->bulk->flags))
         return rc;
     rc = dirs_make_parents(instance, path, flags);
     return rc < 0 ? rc : layer_write(instance, path, &source, flags, NULL, NULL);

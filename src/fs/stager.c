@@ -420,7 +420,7 @@ static int CO_FN publish(struct stager *stager, unsigned flags, const char *if_m
     if (rc < 0)
         return rc; /* a part that is missing is no missing directory */
     rc = publish_once(stager, table_flags, if_match, out);
-    if (rc != -ENOENT || !(flags & LARDER_PARENTS))
+    if (!dirs_are_missing(stager->instance, rc, flags))
         return rc;
     rc = dirs_make_parents(stager->instance, stager->path, table_flags);
     return rc < 0 ? rc : publish_once(stager, table_flags, if_match, out);

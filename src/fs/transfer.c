@@ -32,7 +32,7 @@ static int CO_FN copy_with_parents(struct transfer *transfer)
 {
     unsigned flags = transfer->flags & ~(unsigned)LARDER_PARENTS;
     int rc = layer_copy(transfer->to, transfer->path, transfer->target, flags, transfer->labels);
-    if (rc != -ENOENT || !(transfer->flags & LARDER_PARENTS))
+    if (!dirs_are_missing(transfer->to, rc, transfer->flags))
         return rc;
     rc = ask_size(transfer, transfer->to, transfer->path);
     if (rc == 0)

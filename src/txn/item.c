@@ -226,7 +226,8 @@ int CO_FN item_write(struct plan *plan, struct plan_item *item, unsigned flags, 
     bool sent = item->token.text && item->change->payload.kind != PAYLOAD_STAGED; /* when it was staged */
     answer_free(&item->answer);
     int rc = write_once(plan, item, flags, if_match);
-    if (rc == -ENOENT && dirs_make_parents(instance_of(item), item->change->path, 0) == 0)
+    if (dirs_are_missing(instance_of(item), rc, LARDER_PARENTS) &&
+        dirs_make_parents(instance_of(item), item->change->path, 0) == 0)
         rc = write_once(plan, item, flags, if_match);
     if (rc == 0 && !sent)
         plan_sent(plan, item->change->payload.size);

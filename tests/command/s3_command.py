@@ -43,6 +43,21 @@ class Buckets(Store):
         self.assertNotIn(self.bucket + '-2/', self.lines('ls', 's3://'))
         self.larder('ls', self.url + '-2', code=3)
 
+    def test_no_bucket_is_made_by_a_name_that_was_mistyped(self):
+        tree = self.tree({'a': b'1'})
+        self.larder('pipe', self.url + '/f', stdin=b'x')
+        missing = self.url + 's'
+        for code, *args in ((3, 'cp', self.url + '/f', missing + '/f'), (3, 'put', tree / 'a', missing + '/f'),
+                            (5, 'put', '-r', tree, missing), (3, 'sync', tree, missing),
+                            (3, 'mv', self.url + '/f', missing + '/f')):
+            self.larder(*args, code=code)
+            self.assertIn('NoSuchBucket', self.stderr)
+        self.assertNotIn(self.bucket + 's/', self.lines('ls', 's3://'))
+
+    def test_a_failure_says_a_path_once(self):
+        self.larder('ls', self.url + '//x', code=2)
+        self.assertEqual(self.stderr, f'larder: {self.url}//x: a path has no empty segments\n')
+
 
 class Sign(Store):
     def test_a_signed_url_works_in_plain_curl_and_for_its_time_only(self):

@@ -296,9 +296,52 @@ static void a_bucket_is_not_brought_about_by_a_write(void **state)
 {
     gateway_need();
     assert_int_equal(larder_pipe_file(account, "no-such-bucket/a/b", "x", 1, LARDER_PARENTS), -ENOENT);
-    assert_int_equal(larder_exists(account, "no-such-bucket"), 0);
     assert_int_equal(larder_mkdir(account, "bucket-0", false), -EEXIST);
     put_text("f", "x");
+}
+
+/* Nor by any other way to write: a name that was mistyped would be somebody's to pay for. */
+static void a_bucket_is_not_brought_about_by_a_copy(void **state)
+{
+    char *dir = tmpdir_make(), *local = tmpdir_path(dir, "file"), *tree = tmpdir_path(dir, "");
+    char source[64], option[600];
+    const char *const locals[] = {tree, NULL};
+    const struct larder_copy_options all = {.size = sizeof all, .recursive = true};
+    struct larder_item item = {.path = "no-such-bucket/d/f", .bytes = {.data = "x", .size = 1}};
+    struct larder_file *file;
+    struct larder_txn *txn;
+    struct larder_fs *view, *disk;
+    gateway_need();
+    assert_ok(larder_open(NULL, dir, NULL, &disk, NULL));
+    put_text("f", "x");
+    snprintf(source, sizeof source, "%s/f", bucket);
+    tree_write(dir, "file", "text", 4);
+    assert_status(-ENOENT,
+                  larder_cp_file(account, source, account, "no-such-bucket/f", LARDER_PARENTS, NULL, NULL));
+    assert_status(-ENOENT, larder_put_file(local, account, "no-such-bucket/f", LARDER_PARENTS, NULL, NULL));
+    assert_status(-ENOENT, larder_put(locals, 1, account, "no-such-bucket/t", &all));
+    assert_status(-ENOENT,
+                  larder_mv(account, (const char *[]){source}, 1, account, "no-such-bucket/f", NULL));
+    assert_status(-ENOENT, larder_rsync(disk, "", account, "no-such-bucket", NULL));
+    assert_status(-ENOENT, larder_pipe(account, &item, 1, LARDER_PARENTS, NULL));
+    assert_ok(
+        larder_file_open(account, "no-such-bucket/f", "w", (const char *[]){"parents=true", NULL}, &file));
+    assert_ok(larder_file_write(file, "x", 1));
+    assert_status(-ENOENT, larder_file_close(file));
+    snprintf(option, sizeof option, "journal=%s/journal", dir);
+    assert_ok(larder_txn_begin((const char *const[]){option, NULL}, &txn));
+    assert_ok(larder_txn_fs(txn, account, &view));
+    if (larder_pipe_file(view, "no-such-bucket/f", "x", 1, LARDER_PARENTS) == 0)
+        assert_true(larder_txn_commit(txn, NULL) < 0);
+    else
+        assert_ok(larder_txn_rollback(txn));
+    larder_fs_free(view);
+    larder_fs_free(disk);
+    assert_int_equal(larder_exists(account, "no-such-bucket"), 0);
+    assert_text("f", "x");
+    free(local);
+    free(tree);
+    tmpdir_remove(dir);
 }
 
 int main(void)
@@ -316,6 +359,7 @@ int main(void)
         TEST(wrong_keys_are_refused_and_not_taken_for_missing),
         TEST(a_clock_that_is_wrong_is_corrected_by_the_servers),
         TEST(a_bucket_is_not_brought_about_by_a_write),
+        TEST(a_bucket_is_not_brought_about_by_a_copy),
     };
     return cmocka_run_group_tests(tests, gateway_start, gateway_stop);
 }

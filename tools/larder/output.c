@@ -163,13 +163,24 @@ void say(const char *text)
     free(shown);
 }
 
+/* WHY without the path that it begins with, where that is how WHAT ends. */
+static const char *without_path(const char *shown, const char *why)
+{
+    const char *colon = strstr(why, ": ");
+    size_t path = colon ? (size_t)(colon - why) : 0, size = strlen(shown);
+    bool named = path > 0 && path < size && shown[size - path - 1] == '/' &&
+                 memcmp(shown + size - path, why, path) == 0;
+    return named ? colon + strlen(": ") : why;
+}
+
 /* Once, where WHY begins with WHAT already. */
 static void say_why(const char *what, const char *why)
 {
     char *shown = public_url(what), *text = NULL;
     size_t size = shown ? strlen(shown) : 0;
     bool told = size == 0 || (strncmp(why, shown, size) == 0 && strncmp(why + size, ": ", 2) == 0);
-    if (asprintf(&text, "%s%s%s", told ? "" : shown, told ? "" : ": ", why) >= 0) {
+    if (asprintf(&text, "%s%s%s", told ? "" : shown, told ? "" : ": ",
+                 told ? why : without_path(shown, why)) >= 0) {
         say(text);
         free(text);
     }
