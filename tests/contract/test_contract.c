@@ -184,24 +184,36 @@ static void add_view(struct place place, const char *const options[], const char
     add_place(place, options, cached ? name : NULL);
 }
 
-/* The place, and the same behind a cache. */
-static void add_places(struct place place, const char *const options[])
+static struct place cached(struct place place)
 {
     char *name = NULL, *url = NULL;
-    add_place(place, options, NULL);
     assert_true(asprintf(&name, "cache::%s", place.name) > 0 && asprintf(&url, "cache::%s", place.url) > 0);
     place.name = name;
     place.url = url;
-    add_place(place, options, name);
+    return place;
 }
 
-/* These, and both in a transaction. */
+/* The place, and the same behind a cache. */
+static void add_places(struct place place, const char *const options[])
+{
+    add_place(place, options, NULL);
+    place = cached(place);
+    add_place(place, options, place.name);
+}
+
+/* Both in a transaction. */
+static void add_views(struct place place, const char *const options[])
+{
+    add_view(place, options, NULL);
+    place = cached(place);
+    add_view(place, options, place.name);
+}
+
+/* All four. */
 static void add_places_and_views(struct place place, const char *const options[])
 {
     add_places(place, options);
-    add_view(place, options, NULL);
-    place = places[place_count - 2];
-    add_view(place, options, place.name);
+    add_views(place, options);
 }
 
 /* A directory of a server, by `scheme` and the URL that is left of its http://. */
@@ -329,22 +341,44 @@ static void add_readers(void)
     add_reader("python", "http, Python", GAP_FACTS, (const char *const[]){"http.max_connections=4", NULL});
 }
 
-static void add_s3(void)
+/* An S3 server with an empty bucket "contract". */
+static bool start_s3(const char *name, const char *key, const char *secret)
 {
-    struct server *server = start("rgw");
+    struct server *server = start(name);
     struct larder_fs *account;
     if (!server)
-        return;
+        return false;
     setenv("AWS_ENDPOINT_URL_S3", server_url(server), 1);
-    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", "testsecret", 1);
+    setenv("AWS_ACCESS_KEY_ID", key, 1);
+    setenv("AWS_SECRET_ACCESS_KEY", secret, 1);
     assert_ok(larder_open(NULL, "s3://", NULL, &account, NULL));
     assert_ok(larder_mkdir(account, "contract", false));
     larder_fs_free(account);
-    add_places_and_views((struct place){.name = "s3",
-                                        .url = "s3://contract",
-                                        .expect = {.list = true, .write = true, .create_only = true}},
-                         NULL);
+    return true;
+}
+
+static const struct place s3_place = {.name = "s3",
+                                      .url = "s3://contract",
+                                      .expect = {.list = true, .write = true, .create_only = true}};
+
+static void add_s3(void)
+{
+    if (start_s3("rgw", "testkey", "testsecret"))
+        add_places(s3_place, NULL);
+}
+
+static void add_s3_views(void)
+{
+    if (start_s3("rgw", "testkey", "testsecret"))
+        add_views(s3_place, NULL);
+}
+
+/* Which knows no conditions of a write. */
+static void add_swift(void)
+{
+    if (start_s3("swift", "test:tester", "testing"))
+        add_places((struct place){.name = "s3, Swift", .url = "s3://contract", .expect = WRITE_ONLY},
+                   (const char *const[]){"s3.conditional_writes=false", NULL});
 }
 
 static const struct {
@@ -353,7 +387,8 @@ static const struct {
 } families[] = {{"here", add_here},     {"nginx", add_nginx},
                 {"apache", add_apache}, {"lighttpd", add_lighttpd},
                 {"rclone", add_rclone}, {"readers", add_readers},
-                {"s3", add_s3}};
+                {"s3", add_s3},         {"s3_views", add_s3_views},
+                {"swift", add_swift}};
 
 /* ---- the table ---- */
 
