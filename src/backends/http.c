@@ -18,6 +18,7 @@
 #include "backends/http_parts.h"
 #include "base/error.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "net/index.h"
 #include "net/uri.h"
 
@@ -213,7 +214,7 @@ static int CO_FN read_index(const struct asked *asked, struct entries_builder *b
     if (rc == 0)
         rc = index_finish(index);
     index_free(index);
-    return rc == -ENOTSUP ? http_fail(asked->transfer, rc, "%s", error_text()) : rc;
+    return rc == -ENOTSUP || rc == -E2BIG ? http_fail(asked->transfer, rc, "%s", error_text()) : rc;
 }
 
 /* There is nothing at path/: a file without the slash? */
@@ -225,8 +226,8 @@ static int CO_FN explain_missing(struct http_instance *http, const char *path)
         return rc;
     bool file = path[0] && answer.info.type == LARDER_FILE;
     answer_free(&answer);
-    return file ? fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path)
-                : fail(-ENOENT, "%s/%s: there is no index", http->origin, path);
+    return file ? fail_at(&http->instance, path, -ENOTDIR, "not a directory")
+                : fail_at(&http->instance, path, -ENOENT, "there is no index");
 }
 
 static int CO_FN list_answered(const struct asked *asked, const char *path, const struct terms *terms,

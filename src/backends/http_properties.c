@@ -7,6 +7,7 @@
 
 #include "backends/http_parts.h"
 #include "base/error.h"
+#include "fs/chain.h"
 #include "fs/labels.h"
 
 #define META_PREFIX "x-amz-meta-"
@@ -65,7 +66,7 @@ int CO_FN http_properties(struct instance *instance, const char *path, struct la
     struct http_request request = {.method = HTTP_HEAD, .keep_lines = true};
     struct asked asked;
     if (!*path)
-        return fail(-EISDIR, "%s/: a directory", http->origin);
+        return fail_at(&http->instance, "", -EISDIR, "a directory");
     int rc = http_ask(http, path, false, &TERMS_NONE, &request, &asked);
     if (rc < 0)
         return rc;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "net/http_status.h"
 
 #define MD5_HERE_MAX   ((int64_t)256 << 10) /* longer ones on a worker: half a millisecond */
@@ -220,9 +221,9 @@ static int CO_FN explain_absence(struct http_instance *http, const struct http_p
     const char *version = answer.info.version ? answer.info.version : "";
     bool moved = put->if_match && (looked == -ENOENT || (looked == 0 && strcmp(version, put->if_match) != 0));
     if (looked == 0 && put->create)
-        rc = fail(-EEXIST, "%s/%s: it exists, with other bytes", http->origin, put->path);
+        rc = fail_at(&http->instance, put->path, -EEXIST, "it exists, with other bytes");
     else if (moved)
-        rc = fail(-ESTALE, "%s/%s: it is another by now", http->origin, put->path);
+        rc = fail_at(&http->instance, put->path, -ESTALE, "it is another by now");
     else
         error_set_text(lost);
     answer_free(&answer);

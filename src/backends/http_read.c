@@ -20,6 +20,7 @@
 #include "backends/http_split.h"
 #include "base/error.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "base/text.h"
 
 #define ROOM_UNKNOWN    ((size_t)256 << 10) /* asked of a sink for a body of unknown size */
@@ -346,7 +347,7 @@ static int CO_FN read_nothing(struct read *read, bool doubtful)
         rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, of a file whose size nobody tells",
                   http->origin, read->path);
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY) {
-        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, read->path);
+        rc = fail_at(&http->instance, read->path, -EISDIR, "a directory");
     } else if (count > 0) {
         rc = fail(-EPROTO, "GET %s/%s: 416 Range Not Satisfiable, inside a file of %lld bytes", http->origin,
                   read->path, (long long)answer.info.size);
@@ -483,7 +484,7 @@ int CO_FN http_read_file(struct instance *instance, const char *path, const stru
     struct http_instance *http = http_of(instance);
     struct read read = {http, path, range, terms, sink, out, .tries = {.site = http->site}};
     if (path[0] == 0)
-        return fail(-EISDIR, "%s/: a directory", http->origin);
+        return fail_at(&http->instance, "", -EISDIR, "a directory");
     if (range && range_is_empty(range))
         return read_nothing(&read, false);
     int rc = read_retried(&read);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 
 struct piece {
     struct sink sink; /* of its reading: into `buffer` */
@@ -46,7 +47,7 @@ static int piece_room(struct sink *sink, size_t want, void **out, size_t *size)
     struct piece *piece = container_of(sink, struct piece, sink);
     const struct split_of *of = &piece->split->of;
     if (piece->there == piece->size)
-        return fail(-EPROTO, "%s/%s: more bytes than were asked for", of->http->origin, of->path);
+        return fail_at(&of->http->instance, of->path, -EPROTO, "more bytes than were asked for");
     *out = piece->buffer + piece->there;
     *size = piece->size - piece->there;
     return 0;
@@ -71,7 +72,7 @@ static int CO_FN fetch(struct piece *piece)
         (struct sink){.instant = true, .begin = piece_begin, .room = piece_room, .fill = piece_fill};
     int rc = http_read_file(&of->http->instance, of->path, &range, &terms, &piece->sink, NULL);
     if (rc == 0 && piece->there != piece->size)
-        rc = fail(-ESTALE, "%s/%s: it changed while it was read", of->http->origin, of->path);
+        rc = fail_at(&of->http->instance, of->path, -ESTALE, "it changed while it was read");
     piece->status = rc;
     piece->done = true;
     waiters_wake(&piece->split->fetched);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/labels.h"
 #include "net/http_status.h"
 
@@ -37,9 +38,9 @@ int http_check_write(const struct http_instance *http, const char *path)
 {
     if (http->instance.can.write)
         return 0;
-    return http->dav ? fail(-EROFS, "%s/%s: the option webdav.write says no", http->origin, path)
-                     : fail(-ENOTSUP, "%s/%s: HTTP only reads, unless the option http.write says yes",
-                            http->origin, path);
+    return http->dav ? fail_at(&http->instance, path, -EROFS, "the option webdav.write says no")
+                     : fail_at(&http->instance, path, -ENOTSUP,
+                               "HTTP only reads, unless the option http.write says yes");
 }
 
 int CO_FN http_look(struct http_instance *http, const char *path, struct answer *out)
@@ -74,7 +75,7 @@ int CO_FN http_blame_file(struct http_instance *http, const char *path, bool its
             ancestor[path_parent_size(ancestor)] = 0;
     }
     if (file)
-        return fail(-ENOTDIR, "%s/%s: %s is a file", http->origin, path, path_name(ancestor));
+        return fail_at(&http->instance, path, -ENOTDIR, "%s is a file", path_name(ancestor));
     error_set_text(refused);
     return rc;
 }
@@ -94,14 +95,14 @@ int CO_FN http_explain(struct http_instance *http, const char *path, int rc)
     bool directory = looked == 0 && answer.info.type == LARDER_DIRECTORY;
     answer_free(&answer);
     if (directory)
-        return fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+        return fail_at(&http->instance, path, -EISDIR, "a directory");
     looked = *parent ? http_look(http, parent, &answer) : -EAGAIN;
     bool file = looked == -ENOTDIR || (looked == 0 && answer.info.type != LARDER_DIRECTORY);
     answer_free(&answer);
     if (file)
-        return fail(-ENOTDIR, "%s/%s: a file is in the way", http->origin, path);
+        return fail_at(&http->instance, path, -ENOTDIR, "a file is in the way");
     if (looked == -ENOENT && (http->dav || rc == -ENOENT))
-        return fail(-ENOENT, "%s/%s: there is no directory for it", http->origin, path);
+        return fail_at(&http->instance, path, -ENOENT, "there is no directory for it");
     error_set_text(refused);
     return rc;
 }
@@ -119,13 +120,13 @@ static int CO_FN check_before(struct http_instance *http, const char *path, unsi
         http_info(&http->instance, path, &TERMS_NONE, &answer); /* by HEAD, whose ETag is that of a GET */
     const char *version = answer.info.version ? answer.info.version : "";
     if (rc == -ENOENT)
-        rc = if_match ? fail(-ESTALE, "%s/%s: it is gone", http->origin, path) : 0;
+        rc = if_match ? fail_at(&http->instance, path, -ESTALE, "it is gone") : 0;
     else if (rc == 0 && (flags & LARDER_CREATE))
-        rc = fail(-EEXIST, "%s/%s: it exists", http->origin, path);
+        rc = fail_at(&http->instance, path, -EEXIST, "it exists");
     else if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+        rc = fail_at(&http->instance, path, -EISDIR, "a directory");
     else if (rc == 0 && strcmp(version, if_match) != 0)
-        rc = fail(-ESTALE, "%s/%s: it is another by now", http->origin, path);
+        rc = fail_at(&http->instance, path, -ESTALE, "it is another by now");
     answer_free(&answer);
     return rc;
 }
@@ -138,7 +139,7 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
                            flags & LARDER_CREATE};
     int rc = http_check_write(http, path);
     if (rc == 0 && !*path)
-        rc = fail(-EISDIR, "%s/: a directory", http->origin);
+        rc = fail_at(&http->instance, "", -EISDIR, "a directory");
     if (rc == 0)
         rc = check_before(http, path, flags, if_match);
     if (rc < 0)
@@ -152,9 +153,9 @@ int CO_FN http_write(struct instance *instance, const char *path, struct source 
 static int CO_FN look_at_file(struct http_instance *http, const char *path)
 {
     struct answer answer = {0};
-    int rc = *path ? http_look(http, path, &answer) : fail(-EISDIR, "%s/: a directory", http->origin);
+    int rc = *path ? http_look(http, path, &answer) : fail_at(&http->instance, "", -EISDIR, "a directory");
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+        rc = fail_at(&http->instance, path, -EISDIR, "a directory");
     answer_free(&answer);
     return rc;
 }
@@ -162,9 +163,7 @@ static int CO_FN look_at_file(struct http_instance *http, const char *path)
 static int CO_FN look_at_directory(struct http_instance *http, const char *path)
 {
     int empty = dav_is_empty(http, path);
-    return empty == 0  ? fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path)
-           : empty < 0 ? empty
-                       : 0;
+    return empty == 0 ? fail_at(&http->instance, path, -ENOTEMPTY, "it is not empty") : empty < 0 ? empty : 0;
 }
 
 /* `ever_done`: perhaps, by this try or an earlier one. */
@@ -231,7 +230,7 @@ int CO_FN http_mkdir(struct instance *instance, const char *path, unsigned flags
         return rc;
     rc = http_look(http, path, &answer);
     answer_free(&answer);
-    return rc == 0 ? fail(-EEXIST, "%s/%s: it exists", http->origin, path) : rc == -ENOENT ? 0 : rc;
+    return rc == 0 ? fail_at(&http->instance, path, -EEXIST, "it exists") : rc == -ENOENT ? 0 : rc;
 }
 
 /* One that holds nothing is not there; what the server makes of it is its own (WebDAV can remove it). */
@@ -245,10 +244,9 @@ int CO_FN http_rmdir(struct instance *instance, const char *path)
     if (rc == 0)
         rc = http_list(instance, path, &TERMS_NONE, &cursor, &entries, &answer);
     if (rc == 0)
-        rc = entries.count > 0
-                 ? fail(-ENOTEMPTY, "%s/%s: it is not empty", http->origin, path)
-                 : fail(-ENOENT, "%s/%s: nothing is there, or an empty directory of the server's own",
-                        http->origin, path);
+        rc = entries.count > 0 ? fail_at(&http->instance, path, -ENOTEMPTY, "it is not empty")
+                               : fail_at(&http->instance, path, -ENOENT,
+                                         "nothing is there, or an empty directory of the server's own");
     larder_entries_free(&entries);
     answer_free(&answer);
     cursor_free(&cursor);

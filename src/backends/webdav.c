@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "net/http_status.h"
 
 #define PIECE_SIZE ((size_t)256 << 10)
@@ -220,8 +221,8 @@ static int check_terms(struct http_instance *http, const char *path, const struc
     const char *version = answer->info.version ? answer->info.version : "";
     const char *validator = answer->validator ? answer->validator : "";
     if (terms->if_match && strcmp(terms->if_match, version) != 0)
-        return fail(-ESTALE, "%s/%s: it has changed: %s, not %s", http->origin, path,
-                    *version ? version : "no version", terms->if_match);
+        return fail_at(&http->instance, path, -ESTALE, "it has changed: %s, not %s",
+                       *version ? version : "no version", terms->if_match);
     return terms->if_none_match && strcmp(terms->if_none_match, validator) == 0 ? UNCHANGED : 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 
 #define TREE_ENTRIES_MAX 50000 /* of one answer, some 10 MB; what is larger is told by level */
 
@@ -81,7 +82,7 @@ static int CO_FN explain_list(struct http_instance *http, const char *path, int 
     bool file = looked == 0 && answer.info.type != LARDER_DIRECTORY;
     answer_free(&answer);
     if (file)
-        return fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
+        return fail_at(&http->instance, path, -ENOTDIR, "not a directory");
     if (looked == -ENOENT || looked == -ENOTDIR)
         return looked;
     error_set_text(refused);
@@ -102,7 +103,7 @@ static int CO_FN ask_list(struct http_instance *http, const char *path, bool tre
     if (rc == 0 && found->untyped[0])
         rc = dav_fail_untyped(http, found->untyped);
     if (rc == 0 && found->file)
-        rc = fail(-ENOTDIR, "%s/%s: not a directory", http->origin, path);
+        rc = fail_at(&http->instance, path, -ENOTDIR, "not a directory");
     if (rc == 0 && !found->self && !found->any)
         rc = fail(-EPROTO, "PROPFIND %s/%s: the multistatus speaks of %s", http->origin, path,
                   found->other[0] ? found->other : "nothing");

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 
 int CO_FN webdav_stage(struct instance *instance, const char *path, const struct labels *labels, uint64_t id,
                        struct token *out)
@@ -19,7 +20,7 @@ int CO_FN webdav_stage(struct instance *instance, const char *path, const struct
     struct http_instance *http = http_of(instance);
     autofree char *dir = mem_dup_n(path, path_parent_size(path));
     int rc = !dir     ? fail_memory()
-             : !*path ? fail(-EISDIR, "%s/: a directory", http->origin)
+             : !*path ? fail_at(&http->instance, "", -EISDIR, "a directory")
                       : http_check_write(http, path);
     while (rc == 0 && *dir) {
         int type = dav_type_at(http, dir);
@@ -50,7 +51,7 @@ static int CO_FN published_before(struct http_instance *http, const char *path, 
     struct answer answer = {0};
     int rc = http_look(http, path, &answer);
     if (rc == -ENOENT || (rc == 0 && (answer.info.type != LARDER_FILE || answer.info.size != size)))
-        rc = fail(-ESTALE, "%s/%s: what was staged for it is gone", http->origin, path);
+        rc = fail_at(&http->instance, path, -ESTALE, "what was staged for it is gone");
     if (rc == 0 && out)
         *out = answer;
     else
@@ -63,9 +64,9 @@ static int CO_FN check_version(struct http_instance *http, const char *path, con
     struct answer answer = {0};
     int rc = http_info(&http->instance, path, &TERMS_NONE, &answer);
     if (rc == -ENOENT)
-        rc = fail(-ESTALE, "%s/%s: it is gone", http->origin, path);
+        rc = fail_at(&http->instance, path, -ESTALE, "it is gone");
     else if (rc == 0 && (!answer.info.version || strcmp(answer.info.version, if_match) != 0))
-        rc = fail(-ESTALE, "%s/%s: it is another by now", http->origin, path);
+        rc = fail_at(&http->instance, path, -ESTALE, "it is another by now");
     answer_free(&answer);
     return rc;
 }

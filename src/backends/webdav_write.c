@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/labels.h"
 
 /* ---- looking ---- */
@@ -42,12 +43,12 @@ int CO_FN dav_type_at(struct http_instance *http, const char *path)
 int CO_FN dav_check_target(struct http_instance *http, const char *path, unsigned flags)
 {
     if (!*path)
-        return fail(flags & LARDER_CREATE ? -EEXIST : -EISDIR, "%s/: a directory", http->origin);
+        return fail_at(&http->instance, "", flags & LARDER_CREATE ? -EEXIST : -EISDIR, "a directory");
     int type = dav_type_at(http, path);
     if (type > 0 && (flags & LARDER_CREATE))
-        return fail(-EEXIST, "%s/%s: it exists", http->origin, path);
+        return fail_at(&http->instance, path, -EEXIST, "it exists");
     if (type == LARDER_DIRECTORY)
-        return fail(-EISDIR, "%s/%s: a directory", http->origin, path);
+        return fail_at(&http->instance, path, -EISDIR, "a directory");
     return type < 0 ? type : 0;
 }
 
@@ -79,7 +80,7 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
     if (rc < 0)
         return rc;
     rc = asked.response->status == 412 && !t->overwrite
-             ? fail(-EEXIST, "%s/%s: it exists", http->origin, t->to)
+             ? fail_at(&http->instance, t->to, -EEXIST, "it exists")
              : dav_judge(&asked);
     http_close(asked.transfer);
     return rc;
@@ -142,14 +143,14 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
     struct transport t = {HTTP_COPY, from, to, .overwrite = !(flags & LARDER_CREATE)};
     int rc = http_check_write(http, to);
     if (rc == 0 && http->no_copy)
-        rc = fail(-ENOTSUP, "%s: it has refused to copy by itself", http->origin);
+        rc = fail_at(&http->instance, from, -ENOTSUP, "the server has refused to copy by itself");
     if (rc < 0)
         return rc;
     int type = dav_type_at(http, from);
     if (type <= 0)
-        return type < 0 ? type : fail(-ENOENT, "%s/%s: no such file", http->origin, from);
+        return type < 0 ? type : fail_at(&http->instance, from, -ENOENT, "no such file");
     if (type == LARDER_DIRECTORY)
-        return fail(-EISDIR, "%s/%s: a directory", http->origin, from);
+        return fail_at(&http->instance, from, -EISDIR, "a directory");
     if (strcmp(from, to) == 0 && t.overwrite)
         return 0;
     rc = t.overwrite ? 0 : dav_check_target(http, to, LARDER_CREATE);
@@ -165,16 +166,16 @@ int CO_FN webdav_move(struct instance *instance, const char *from, const char *t
     struct transport t = {HTTP_MOVE, from, to, .overwrite = !(flags & LARDER_CREATE)};
     int rc = http_check_write(http, to);
     if (rc == 0 && (!*from || !*to))
-        rc = fail(-EBUSY, "%s/: the root", http->origin);
+        rc = fail_at(&http->instance, "", -EBUSY, "the root");
     if (rc < 0)
         return rc;
     int type = dav_type_at(http, from);
     if (type <= 0)
-        return type < 0 ? type : fail(-ENOENT, "%s/%s: no such file", http->origin, from);
+        return type < 0 ? type : fail_at(&http->instance, from, -ENOENT, "no such file");
     if (strcmp(from, to) == 0)
         return 0;
     if (path_within(from, to))
-        return fail(-EINVAL, "%s/%s: it cannot move into itself", http->origin, from);
+        return fail_at(&http->instance, from, -EINVAL, "it cannot move into itself");
     t.directory = type == LARDER_DIRECTORY;
     t.overwrite = t.overwrite && !t.directory;
     rc = t.overwrite ? 0 : dav_check_target(http, to, LARDER_CREATE);
@@ -246,7 +247,7 @@ static int CO_FN make_once(struct http_instance *http, const char *path, struct 
     if (type == LARDER_DIRECTORY && *ever_done)
         return 0; /* it was not there before: it counts as ours */
     if (type != 0)
-        return type < 0 ? type : fail(-EEXIST, "%s/%s: it exists", http->origin, path);
+        return type < 0 ? type : fail_at(&http->instance, path, -EEXIST, "it exists");
     int rc = http_ask(http, path, true, &TERMS_NONE, &request, &asked);
     if (rc == 0) {
         rc = dav_judge(&asked);
@@ -277,7 +278,7 @@ int CO_FN webdav_mkdir(struct instance *instance, const char *path, unsigned fla
         return rc;
     rc = http_explain(http, path, rc);
     /* Somebody was quicker: 405, or 403 of Apache. */
-    return rc == -EISDIR ? fail(-EEXIST, "%s/%s: it exists", http->origin, path) : rc;
+    return rc == -EISDIR ? fail_at(&http->instance, path, -EEXIST, "it exists") : rc;
 }
 
 int CO_FN webdav_rmdir(struct instance *instance, const char *path)
@@ -285,6 +286,6 @@ int CO_FN webdav_rmdir(struct instance *instance, const char *path)
     struct http_instance *http = http_of(instance);
     int rc = http_check_write(http, path);
     if (rc == 0 && !*path)
-        rc = fail(-EBUSY, "%s/: the root", http->origin);
+        rc = fail_at(&http->instance, "", -EBUSY, "the root");
     return rc < 0 ? rc : http_remove_path(http, path, true);
 }

@@ -27,6 +27,7 @@
 
 #define ITEM_SIZE_MAX ((size_t)256 << 10)
 #define DEPTH_MAX     32 /* jansson reads by recursion, and a task's stack is small */
+#define CADDY_MAX     10000 /* Caddy reads so many entries of a directory, and does not say that there are more */
 
 enum state { BEGIN, ITEM, OBJECT, AFTER_ITEM, END };
 
@@ -37,6 +38,7 @@ struct reader {
     unsigned depth; /* of what is open in the object, and it */
     bool in_string, escaped;
     int64_t offset;     /* bytes read so far, for texts */
+    unsigned caddys;    /* entries as Caddy writes them */
     struct buffer item; /* hidden */
 };
 
@@ -106,7 +108,9 @@ static int add_item(struct reader *reader, json_t *object)
     json_t *size = json_object_get(object, "size");
     const char *type = json_string_value(json_object_get(object, "type"));
     struct index_entry entry = {.name = name, .mtime_ns = mtime_of(object), .size = LARDER_SIZE_UNKNOWN};
-    if (json_is_true(json_object_get(object, "is_dir")) || (type && strcmp(type, "directory") == 0))
+    json_t *is_dir = json_object_get(object, "is_dir");
+    reader->caddys += is_dir != NULL;
+    if (json_is_true(is_dir) || (type && strcmp(type, "directory") == 0))
         entry.type = LARDER_DIRECTORY;
     else
         entry.type = type && strcmp(type, "other") == 0 ? LARDER_OTHER : LARDER_FILE;
@@ -223,7 +227,12 @@ static int json_feed(void *arg, const char *data, size_t size)
 static int json_finish(void *arg)
 {
     const struct reader *reader = arg;
-    return reader->state == END ? 0 : broken(reader, "it ends too soon");
+    if (reader->state != END)
+        return broken(reader, "it ends too soon");
+    return reader->caddys == CADDY_MAX
+               ? fail(-E2BIG, "%d entries, and Caddy tells no more of a directory: some may be missing",
+                      CADDY_MAX)
+               : 0;
 }
 
 static void json_fini(void *arg)

@@ -96,6 +96,21 @@ static void names_below_a_file_are_missing(void **state)
     }
 }
 
+/* The command says the URL in front, but where the text has it already. */
+static void a_refusal_names_the_place_as_it_was_opened(void **state)
+{
+    each_place(i)
+    {
+        assert_ok(larder_makedirs(dav_places[i], "named/a b", true));
+        assert_status(-EEXIST, larder_mkdir(dav_places[i], "named/a b", false));
+        assert_true(strncmp(larder_error(), "webdav://", 9) == 0 &&
+                    strstr(larder_error(), "/named/a%20b: it exists"));
+        assert_status(-ENOENT, larder_pipe_file(dav_places[i], "named/none/f", "x", 1, 0));
+        assert_true(strncmp(larder_error(), "webdav://", 9) == 0 &&
+                    strstr(larder_error(), "/named/none/f: there is no"));
+    }
+}
+
 /* ---- requests ---- */
 
 static void operations_take_the_requests_that_are_documented(void **state)
@@ -232,6 +247,7 @@ int main(void)
         cmocka_unit_test(nothing_takes_the_place_of_a_directory),
         cmocka_unit_test(what_is_being_written_is_hidden_and_goes_with_its_directory),
         cmocka_unit_test(names_below_a_file_are_missing),
+        cmocka_unit_test(a_refusal_names_the_place_as_it_was_opened),
         cmocka_unit_test(operations_take_the_requests_that_are_documented),
         cmocka_unit_test(nginx_tells_versions_by_head),
         cmocka_unit_test(what_is_opened_is_a_directory_with_or_without_its_slash),

@@ -221,6 +221,32 @@ static void the_first_refusal_stops_the_page(void **state)
     index_free(index);
 }
 
+/* The status of reading an array of so many files. */
+static int read_json(bool caddy, int count)
+{
+    size_t size = (size_t)count * 80 + 3, at = 1;
+    char *page = malloc(size), *text = NULL;
+    page[0] = '[';
+    for (int i = 0; i < count; i++, page[at++] = ',')
+        at +=
+            (size_t)sprintf(page + at, "{\"name\":\"%d\",%s\"size\":1}", i, caddy ? "\"is_dir\":false," : "");
+    strcpy(page + at - 1, "]");
+    int rc = index_text(PAGE, JSON, page, size, &text);
+    free(page);
+    free(text);
+    return rc;
+}
+
+/* Caddy tells the first 10,000 entries of a directory, and no word of the others. */
+static void what_caddy_may_have_cut_is_no_listing(void **state)
+{
+    assert_ok(read_json(true, 9999));
+    assert_status(-E2BIG, read_json(true, 10000));
+    assert_non_null(strstr(error_text(), "Caddy"));
+    assert_ok(read_json(true, 10001));
+    assert_ok(read_json(false, 10000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +259,7 @@ int main(void)
         cmocka_unit_test(what_is_no_index_is_refused),
         cmocka_unit_test(a_broken_page_is_no_smaller_directory),
         cmocka_unit_test(json_is_read_in_all_its_forms),
+        cmocka_unit_test(what_caddy_may_have_cut_is_no_listing),
         cmocka_unit_test(without_a_type_the_first_character_tells),
         cmocka_unit_test(a_hundred_thousand_entries_are_no_trouble),
         cmocka_unit_test(links_that_never_end_are_listed_too),
