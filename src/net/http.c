@@ -103,7 +103,9 @@ static bool connection_was_stale(const struct http_transfer *transfer)
 
 static void note_doubt(const struct http_transfer *transfer, const struct http_request *request, int rc)
 {
-    bool doubtful = transfer->headers_done ? http_status(transfer->response.status)->doubtful : rc < 0;
+    int answer = transfer->response.status;
+    bool half = answer == 408 && !send_is_whole(transfer);
+    bool doubtful = transfer->headers_done ? http_status(answer)->doubtful && !half : rc < 0;
     if (request->maybe_done && (transfer->sent > 1 || (transfer->sent > 0 && doubtful)))
         *request->maybe_done = true;
 }
@@ -123,8 +125,7 @@ static int CO_FN attempt_on(struct http_transfer *transfer, const struct http_re
 /* Is it only the question that was refused? (RFC 9110 §10.1.1: then nothing was done.) */
 static bool refused_expectation(const struct http_transfer *transfer)
 {
-    return transfer->response.status == 417 && transfer->expects &&
-           (!transfer->body_begun || transfer->body->rewind);
+    return transfer->response.status == 417 && transfer->expects && send_can_begin_again(transfer);
 }
 
 static int CO_FN attempt_cleanly(struct http_transfer *transfer, const struct http_request *request)

@@ -74,8 +74,9 @@ void tries_note_answer(const struct http_transfer *transfer)
     struct http_tries *tries = transfer->tries;
     int answer = transfer->response.status;
     const struct http_status *status = http_status(answer);
-    tries->again =
-        status->passes && (!transfer->once || status->undone) && !(answer == 500 && transfer->error_stands);
+    bool undone = status->undone || (answer == 408 && !send_is_whole(transfer));
+    bool stands = (answer == 500 && transfer->error_stands) || !send_can_begin_again(transfer);
+    tries->again = status->passes && (!transfer->once || undone) && !stands;
     tries->fresh |= answer == 421; /* the connection is one to another server, for this name */
     tries->after_ms = tries->again ? retry_after_ms(&transfer->response) : 0;
 }

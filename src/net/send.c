@@ -38,6 +38,16 @@ bool send_only_asks(enum http_method method)
     return methods[method].only_asks;
 }
 
+bool send_is_whole(const struct http_transfer *transfer)
+{
+    return transfer->given_all && transfer->given_size == 0;
+}
+
+bool send_can_begin_again(const struct http_transfer *transfer)
+{
+    return !transfer->body_begun || transfer->body->rewind;
+}
+
 bool http_is_repeatable(const struct http_request *request)
 {
     const struct http_body *body = request->body;
@@ -179,8 +189,7 @@ static int CO_FN give_more(struct http_transfer *transfer)
 /* An answer before all was sent is the last word when it is a refusal. */
 static bool is_answered(const struct http_transfer *transfer)
 {
-    bool all = transfer->given_all && transfer->given_size == 0;
-    return transfer->headers_done && (all || transfer->response.status >= 300);
+    return transfer->headers_done && (send_is_whole(transfer) || transfer->response.status >= 300);
 }
 
 int CO_FN send_until_answered(struct http_transfer *transfer)

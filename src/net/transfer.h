@@ -105,6 +105,9 @@ int CO_FN send_until_answered(struct http_transfer *transfer);
 /* Is it asked whether the body is wanted? */
 bool send_expects(const struct http_transfer *transfer, const struct http_body *body);
 bool send_only_asks(enum http_method method);
+/* Was all of the body given to curl? And can it be sent once more? */
+bool send_is_whole(const struct http_transfer *transfer);
+bool send_can_begin_again(const struct http_transfer *transfer);
 
 /* Forget the answer so far; then curl's callbacks, whose `arg` is the transfer. */
 void receive_begin(struct http_transfer *transfer);

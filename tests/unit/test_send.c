@@ -345,6 +345,38 @@ static void a_put_whose_kept_connection_died_is_sent_again_from_its_start(void *
     free(data);
 }
 
+/* RFC 9110 §15.5.9: it did not come whole. But who was sent all of it may have passed it on. */
+static void a_408_in_the_middle_of_a_body_did_nothing(void **state)
+{
+    char *data = content_make(BIG, 8);
+    struct http_body body = {.size = BIG, .data = data}, small = {.size = 1, .data = "x"};
+    bool maybe_done = true;
+    struct ask ask = {.request = {.once = true, .maybe_done = &maybe_done}};
+    fault_on(server, (struct fault_match){.count = 1}, (struct fault){.status = 408, .flags = FAULT_UNREAD});
+    assert_ok(put("/f", &body, &ask));
+    assert_int_equal(ask.status, 201);
+    assert_false(maybe_done);
+    size_t before = fault_count(server, "PUT", NULL);
+    fault_on(server, (struct fault_match){.count = 1}, (struct fault){.status = 408});
+    assert_ok(put("/g", &small, &ask));
+    assert_int_equal(ask.status, 408);
+    assert_true(maybe_done);
+    assert_int_equal(fault_count(server, "PUT", NULL), before + 1);
+    free(data);
+}
+
+/* That it cannot is no reason to hide what the server said. */
+static void what_cannot_be_sent_again_has_its_answer(void **state)
+{
+    char *data = content_make(SMALL, 9);
+    struct slow_body slow = {.body = {.size = SMALL, .read = slow_read}, .data = data, .size = SMALL};
+    struct ask ask = {.status = 0};
+    fault_on(server, (struct fault_match){0}, (struct fault){.status = 503});
+    assert_ok(put("/f", &slow.body, &ask));
+    assert_int_equal(ask.status, 503);
+    free(data);
+}
+
 static void a_refused_connection_did_nothing(void **state)
 {
     bool maybe_done = true;
@@ -400,6 +432,8 @@ int main(void)
         T(what_may_be_sent_twice),
         T(what_must_not_be_done_twice_is_sent_once),
         T(a_put_whose_kept_connection_died_is_sent_again_from_its_start),
+        T(a_408_in_the_middle_of_a_body_did_nothing),
+        T(what_cannot_be_sent_again_has_its_answer),
         T(a_refused_connection_did_nothing),
         T(a_change_follows_only_what_keeps_it),
     };
