@@ -91,6 +91,8 @@ int CO_FN s3_write(struct instance *instance, const char *path, struct source *s
 int CO_FN s3_check_before(struct s3_instance *s3, const char *path, unsigned flags, const char *if_match);
 /* LARDER_CREATE was refused with `rc`, -ESTALE: -EEXIST where it is there. */
 int CO_FN s3_refuse_create(struct s3_instance *s3, const char *path, int rc);
+/* Is the path's bucket there? 1, 0, or a failure. */
+int CO_FN s3_has_bucket(struct s3_instance *s3, const char *path);
 /* One object, there or not. */
 int CO_FN s3_delete(struct s3_instance *s3, const char *path);
 int CO_FN s3_remove(struct instance *instance, const char *const paths[], size_t count, int status[]);

@@ -327,15 +327,10 @@ static int CO_FN explain_unpublished(struct s3_instance *s3, const char *path, u
     if (rc != -ENOENT && rc != -ESTALE)
         return rc;
     struct error_slot words = *error_slot();
-    struct answer answer = {0};
-    autofree char *bucket = mem_dup_n(path, s3_name_of(path).bucket_size);
-    if (!bucket)
-        return fail_memory();
-    if (rc == -ENOENT && s3_info(&s3->http.instance, bucket, &TERMS_NONE, &answer) == 0) {
+    if (rc == -ENOENT && s3_has_bucket(s3, path) == 1) {
         rc = fail(-ESTALE, "s3://%s: its upload is gone: dropped, or completed and replaced since", path);
         words = *error_slot();
     }
-    answer_free(&answer);
     *error_slot() = words;
     return rc == -ESTALE && (flags & LARDER_CREATE) ? s3_refuse_create(s3, path, rc) : rc;
 }

@@ -61,6 +61,25 @@ static char *unquoted(const char *etag)
     return size >= 2 && etag[0] == '"' ? mem_dup_n(etag + 1, size - 2) : mem_dup(etag);
 }
 
+int CO_FN s3_has_bucket(struct s3_instance *s3, const char *path)
+{
+    struct answer answer = {0};
+    autofree char *bucket = mem_dup_n(path, s3_name_of(path).bucket_size);
+    int rc = bucket ? s3_info(&s3->http.instance, bucket, &TERMS_NONE, &answer) : fail_memory();
+    answer_free(&answer);
+    return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+}
+
+/* Of a version that is gone AWS says that there is no such key, where others say that the condition fails. */
+static int CO_FN explain_gone(struct s3_instance *s3, const char *path, int rc)
+{
+    struct error_slot words = *error_slot();
+    if (s3_has_bucket(s3, path) == 1)
+        return fail(-ESTALE, "s3://%s: it is gone", path);
+    *error_slot() = words;
+    return rc;
+}
+
 /*
  * In place of one version only. Ceph's gateway compares an If-Match of a PUT with the quotes on (seen: 16.2.15), so that
  * none ever matches: when the version is there all the same, it is asked without them, and so from then on.
@@ -73,6 +92,8 @@ static int CO_FN replace_object(struct s3_instance *s3, const struct put *put, c
     if (!bare)
         return fail_memory();
     int rc = put_object(s3, put, s3->unquoted_match ? bare : if_match, NULL, out);
+    if (rc == -ENOENT)
+        return explain_gone(s3, put->path, rc);
     if (rc != -ESTALE || s3->unquoted_match)
         return rc;
     rc = http_info(&s3->http.instance, put->path, &TERMS_NONE, &answer);

@@ -222,6 +222,22 @@ static void a_version_is_replaced_by_its_quoted_etag(void **state)
     larder_info_free(&info);
 }
 
+/* AWS: 404 of a PUT with If-Match whose key is gone. */
+static void a_version_that_is_gone_is_not_replaced(void **state)
+{
+    struct larder_info info;
+    fault_file_text(s3_server, "/b/f", "x");
+    assert_ok(larder_info(s3_fs, "f", &info));
+    s3_answer("PUT", "/b/f", 1, 404, NULL, ERROR("NoSuchKey"));
+    s3_answer("HEAD", "/b", 1, 200, NULL, NULL);
+    assert_status(-ESTALE, larder_replace_file(s3_fs, "f", "new", 3, info.version, 0));
+    s3_answer("PUT", "/b/f", 1, 404, NULL, ERROR("NoSuchBucket"));
+    s3_answer("HEAD", "/b", 1, 404, NULL, NULL);
+    assert_status(-ENOENT, larder_replace_file(s3_fs, "f", "new", 3, info.version, 0));
+    assert_non_null(strstr(larder_error(), "NoSuchBucket"));
+    larder_info_free(&info);
+}
+
 /* ---- many deletions ---- */
 
 #define MANY 1001
@@ -322,6 +338,7 @@ int main(void)
         TEST(what_an_earlier_try_made_is_ones_own_after_other_answers_too),
         TEST(what_a_lost_delete_removed_is_removed),
         TEST(a_version_is_replaced_by_its_quoted_etag),
+        TEST(a_version_that_is_gone_is_not_replaced),
         TEST(keys_that_a_batch_failed_at_are_removed_one_by_one),
         TEST(a_batch_is_a_thousand_keys_and_says_its_digest),
         TEST(an_error_in_place_of_a_batchs_result_is_no_success),
