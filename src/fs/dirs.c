@@ -4,7 +4,7 @@
  * all of them together: each asking is a request, and a server that is asked by several refuses some (nginx: 409).
  *
  *     dirs_make     nobody makes it ──▶ it is in the list while this task does ──▶ its status is that of all who wait
- *                   somebody does   ──▶ wait; if he was cancelled or had no more time, begin again
+ *                   somebody does   ──▶ wait; if he was cancelled or had no more time, each for himself
  *     dirs_await    what goes below a directory that is being made had better wait than be refused
  */
 #include <errno.h>
@@ -125,6 +125,12 @@ static int CO_FN make_with_parents(struct instance *instance, const char *path, 
     return rc < 0 ? rc : layer_mkdir(instance, path, table_flags);
 }
 
+static int CO_FN make_or_find(struct instance *instance, const char *path, unsigned flags)
+{
+    int rc = make_with_parents(instance, path, flags);
+    return rc == -EEXIST ? must_be_directory(instance, path, -ENOTDIR) : rc;
+}
+
 /* Others find it in `makings` meanwhile. */
 static int CO_FN make_here(struct makings *makings, struct instance *instance, const char *path,
                            unsigned flags)
@@ -141,9 +147,7 @@ static int CO_FN make_here(struct makings *makings, struct instance *instance, c
     list_push(&makings->list, &making->node);
     int rc = dirs_await(instance, path); /* what goes below waits for this one from now on */
     if (rc == 0)
-        rc = make_with_parents(instance, path, flags);
-    if (rc == -EEXIST)
-        rc = must_be_directory(instance, path, -ENOTDIR);
+        rc = make_or_find(instance, path, flags);
     list_remove(&making->node);
     making->ended = true;
     making->status = rc;
@@ -172,17 +176,16 @@ int CO_FN dirs_make(struct instance *instance, const char *path, unsigned flags)
     if (!makings)
         return fail_memory();
     flags &= LARDER_SYNC;
-    for (;;) {
-        struct making *making = find(makings, instance, path, flags);
-        if (!making)
-            return make_here(makings, instance, path, flags);
-        int rc = wait_for(making), status = making->status;
-        if (rc == 0)
-            error_set_text(making->text);
-        leave(making);
-        if (rc < 0 || (status != -ECANCELED && status != -ETIMEDOUT))
-            return rc < 0 ? rc : status;
-    }
+    struct making *making = find(makings, instance, path, flags);
+    if (!making)
+        return make_here(makings, instance, path, flags);
+    int rc = wait_for(making), status = making->status;
+    if (rc == 0)
+        error_set_text(making->text);
+    leave(making);
+    if (rc < 0)
+        return rc;
+    return status == -ECANCELED || status == -ETIMEDOUT ? make_or_find(instance, path, flags) : status;
 }
 
 int CO_FN dirs_make_parents(struct instance *instance, const char *path, unsigned flags)

@@ -110,6 +110,35 @@ static void a_tree_too_large_to_hold_is_told_by_level(void **state)
     free(body);
 }
 
+/* ---- directories that many need ---- */
+
+static int write_below_m(void *arg)
+{
+    return larder_pipe_file(arg, "m/f", "x", 1, LARDER_PARENTS);
+}
+
+/* That one had no time left is no failure of another. */
+static void a_directory_whose_maker_gives_up_is_made_by_who_waited(void **state)
+{
+    const char *const options[] = {"webdav.timeout=0.3", NULL};
+    struct larder_task *task;
+    struct larder_fs *hasty;
+    begin();
+    assert_ok(larder_fs_at(fs, NULL, options, &hasty));
+    answer("PROPFIND", NULL, 0, 404);
+    answer("PUT", "/m/f", 0, 409);
+    answer("PUT", "/m/g", 1, 409);
+    fault_on(server, (struct fault_match){.method = "MKCOL", .count = 1},
+             (struct fault){.end = FAULT_STALL, .flags = FAULT_NO_ANSWER});
+    answer("MKCOL", NULL, 0, 201);
+    assert_ok(larder_spawn(NULL, write_below_m, hasty, NULL, NULL, &task));
+    fault_wait_stalled(server, 1);
+    assert_ok(larder_pipe_file(fs, "m/g", "x", 1, LARDER_PARENTS));
+    assert_status(-ETIMEDOUT, larder_join(task));
+    assert_int_equal(fault_count(server, "MKCOL", "/m/"), 2);
+    larder_fs_free(hasty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +148,7 @@ int main(void)
         cmocka_unit_test(a_directory_without_content_was_perhaps_not_looked_into),
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
         cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),
+        cmocka_unit_test(a_directory_whose_maker_gives_up_is_made_by_who_waited),
     };
     return cmocka_run_group_tests(tests, dav_case_setup, dav_case_teardown);
 }
