@@ -17,7 +17,7 @@
 #include "base/seams.h"
 #include "fault_server.h"
 #include "jump_clock.h"
-#include "tree.h"
+#include "read_content.h"
 
 #define SIZE 100000
 #define SEED 1
@@ -53,14 +53,7 @@ static int teardown(void **state)
 /* 0: right. Negative: the read's failure. */
 static int read_whole(struct larder_fs *from)
 {
-    struct larder_bytes bytes = {0};
-    int rc = larder_cat_file(from, "f", NULL, &bytes);
-    if (rc == 0) {
-        assert_int_equal(bytes.size, SIZE);
-        assert_true(content_matches(bytes.data, SIZE, SEED, 0));
-    }
-    larder_bytes_free(&bytes);
-    return rc;
+    return read_content(from, NULL, SEED, 0, SIZE);
 }
 
 static void fault_times(unsigned count, struct fault fault)
@@ -69,12 +62,6 @@ static void fault_times(unsigned count, struct fault fault)
     fault_forget(server);
     jump_clock_forget();
     fault_on(server, (struct fault_match){.count = count}, fault);
-}
-
-static void assert_text(const char *part)
-{
-    if (!strstr(larder_error(), part))
-        fail_msg("\"%s\" is not in \"%s\"", part, larder_error());
 }
 
 static void assert_asked(size_t count)

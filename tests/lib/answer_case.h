@@ -5,6 +5,7 @@
 #include "larder.h"
 
 #include "fault_server.h"
+#include "read_content.h"
 
 #define SIZE 100000 /* of "f", */
 #define SEED 1      /* which is of this content */
@@ -23,8 +24,6 @@ void fault_next(unsigned count, const char *method, struct fault fault);
 int read_whole(struct larder_fs *from);
 int read_slice(struct larder_fs *from, int64_t start, int64_t end, size_t first, size_t count);
 
-/* The last failure's text has this part. */
-void assert_text(const char *part);
 /* So many requests have come, which are forgotten. */
 void assert_asked(size_t count);
 
