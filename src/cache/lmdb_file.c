@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 
 #define OPEN_WAIT_MS 2000 /* for another process that is opening the directory */
 #define MAP_SIZE_MIN ((size_t)16 << 20)
+#define MAPS         4 /* of it: LMDB's and our own (pages.h), and those of a child that verifies it */
 
 size_t lmdb_map_size = sizeof(size_t) > 4 ? (size_t)(1ULL << 40) : (size_t)1 << 30;
 
@@ -89,12 +92,21 @@ int lmdb_fill_lock_file(const char *file, unsigned readers_max)
     return rc;
 }
 
+static bool has_room(size_t size)
+{
+    size_t all = size > SIZE_MAX / MAPS ? SIZE_MAX : size * MAPS;
+    void *room = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return room != MAP_FAILED && munmap(room, all) == 0;
+}
+
 /* A smaller map when the address space is limited (EINVAL: by valgrind): then less can be stored, and that is
  * all. */
 int lmdb_open(const char *file, unsigned readers_max, unsigned flags, MDB_env **out)
 {
     MDB_env *env;
     for (size_t size = lmdb_map_size;; size /= 2) {
+        if (size / 2 >= MAP_SIZE_MIN && !has_room(size))
+            continue;
         int rc = mdb_env_create(&env);
         if (rc != 0)
             return rc;

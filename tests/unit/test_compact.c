@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "cache/compact.h"
 #include "child.h"
 #include "store_case.h"
+#include "tmpdir.h"
 
 #define MIB   (1U << 20)
 #define FILES 40
@@ -167,6 +169,36 @@ static void others_go_on_meanwhile(void **state)
     assert_int_equal(warnings, 0);
 }
 
+static rlim_t address_space(void)
+{
+    unsigned long pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* LMDB's map leaves room for our own, by which pages are looked at. */
+static void where_address_space_is_short_it_does_the_same(void **state)
+{
+    struct rlimit before, limit;
+    char *dir = tmpdir_path(case_scratch, "short");
+    struct store *first = store;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    limit = before;
+    limit.rlim_cur = address_space() + lmdb_map_size + lmdb_map_size / 2;
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    assert_ok(store_open(dir, &store));
+    fill(0);
+    prune(0);
+    assert_true(store_disk_size(store) < MIB);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    store_unref(store);
+    store = first;
+    free(dir);
+}
+
 static int no_holes(int fd, int mode, off_t offset, off_t size)
 {
     errno = EOPNOTSUPP;
@@ -193,6 +225,7 @@ int main(void)
         CASE(pruning_gives_the_disk_back_what_is_free),
         CASE(what_is_being_read_stays),
         CASE(others_go_on_meanwhile),
+        CASE(where_address_space_is_short_it_does_the_same),
         CASE(a_file_system_without_holes_says_so),
     };
     case_init();
