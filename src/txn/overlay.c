@@ -108,7 +108,9 @@ struct change *overlay_first_below(const struct overlay *overlay, const char *pa
 bool overlay_lives_below(const struct overlay *overlay, const char *path)
 {
     size_t before, until;
-    first_behind(overlay, path, false, &before);
+    const struct change *next = first_behind(overlay, path, false, &before);
+    if (!next || !path_within(path, next->path))
+        return false;
     first_behind(overlay, path, true, &until);
     return until > before;
 }

@@ -13,11 +13,11 @@
 
 /* ---- into the overlay ---- */
 
-/* With the lock, under which `change` is put: with the conditions of the one before. */
-static int put_locked(struct txn_view *view, struct change *change, struct change **replaced)
+/* With the lock, under which `change` is put: with the conditions of the one before, if there is one. */
+static int put_locked(struct txn_view *view, struct change *change, const struct change *earlier,
+                      struct change **replaced)
 {
     struct overlay *overlay = &view->member->overlay;
-    const struct change *earlier = overlay_at(overlay, change->path);
     bool removes = change->kind == CHANGE_REMOVE || change->kind == CHANGE_RMDIR;
     int rc = check_join(view, change, earlier);
     if (rc < 0)
@@ -42,7 +42,7 @@ static int CO_FN put(struct txn_view *view, struct change *change, uint64_t seen
     if (rc < 0)
         return rc;
     const struct change *earlier = overlay_at(&view->member->overlay, change->path);
-    rc = (earlier ? earlier->id : 0) == seen ? put_locked(view, change, &replaced) : -EAGAIN;
+    rc = (earlier ? earlier->id : 0) == seen ? put_locked(view, change, earlier, &replaced) : -EAGAIN;
     txn_unlock(txn_of(view));
     if (replaced)
         payload_drop(view->member, replaced);
