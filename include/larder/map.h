@@ -58,7 +58,8 @@ LARDER_API LARDER_WAITS int larder_map_set_many(struct larder_map *map, struct l
 LARDER_API LARDER_WAITS int larder_map_delete(struct larder_map *map, const char *key);
 LARDER_API LARDER_WAITS int larder_map_delete_many(struct larder_map *map, struct larder_item *items,
                                                    size_t count, const struct larder_batch *batch);
-/* Every key at or below the directory `prefix` ("foo" never touches "foo-bar"). Nothing there: 0. */
+/* Every key at or below the directory `prefix` ("foo" never touches "foo-bar"). Nothing there: 0. -EINVAL: the prefix
+ * is NULL, "" or "/", which would be all of them: that is larder_map_clear. */
 LARDER_API LARDER_WAITS int larder_map_delete_prefix(struct larder_map *map, const char *prefix);
 /* The value, then delete. Not atomic. */
 LARDER_API LARDER_WAITS int larder_map_pop(struct larder_map *map, const char *key, struct larder_bytes *out);

@@ -245,7 +245,7 @@ int larder_map_delete_prefix(struct larder_map *map, const char *prefix)
     if (rc < 0)
         return rc;
     if (!*dir)
-        return larder_map_clear(map);
+        return fail(-EINVAL, "no prefix, which would be every key: larder_map_clear removes them");
     rc = larder_rm(map->fs, dir, true);
     return error_finish(rc == -ENOENT ? 0 : below_status(map->fs, dir, rc), NULL);
 }

@@ -331,6 +331,9 @@ static void a_prefix_is_a_directory_not_a_string(void **state)
     assert_keys(map, NULL, "foo-bar foo.x/3 ");
     assert_ok(larder_map_delete_prefix(map, "foo-bar"));
     assert_status(-EINVAL, larder_map_delete_prefix(map, "../wrong"));
+    assert_status(-EINVAL, larder_map_delete_prefix(map, "")); /* a variable that was empty is not "all" */
+    assert_status(-EINVAL, larder_map_delete_prefix(map, "/"));
+    assert_status(-EINVAL, larder_map_delete_prefix(map, NULL));
     assert_keys(map, NULL, "foo.x/3 ");
     larder_map_free(map);
 }
