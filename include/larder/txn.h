@@ -17,8 +17,8 @@
  * temporary file or an upload that is not complete. A transaction may have several filesystems, of one loop.
  *
  * What readers can see while it is published depends on the place: docs/transactions.md has a table. LARDER_CREATE and
- * larder_replace_file inside are conditions, as is larder_txn_if_match: they are asked of the place when it commits, and
- * when one does not hold, nothing is published.
+ * larder_replace_file inside are conditions, as are larder_txn_if_match and larder_txn_if_absent: they are asked of the
+ * place when it commits, and when one does not hold, nothing is published.
  */
 #include "larder/fs.h"
 
@@ -47,16 +47,19 @@ LARDER_API LARDER_WAITS int larder_txn_fs(struct larder_txn *txn, struct larder_
 
 /*
  * A condition on the file at `path` of a transaction's view, whatever the transaction does with it: writes it in any way,
- * removes it, moves it, or leaves it alone. The place must have this version of it when the transaction commits, which is
- * larder_info's of the place or of the view, before a change; NULL: it must have nothing there. It is asked at once, and
- * by the commit: together with the change where that is a write and the place can; else just before (docs/transactions.md).
- * Said again of the same path, the last one counts. A write that comes after it with a condition of its own (LARDER_CREATE,
- * larder_replace_file) must ask the same: else both cannot hold, and the write is refused, -EEXIST or -ESTALE.
+ * removes it, moves it, or leaves it alone. When the transaction commits, the place must have
+ *   if_match    this version of it, which is larder_info's of the place or of the view, before a change
+ *   if_absent   nothing there
+ * It is asked at once, and by the commit: together with the change where that is a write and the place can; else just
+ * before (docs/transactions.md). Said again of the same path, the last one counts. A write that comes after it with a
+ * condition of its own (LARDER_CREATE, larder_replace_file) must ask the same: else both cannot hold, and the write is
+ * refused, -EEXIST or -ESTALE.
  *   -EEXIST, -ESTALE  it does not hold now, and is not taken; the text says what was found
- *   -EINVAL           `view` is no transaction's
+ *   -EINVAL           `view` is no transaction's, or `version` is NULL: of this file the place tells none
  */
 LARDER_API LARDER_WAITS int larder_txn_if_match(struct larder_fs *view, const char *path,
                                                 const char *version);
+LARDER_API LARDER_WAITS int larder_txn_if_absent(struct larder_fs *view, const char *path);
 
 #define LARDER_TXN_ID_SIZE 17
 /* By which the journal knows it: 16 hexadecimal digits. */
@@ -101,8 +104,11 @@ LARDER_API LARDER_WAITS int larder_txn_commit(struct larder_txn *txn, const stru
  */
 LARDER_API LARDER_WAITS int larder_txn_rollback(struct larder_txn *txn);
 
-/* The same in fsspec's words, for one filesystem. What is begun belongs to `*txn`, never to `fs`, which others use
- * meanwhile. */
+/*
+ * The same in fsspec's words, for one filesystem. What is begun belongs to `*txn`, never to `fs`, which others use
+ * meanwhile. The end is one in any case, and frees `txn`: with `commit` it returns what larder_txn_commit does, but where
+ * that leaves the transaction as it was, this one is rolled back. (fsspec: start_transaction, end_transaction)
+ */
 LARDER_API LARDER_WAITS int larder_start_transaction(struct larder_fs *fs, struct larder_txn **txn,
                                                      struct larder_fs **view);
 LARDER_API LARDER_WAITS int larder_end_transaction(struct larder_txn *txn, bool commit);

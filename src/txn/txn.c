@@ -316,5 +316,11 @@ int larder_start_transaction(struct larder_fs *fs, struct larder_txn **txn, stru
 
 int larder_end_transaction(struct larder_txn *txn, bool commit)
 {
-    return commit ? larder_txn_commit(txn, NULL) : larder_txn_rollback(txn);
+    int rc = commit ? larder_txn_commit(txn, NULL) : larder_txn_rollback(txn);
+    if (!commit || rc == 0 || rc == -EINPROGRESS)
+        return rc;
+    struct error_slot words = *error_slot();
+    larder_txn_rollback(txn);
+    *error_slot() = words;
+    return rc;
 }

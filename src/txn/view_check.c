@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* larder_txn_if_match: a condition on what the place has, whatever the transaction does there. */
+/* larder_txn_if_match, larder_txn_if_absent: a condition on what the place has, whatever the transaction does there. */
 #include <errno.h>
 #include <string.h>
 
@@ -87,18 +87,17 @@ static int make_check(const char *path, const char *version, struct change **out
     int rc = change_new(CHANGE_CHECK, path, out);
     if (rc < 0)
         return rc;
-    (*out)->create = !version;
+    (*out)->create = !version; /* nothing may be there */
     if (!version || ((*out)->if_match = mem_dup(version)))
         return 0;
     change_unref(*out);
     return fail_memory();
 }
 
-int larder_txn_if_match(struct larder_fs *view, const char *path, const char *version)
+static int take_check(struct larder_fs *view, const char *path, const char *version)
 {
     autofree char *full = NULL;
     struct checking checking;
-    error_clear();
     if (!txn_member_of(view))
         return fail(-EINVAL, "%s: it is said of a file of a transaction's view", path);
     int rc = path_resolve(view->root, path, &full, NULL);
@@ -110,4 +109,17 @@ int larder_txn_if_match(struct larder_fs *view, const char *path, const char *ve
     rc = enter_task(view, full, check_task, &checking);
     change_unref(checking.check);
     return rc;
+}
+
+int larder_txn_if_match(struct larder_fs *view, const char *path, const char *version)
+{
+    error_clear();
+    return version ? take_check(view, path, version)
+                   : fail(-EINVAL, "%s: no version of it is known, that it could be held to", path);
+}
+
+int larder_txn_if_absent(struct larder_fs *view, const char *path)
+{
+    error_clear();
+    return take_check(view, path, NULL);
 }

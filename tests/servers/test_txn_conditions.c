@@ -191,7 +191,7 @@ static int create_by_file(const char *path)
 static int create_later(const char *path)
 {
     assert_ok(by_pipe(path));
-    return larder_txn_if_match(view, path, NULL);
+    return larder_txn_if_absent(view, path);
 }
 
 static void nothing_that_must_be_there(void)
@@ -222,13 +222,15 @@ static void nothing_that_must_be_there(void)
 static void a_condition_is_of_a_view(void)
 {
     put(other, "a", "a");
-    assert_status(-EINVAL, larder_txn_if_match(fs, "a", NULL));
+    assert_status(-EINVAL, larder_txn_if_absent(fs, "a"));
     begin();
-    assert_status(-EEXIST, larder_txn_if_match(view, "a", NULL));
+    assert_status(-EINVAL,
+                  larder_txn_if_match(view, "a", NULL)); /* a version that nobody knows is no absence */
+    assert_status(-EEXIST, larder_txn_if_absent(view, "a"));
     assert_told("a", "1 bytes");
     assert_status(-ESTALE, larder_txn_if_match(view, "a", "another"));
     assert_status(-ESTALE, larder_txn_if_match(view, "none", "another"));
-    assert_ok(larder_txn_if_match(view, "none", NULL));
+    assert_ok(larder_txn_if_absent(view, "none"));
     assert_ok(commit()); /* of nothing but conditions */
     expect(other, "a", "a");
 }
@@ -256,7 +258,7 @@ static void a_write_that_says_otherwise(void)
     put(view, "beside", "ours");
     assert_ok(larder_txn_if_match(view, "a", first));
     assert_ok(larder_txn_if_match(view, "b", second));
-    assert_ok(larder_txn_if_match(view, "none", NULL));
+    assert_ok(larder_txn_if_absent(view, "none"));
     char *theirs = others_change("a", "theirs"), *made = others_change("none", "theirs");
     others_change("b", NULL);
     assert_status(-ESTALE, larder_replace_file(view, "a", "ours", 4, theirs, 0));
@@ -268,7 +270,7 @@ static void a_write_that_says_otherwise(void)
     int rc = commit(); /* what is said still counts; which of them is found first is open */
     assert_true(rc == -ESTALE || rc == -EEXIST);
     assert_ok(larder_txn_if_match(view, "a", theirs));
-    assert_ok(larder_txn_if_match(view, "b", NULL));
+    assert_ok(larder_txn_if_absent(view, "b"));
     assert_ok(larder_txn_if_match(view, "none", made));
     assert_ok(larder_replace_file(view, "a", "ours", 4, theirs, 0));
     assert_ok(larder_pipe_file(view, "b", "ours", 4, LARDER_CREATE));

@@ -318,8 +318,16 @@ static void fsspecs_words_are_the_same(void **state)
     assert_ok(larder_start_transaction(local, &txn, &view));
     assert_ok(pipe_text(view, "a", "2", 0));
     assert_ok(larder_end_transaction(txn, false));
-    txn = NULL;
+    larder_fs_free(view);
     assert_text(local, "a", "1");
+    assert_ok(larder_start_transaction(local, &txn, &view));
+    assert_ok(pipe_text(view, "new", "2", LARDER_CREATE));
+    assert_ok(pipe_text(local, "new", "theirs", 0));
+    assert_status(-EEXIST, larder_end_transaction(txn, true)); /* is an end all the same: `txn` is freed */
+    assert_non_null(strstr(larder_error(), "new"));
+    txn = NULL;
+    assert_text(local, "new", "theirs");
+    assert_ok(larder_rm_file(local, "new"));
     assert_clean(1);
     unsetenv("LARDER_STATE_DIR");
 }
