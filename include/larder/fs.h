@@ -22,8 +22,8 @@
  * ".." are -EINVAL. Nothing is a pattern, but for larder_glob.
  *
  * Options are a NULL-ended list of "key=value": "http.timeout=5" speaks to one layer of a chain, a bare "timeout=5" to
- * the innermost. An unknown key or layer is -EINVAL; a known layer that the chain lacks is passed over. `larder help
- * options` prints all of them. NULL is none. What is not given there may come from the environment, LARDER_HTTP_TIMEOUT,
+ * the innermost. An unknown layer or key, or a value of another type, is -EINVAL; what is said to a layer that the chain
+ * lacks does nothing. `larder help options` prints all of them. NULL is none. What is not given there may come from the environment, LARDER_HTTP_TIMEOUT,
  * else from the user's configuration, $XDG_CONFIG_HOME/larder/config.json (else ~/.config/larder/config.json), which is
  * read once a process:
  *
@@ -308,9 +308,8 @@ LARDER_API LARDER_WAITS int64_t larder_cat_into(struct larder_fs *fs, const char
 /*
  * The same as a stream: hand the bytes to `take` in order, a piece (borrowed, up to 1 MiB) at a time, while the next one
  * is fetched; never whole in memory. `take` is called on the caller's side, may be slow, and may call any function of
- * Larder; it returns 0, or a negative status that stops the reading and is returned. All pieces are of one version
- * (else -ESTALE), but together they are the range only when the count of bytes is returned. The handle's timeout does
- * not count.
+ * Larder; anything but 0 stops the reading, and is returned. All pieces are of one version (else -ESTALE), but together
+ * they are the range only when the count of bytes is returned. The handle's timeout does not count.
  */
 typedef int larder_take_fn(void *arg, const void *data, size_t size);
 LARDER_API LARDER_WAITS int64_t larder_cat_to(struct larder_fs *fs, const char *path,

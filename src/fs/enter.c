@@ -75,6 +75,21 @@ int tuning_take(void *out, size_t out_size, const void *given)
     return 0;
 }
 
+int tuning_check(const void *out)
+{
+    bool sized = !out || *(const size_t *)out >= sizeof(size_t);
+    return sized ? 0 : fail(-EINVAL, "a struct for results whose size is not set");
+}
+
+void tuning_give(void *out, void *made, size_t made_size)
+{
+    if (!out)
+        return;
+    size_t size = *(const size_t *)out;
+    *(size_t *)made = size;
+    memcpy(out, made, size < made_size ? size : made_size);
+}
+
 /* ---- in a task, under the timeout ---- */
 
 struct timed {

@@ -196,15 +196,18 @@ int64_t larder_file_pread(struct larder_file *file, void *buffer, size_t size, i
 
 int larder_file_stats(struct larder_file *file, struct larder_file_stats *out)
 {
-    if (!file || !out || out->size < sizeof *out)
-        return fail(-EINVAL, "larder_file_stats: no file, or a struct whose size is not set");
-    if (file->writes)
-        return fail(-EBADF, "%s: open for writing", file->path);
-    const struct file_reader *reader = &file->reader;
-    out->hits = reader->hits;
-    out->misses = reader->misses;
-    out->requests = reader->requests;
-    out->requested_bytes = reader->requested_bytes;
+    error_clear();
+    int rc = file && out ? tuning_check(out) : fail(-EINVAL, "larder_file_stats: no file, or no struct");
+    if (rc == 0 && file->writes)
+        rc = fail(-EBADF, "%s: open for writing", file->path);
+    if (rc < 0)
+        return rc;
+    struct larder_file_stats stats = {.hits =
+                                          file->reader.hits, /* they are atomic: others may read meanwhile */
+                                      .misses = file->reader.misses,
+                                      .requests = file->reader.requests,
+                                      .requested_bytes = file->reader.requested_bytes};
+    tuning_give(out, &stats, sizeof stats);
     return 0;
 }
 

@@ -28,5 +28,9 @@ int fs_from_json(struct larder_loop *loop, const char *text, const char *const o
 /* Put into the zeroed tuning struct at `out` what the caller's, which starts with its size, says; NULL says nothing.
  * -EINVAL: that size was not set. */
 int tuning_take(void *out, size_t out_size, const void *given);
+/* The way back, into a struct of the caller's that starts with its size; NULL wants nothing. The check is made before
+ * anything is done; giving leaves the size as it was, and sets as much as the caller knows. */
+int tuning_check(const void *out);
+void tuning_give(void *out, void *made, size_t made_size);
 
 #endif

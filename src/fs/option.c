@@ -98,20 +98,29 @@ static int refuse_value(const struct backend *backend, const struct option *opti
                 type_name(option->type));
 }
 
-/* One option meant for `backend`. */
-static int take_option(const struct backend *backend, const struct parsed *parsed, bool per_handle,
-                       char **values)
+/* Does `backend` have it, with such a value? */
+static int check_option(const struct backend *backend, const struct parsed *parsed, const struct option **out)
 {
     size_t index = option_index(backend, parsed->key, parsed->key_size);
     if (index == option_count(backend))
         return fail(-EINVAL, "option %s.%.*s: no such option", backend->name, (int)parsed->key_size,
                     parsed->key);
-    const struct option *option = &backend->options[index];
+    *out = &backend->options[index];
+    return check_value(*out, parsed->value) < 0 ? refuse_value(backend, *out, parsed->value) : 0;
+}
+
+/* One option meant for `backend`. */
+static int take_option(const struct backend *backend, const struct parsed *parsed, bool per_handle,
+                       char **values)
+{
+    const struct option *option;
+    int rc = check_option(backend, parsed, &option);
+    if (rc < 0)
+        return rc;
     if (per_handle && !(option->flags & OPTION_PER_HANDLE))
         return fail(-EINVAL, "option %s.%s belongs to the whole instance: give it to larder_open",
                     backend->name, option->name);
-    if (check_value(option, parsed->value) < 0)
-        return refuse_value(backend, option, parsed->value);
+    size_t index = (size_t)(option - backend->options);
     char *value = mem_dup(parsed->value);
     if (!value)
         return fail_memory();
@@ -202,17 +211,26 @@ int options_override(const struct backend *backend, const char *const options[],
     return 0;
 }
 
+/* Of a layer that is known, an option that it has, with a value of its type: also where the chain lacks the layer. */
+static int check_layered(const char *text, const struct parsed *parsed)
+{
+    const struct backend *backend = backend_by_name(parsed->layer, parsed->layer_size);
+    const struct option *option;
+    if (backend)
+        return check_option(backend, parsed, &option);
+    return fail(-EINVAL, "option \"%.*s\": no layer is called %.*s", (int)(parsed->value - text - 1), text,
+                (int)parsed->layer_size, parsed->layer);
+}
+
 int options_check_layers(const char *const options[])
 {
     for (size_t i = 0; options && options[i]; i++) {
         struct parsed parsed;
         int rc = parse(options[i], &parsed);
+        if (rc == 0 && parsed.layer)
+            rc = check_layered(options[i], &parsed);
         if (rc < 0)
             return rc;
-        if (parsed.layer && !backend_by_name(parsed.layer, parsed.layer_size))
-            return fail(-EINVAL, "option \"%.*s\": no layer is called %.*s",
-                        (int)(parsed.value - options[i] - 1), options[i], (int)parsed.layer_size,
-                        parsed.layer);
     }
     return 0;
 }

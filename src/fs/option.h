@@ -4,7 +4,7 @@
 /* From "layer.key=value" to the values of a backend's declared options: one slot an option, NULL where not given. */
 #include "fs/backend.h"
 
-/* Every layer that is named exists somewhere (-EINVAL). */
+/* Every layer that is named is known, and has such an option and value, be it in the chain or not (-EINVAL). */
 int options_check_layers(const char *const options[]);
 char **options_new(const struct backend *backend); /* NULL: out of memory */
 void options_free(const struct backend *backend, char **values);

@@ -194,5 +194,7 @@ int64_t larder_cat_to(struct larder_fs *fs, const char *path, const struct larde
     resume_fini(&stream.resume);
     if (stream.stop < 0)
         return fail(stream.stop, "%s: stopped by its reader", path);
-    return rc < 0 ? rc : count;
+    if (stream.stop > 0)
+        error_clear();
+    return stream.stop > 0 ? stream.stop : rc < 0 ? rc : count;
 }

@@ -101,6 +101,10 @@ static void the_statistics_are_of_what_was_asked(void **state)
     assert_int_equal(stats.misses, 4);
     assert_int_equal(stats.requests, 5);
     assert_int_equal(stats.requested_bytes, 20 + 40 + 30 + 23 + 5);
+    stats = (struct larder_file_stats){.size = offsetof(struct larder_file_stats, requests)};
+    assert_ok(larder_file_stats(file, &stats)); /* a caller of before there were more */
+    assert_int_equal(stats.misses, 4);
+    assert_int_equal(stats.requests, 0);
     stats.size = 0;
     assert_status(-EINVAL, larder_file_stats(file, &stats));
     larder_file_close(file);
