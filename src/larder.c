@@ -79,17 +79,20 @@ int larder_option_at(size_t index, struct larder_option *out)
 {
     const struct backend *backend;
     know_all();
+    error_clear();
+    int rc = out ? tuning_check(out) : fail(-EINVAL, "larder_option_at: nowhere to put it");
+    if (rc < 0)
+        return rc;
     const struct option *option = nth_option(index, &backend);
     if (!option)
         return fail(-ENOENT, "there are no more than %zu options", index);
-    struct larder_option known = {.size = out->size,
-                                  .layer = backend->name,
+    struct larder_option known = {.layer = backend->name,
                                   .name = option->name,
                                   .fallback = option->fallback,
                                   .help = option->help,
                                   .secret = option->flags & OPTION_SECRET,
                                   .per_handle = option->flags & OPTION_PER_HANDLE,
                                   .origin = option_origin(backend, option)};
-    memcpy(out, &known, out->size < sizeof known ? out->size : sizeof known);
+    tuning_give(out, &known, sizeof known);
     return 0;
 }

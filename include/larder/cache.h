@@ -57,16 +57,18 @@ struct larder_cache;
 /*
  * Open a cache directory, and make it (mode 0700) if missing. `options` as above, without a layer; NULL: the user's
  * cache, $LARDER_CACHE_DIR, else $XDG_CACHE_HOME/larder, else ~/.cache/larder. Handles of one directory share one store.
+ * A max_size or min_free that is given holds when this returns. A directory that cannot be used is no failure here.
  */
 LARDER_API LARDER_WAITS int larder_cache_open(const char *const options[], struct larder_cache **out);
 /* Does not wait: what was fetched is still stored, as long as the process lives; larder_cache_flush makes sure. */
 LARDER_API void larder_cache_free(struct larder_cache *cache);
 
-/* `next` seen through the cache: what cache:: makes. -EINVAL: `next` has a cache already. */
+/* `next` seen through the cache: what cache:: makes. -EINVAL: `next` has a cache already, or an option is wrong; one is a
+ * `dir` that is not this cache's. */
 LARDER_API int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next,
                                const char *const options[], struct larder_fs **out);
 
-/* Return when everything that was fetched so far is in the store, and on the disk. */
+/* Return when everything that was fetched so far is in the store, and on the disk. -EROFS: the directory cannot be used. */
 LARDER_API LARDER_WAITS int larder_cache_flush(struct larder_cache *cache);
 
 struct larder_cache_stats {
@@ -96,6 +98,7 @@ LARDER_API LARDER_WAITS int larder_cache_stats(struct larder_cache *cache, struc
  *   -EROFS    the directory cannot be used
  *   -EBADMSG  it is damaged, and can only be read
  *   -EINTR    somebody ended the child
+ * `out` may be NULL.
  */
 struct larder_cache_verified {
     size_t size; /* in: the sizeof that the caller knows */
@@ -108,7 +111,8 @@ struct larder_cache_verified {
 LARDER_API LARDER_WAITS int larder_cache_verify(struct larder_cache *cache,
                                                 struct larder_cache_verified *out);
 
-/* Forget what is stored of `path` and everything below it. `fs` is any handle on the place; NULL: of every place. */
+/* Forget what is stored of `path` and everything below it. `fs` is any handle on the place; NULL, with a path that is
+ * NULL or "": all of every place. -EINVAL: a path without an `fs`. -EROFS: the directory cannot be used, or only read. */
 LARDER_API LARDER_WAITS int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs,
                                                const char *path);
 
@@ -155,7 +159,7 @@ LARDER_API LARDER_WAITS int larder_cache_why(struct larder_fs *fs, const char *p
 
 /*
  * The same for all that is cached of `path` and below it, files first, then listings, each in the order of their paths;
- * `fs` is any handle on the place, NULL: of every place. Memory is that of some hundred entries. `fn` is called on the
+ * `fs` is any handle on the place; NULL, as of larder_cache_clear: all of every place. Memory is that of some hundred entries. `fn` is called on the
  * caller's side with a borrowed entry; it may call any function of Larder; anything but 0 ends it, and is returned.
  */
 typedef int larder_cache_entry_fn(void *arg, const struct larder_cache_entry *entry);
@@ -164,7 +168,7 @@ LARDER_API LARDER_WAITS int larder_cache_list(struct larder_cache *cache, struct
 
 /*
  * Pin `path` and everything below it, whether it is stored already or will be: it is never evicted. It counts for the
- * cap all the same: what is pinned leaves so much less room for the rest. `fs` is any handle on the place.
+ * cap all the same: what is pinned leaves so much less room for the rest. `fs` is any handle on the place, never NULL.
  */
 LARDER_API LARDER_WAITS int larder_cache_pin(struct larder_cache *cache, struct larder_fs *fs,
                                              const char *path);
@@ -239,8 +243,9 @@ struct larder_archive_stats {
 };
 /*
  * Write what the cache has of some trees (`count` 0: all that it has), with their pins, as one archive: a stream of
- * zstd, which any machine can import. `take` is called on the caller's side with piece after piece (borrowed); what it
- * returns but 0 ends the export and is returned. Memory is some MiB. What comes or goes meanwhile is in it, or not.
+ * zstd, which any machine can import. `take` is called on the caller's side with piece after piece (borrowed); anything
+ * but 0 stops the export, and is returned, as of larder_cat_to. Memory is some MiB. What comes or goes meanwhile is in it,
+ * or not. `out` may be NULL, here and below.
  */
 LARDER_API LARDER_WAITS int larder_cache_export(struct larder_cache *cache,
                                                 const struct larder_cache_tree trees[], size_t count,

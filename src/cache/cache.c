@@ -54,6 +54,8 @@ int cache_store(struct larder_cache *cache, bool write, struct store **out)
 int target_begin(struct target *target, struct larder_fs *fs, const char *path, const char *subject)
 {
     *target = (struct target){0};
+    if (!fs && path && *path)
+        return fail(-EINVAL, "%s: a path, but no filesystem that it is of", path);
     int rc = path_resolve(fs ? fs->root : "", fs ? path : "", &target->path, NULL);
     if (rc < 0 || !fs)
         return rc;
@@ -112,10 +114,14 @@ static char **options_keep(const char *const options[], const char *dir)
     return NULL;
 }
 
-/* What is wrong with it is logged here, and now. */
+/* What is wrong with it is logged here, and now; and what it is told of its size holds. */
 static int open_store(void *arg)
 {
-    hold_store(arg);
+    struct hold *hold = arg;
+    struct store *store = hold_store(hold);
+    if (store && (hold->size_max >= 0 || hold->free_min >= 0))
+        writer_flush(store, -1); /* one that cannot be written is used as it is */
+    error_clear();
     return 0;
 }
 
@@ -196,6 +202,10 @@ int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const ch
         rc = fs_new(instance_ref(next->instance), "", &below);
     if (rc == 0)
         rc = options_take(&cache_backend, all, true, &opening.values);
+    if (rc == 0 && strcmp(*option_slot(&cache_backend, opening.values, "dir"), cache->dir) != 0) {
+        rc = fail(-EINVAL, "option cache.dir: this cache is in %s", cache->dir);
+        options_free(&cache_backend, opening.values);
+    }
     opening.next = below;
     if (rc == 0)
         rc = instance_get(&opening, &instance);
@@ -222,10 +232,10 @@ int larder_cache_flush(struct larder_cache *cache)
     error_clear();
     if (where == EDGE_CALLBACK)
         return edge_refuse(where, "larder_cache_flush");
-    struct store *store = hold_store(&cache->hold);
-    if (!store)
-        return 0;
-    int rc = where == EDGE_THREAD ? writer_flush(store, -1) : flush_in_task(store);
+    struct store *store;
+    int rc = cache_store(cache, false, &store);
+    if (rc == 0)
+        rc = where == EDGE_THREAD ? writer_flush(store, -1) : flush_in_task(store);
     return error_finish(rc, cache->dir);
 }
 
@@ -237,9 +247,7 @@ int larder_cache_clear(struct larder_cache *cache, struct larder_fs *fs, const c
     error_clear();
     if (where == EDGE_CALLBACK)
         return edge_refuse(where, "larder_cache_clear");
-    struct store *store = hold_store(&cache->hold);
-    if (!store)
-        return 0;
+    struct store *store;
     int rc = cache_store(cache, true, &store);
     if (rc == 0)
         rc = target_begin(&target, fs, path, "larder_cache_clear");
@@ -266,18 +274,20 @@ int larder_cache_verify(struct larder_cache *cache, struct larder_cache_verified
 {
     struct verify call = {0};
     const struct verified *verified = &call.verified;
-    int rc = cache_store(cache, false, &call.store);
+    error_clear();
+    int rc = tuning_check(out);
+    if (rc == 0)
+        rc = cache_store(cache, false, &call.store);
     if (rc == 0)
         rc = cache_blocking(verify, &call, cache->dir);
     if (rc < 0)
         return rc;
-    struct larder_cache_verified told = {.size = out->size,
-                                         .records = verified->records,
+    struct larder_cache_verified told = {.records = verified->records,
                                          .blocks = verified->blocks,
                                          .damaged = verified->found[FOUND_VALUE],
                                          .set_aside = verified->broken};
     for (unsigned i = FOUND_VALUE + 1; i < FINDINGS; i++)
         told.repaired += verified->found[i];
-    memcpy(out, &told, out->size < sizeof told ? out->size : sizeof told);
+    tuning_give(out, &told, sizeof told);
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "cache/listing.h"
 #include "cache/pin.h"
 #include "cache/scan.h"
+#include "fs/fs.h"
 
 #define LEVEL      3
 #define NAMES_MAX  64 /* of what is to be written next */
@@ -412,7 +413,9 @@ int larder_cache_export(struct larder_cache *cache, const struct larder_cache_tr
 {
     struct exporter *export = mem_zero(sizeof *export);
     error_clear();
-    int rc = export ? cache_store(cache, false, &export->store) : fail_memory();
+    int rc = export ? tuning_check(out) : fail_memory();
+    if (rc == 0)
+        rc = cache_store(cache, false, &export->store);
     if (rc < 0) {
         mem_free(export);
         return rc;
@@ -424,10 +427,8 @@ int larder_cache_export(struct larder_cache *cache, const struct larder_cache_tr
     rc = begin(export);
     if (rc == 0)
         rc = hand_out(export, take_piece, arg);
-    if (rc == 0 && out) {
-        export->stats.size = out->size;
-        memcpy(out, &export->stats, out->size < sizeof export->stats ? out->size : sizeof export->stats);
-    }
+    if (rc == 0)
+        tuning_give(out, &export->stats, sizeof export->stats);
     fini(export);
     mem_free(export);
     return rc;

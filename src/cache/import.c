@@ -10,6 +10,7 @@
 #include "base/seams.h"
 #include "cache/edit.h"
 #include "cache/pin.h"
+#include "fs/fs.h"
 
 #define WINDOW_LOG_MAX 25 /* of zstd: so much memory may an archive want, 32 MiB */
 
@@ -229,7 +230,9 @@ int larder_cache_import(struct larder_cache *cache, larder_give_fn *give, void *
 {
     struct importer *import = mem_zero(sizeof *import);
     error_clear();
-    int rc = import ? cache_store(cache, true, &import->store) : fail_memory();
+    int rc = import ? tuning_check(out) : fail_memory();
+    if (rc == 0)
+        rc = cache_store(cache, true, &import->store);
     if (rc < 0) {
         mem_free(import);
         return rc;
@@ -238,10 +241,7 @@ int larder_cache_import(struct larder_cache *cache, larder_give_fn *give, void *
     rc = begin(import);
     if (rc == 0)
         rc = read_all(import, give, arg);
-    if (out) {
-        import->stats.size = out->size;
-        memcpy(out, &import->stats, out->size < sizeof import->stats ? out->size : sizeof import->stats);
-    }
+    tuning_give(out, &import->stats, sizeof import->stats);
     fini(import);
     mem_free(import);
     return rc;

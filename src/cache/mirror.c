@@ -237,6 +237,8 @@ int larder_mirror(struct larder_fs *fs, const char *path, const struct larder_mi
     int rc = path_resolve(fs->root, path, &root, NULL);
     if (rc == 0)
         rc = tuning_take(&mirror.options, sizeof mirror.options, options);
+    if (rc == 0)
+        rc = tuning_check(out);
     if (rc < 0)
         return rc;
     mirror.root = root;
@@ -251,10 +253,7 @@ int larder_mirror(struct larder_fs *fs, const char *path, const struct larder_mi
         rc = enter_inside(fs, *root ? root : "the root", run_task, &mirror);
     enter_end(fs);
     rc = outcome(&mirror, rc);
-    if (out) {
-        mirror.stats.size = out->size;
-        memcpy(out, &mirror.stats, out->size < sizeof mirror.stats ? out->size : sizeof mirror.stats);
-    }
+    tuning_give(out, &mirror.stats, sizeof mirror.stats);
     fini(&mirror);
     return error_finish(rc, path);
 }

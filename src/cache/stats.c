@@ -7,6 +7,7 @@
 #include "cache/cap.h"
 #include "cache/compact.h"
 #include "cache/handle.h"
+#include "fs/fs.h"
 
 #define KEYS_MAX 8192 /* keys a transaction: one that is held for long makes the file grow */
 
@@ -105,12 +106,15 @@ static int count_all(void *arg)
 
 int larder_cache_stats(struct larder_cache *cache, struct larder_cache_stats *out)
 {
-    struct larder_cache_stats stats = {.size = out->size, .dir = cache->dir};
+    struct larder_cache_stats stats = {.dir = cache->dir};
     struct counting counting = {.stats = &stats, .from = {.size = 1}};
-    int rc = cache_store(cache, false, &counting.store);
+    error_clear();
+    int rc = out ? tuning_check(out) : fail(-EINVAL, "larder_cache_stats: nowhere to put them");
+    if (rc == 0)
+        rc = cache_store(cache, false, &counting.store);
     if (rc == 0)
         rc = cache_blocking(count_all, &counting, cache->dir);
     if (rc == 0)
-        memcpy(out, &stats, out->size < sizeof stats ? out->size : sizeof stats);
+        tuning_give(out, &stats, sizeof stats);
     return rc;
 }

@@ -30,7 +30,6 @@ static int run(struct larder_cache *cache, struct larder_fs *fs, const char *pat
 {
     struct list *node;
     list_init(&tend->found);
-    error_clear();
     int rc = cache_store(cache, true, &tend->store);
     if (rc == 0)
         rc = target_begin(&tend->target, fs, path, cache->dir);
@@ -55,10 +54,17 @@ static int pin(void *arg)
     return flush(tend, pin_set(tend->store, tend->target.place, tend->target.path, true));
 }
 
-int larder_cache_pin(struct larder_cache *cache, struct larder_fs *fs, const char *path)
+/* A pin is of one place. */
+static int run_at_place(struct larder_cache *cache, struct larder_fs *fs, const char *path, work_fn *fn)
 {
     struct tend tend = {0};
-    return run(cache, fs, path, pin, &tend);
+    error_clear();
+    return fs ? run(cache, fs, path, fn, &tend) : fail(-EINVAL, "%s: pins are of a filesystem", cache->dir);
+}
+
+int larder_cache_pin(struct larder_cache *cache, struct larder_fs *fs, const char *path)
+{
+    return run_at_place(cache, fs, path, pin);
 }
 
 static int note_pin(void *arg, const struct stored *stored)
@@ -92,8 +98,7 @@ static int unpin(void *arg)
 
 int larder_cache_unpin(struct larder_cache *cache, struct larder_fs *fs, const char *path)
 {
-    struct tend tend = {0};
-    return run(cache, fs, path, unpin, &tend);
+    return run_at_place(cache, fs, path, unpin);
 }
 
 /* ---- pruning ---- */
@@ -117,5 +122,6 @@ static int prune(void *arg)
 int larder_cache_prune(struct larder_cache *cache, uint64_t size_max)
 {
     struct tend tend = {.size_max = size_max};
+    error_clear();
     return run(cache, NULL, "", prune, &tend);
 }

@@ -202,15 +202,17 @@ static int explain(struct larder_fs *fs, const char *path, struct larder_cache_e
 
 int larder_cache_why(struct larder_fs *fs, const char *path, struct larder_cache_entry *out)
 {
-    struct larder_cache_entry entry = {.size = out->size};
+    struct larder_cache_entry entry = {0};
     struct target target = {0};
     error_clear();
-    int rc = target_begin(&target, fs, path, "larder_cache_why");
+    bool whole = fs && out && out->size >= offsetof(struct larder_cache_entry, owner) + sizeof out->owner;
+    int rc = whole ? target_begin(&target, fs, path, "larder_cache_why")
+                   : fail(-EINVAL, "larder_cache_why: no filesystem, or an entry whose size is not set");
     if (rc == 0)
         rc = explain(fs, target.path, &entry);
     target_end(&target);
     if (rc == 0)
-        memcpy(out, &entry, out->size < sizeof entry ? out->size : sizeof entry);
+        tuning_give(out, &entry, sizeof entry);
     return error_finish(rc, path);
 }
 

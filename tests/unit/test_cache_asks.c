@@ -398,7 +398,8 @@ static void a_directory_that_cannot_be_used_costs_only_the_cache(void **state)
     assert_ok(read_all(cached, "f", 100, 1));
     assert_ok(read_all(cached, "f", 100, 1));
     assert_int_equal(fake.reads, 2);
-    assert_ok(larder_cache_flush(broken));
+    assert_status(-EROFS, larder_cache_flush(broken));
+    assert_status(-EROFS, larder_cache_clear(broken, NULL, ""));
     assert_int_equal(larder_mirror(cached, "", NULL, &stats), -EROFS);
     assert_int_equal(larder_cache_fs(broken, cached, NULL, &plain), -EINVAL);
     larder_fs_free(cached);

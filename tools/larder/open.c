@@ -204,7 +204,8 @@ void cli_flush_cache(struct cli *cli)
     larder_log_to(NULL, NULL, LARDER_LOG_WARNING); /* why the cache cannot be used was told before */
     if (larder_cache_open(options, &cache) < 0)
         return;
-    if (larder_cache_flush(cache) < 0 && cli->verbosity >= 0)
+    int rc = larder_cache_flush(cache);
+    if (rc < 0 && rc != -EROFS && cli->verbosity >= 0)
         complain("cache", -EIO);
     larder_cache_free(cache);
 }
