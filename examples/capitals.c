@@ -55,7 +55,7 @@ static int write_capitals(const char *from_url, const char *to_url)
         else
             rc = larder_file_close(to); /* all of it shows, or it failed */
     }
-    larder_file_close(from);
+    larder_file_discard(from); /* which leaves larder_error() as it is */
     return rc;
 }
 

@@ -170,7 +170,8 @@ struct larder_info {
 };
 LARDER_API void larder_info_free(struct larder_info *info);
 
-/* What is at `path`. -ENOENT: nothing. Every other error is a failure to find out. (fsspec: info) */
+/* What is at `path`. -ENOENT: nothing; -ENOTDIR: nothing either, since it would be below a file, where the place tells
+ * that. Every other error is a failure to find out. (fsspec: info) */
 LARDER_API LARDER_WAITS int larder_info(struct larder_fs *fs, const char *path, struct larder_info *out);
 /* 1, 0, or a negative failure to find out: a server that answers 503 does not say "no". */
 LARDER_API LARDER_WAITS int larder_exists(struct larder_fs *fs, const char *path);
@@ -370,7 +371,7 @@ struct larder_item {
 /* What a failing item does to the call. In every mode each item has its own status. */
 enum larder_on_error {
     LARDER_RAISE = 0,  /* the first that fails, or is missing, stops the others and is the call's status */
-    LARDER_OMIT = 1,   /* the same, but what is only missing is passed over */
+    LARDER_OMIT = 1,   /* the same, but what is only missing (also -ENOTDIR: below a file) is passed over */
     LARDER_RETURN = 2, /* all are tried; the call returns how many did not succeed */
 };
 /*

@@ -48,7 +48,7 @@ LARDER_API LARDER_WAITS int larder_map_get_many(struct larder_map *map, struct l
 
 LARDER_API LARDER_WAITS int larder_map_set(struct larder_map *map, const char *key, const void *data,
                                            size_t size);
-/* Only if there is no such key: else -EEXIST. */
+/* Only if there is no such key: else -EEXIST; -EISDIR: a directory is there. */
 LARDER_API LARDER_WAITS int larder_map_set_if_absent(struct larder_map *map, const char *key,
                                                      const void *data, size_t size);
 LARDER_API LARDER_WAITS int larder_map_set_many(struct larder_map *map, struct larder_item *items,

@@ -97,10 +97,14 @@ void error_clear(void)
 
 int error_finish(int status, const char *subject)
 {
+    if (subject && !*subject)
+        subject = "the root";
     if (status >= 0)
         error_clear(); /* of a failure on the way that was made good */
     else if (!*error_text() && subject)
         fail_errno(-status, "%s", subject);
+    else if (subject && strcmp(error_text(), ERROR_CANCELLED) == 0)
+        fail_more(status, "%s", subject);
     else if (!*error_text())
         fail(status, "%s", strerror(-status));
     return status;

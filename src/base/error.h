@@ -10,6 +10,8 @@
 
 #include "larder/status.h"
 
+/* Of -ECANCELED, said by who does not know what it was that was cancelled: error_finish puts that in front. */
+#define ERROR_CANCELLED "cancelled"
 #define ERROR_TEXT_SIZE 1024 /* longer texts are cut, at a character */
 struct error_slot {
     char text[ERROR_TEXT_SIZE];
@@ -44,7 +46,7 @@ static inline int error_negative(int status)
 #define fail_more(...)  error_negative((fail_more)(__VA_ARGS__))
 
 /* Forget the text (every public call begins so); and make sure that a failure leaves one (every public call ends so:
- * an empty text becomes the status in words, on `subject` if that is not NULL). Returns `status`. */
+ * an empty text becomes the status in words, on `subject` if that is not NULL; "" is the root). Returns `status`. */
 void error_clear(void);
 int error_finish(int status, const char *subject);
 const char *error_text(void);

@@ -251,7 +251,7 @@ static int CO_FN step(struct reading *r)
     if (rc != STEP_ON)
         return rc;
     if (r->view->mode == MODE_OFFLINE)
-        return fail(-ENONET, "%s: offline, and not (all) in the cache", path_shown(r->path));
+        return view_offline(r->view, r->path, "not (all) in the cache");
     if (r->stale_ok) {
         error_set_text(r->failure_text);
         return r->failure;
@@ -312,7 +312,7 @@ static int why_not(struct reading *r)
     if (rc == 0 && answer.info.type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s: a directory", r->path);
     else if (rc == 0)
-        rc = fail(-ENONET, "%s: offline, and not in the cache", path_shown(r->path));
+        rc = view_offline(r->view, r->path, "not in the cache");
     answer_free(&answer);
     return rc;
 }
@@ -324,9 +324,8 @@ int fetch_read(struct instance *instance, const char *path, const struct larder_
     struct store *store = view_store(view);
     struct reading r = {.view = view, .store = store, .path = path, .range = range, .terms = terms};
     if (!store)
-        return view->mode == MODE_OFFLINE
-                   ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
-                   : layer_read(view_next(view), path, range, terms, sink, out);
+        return view->mode == MODE_OFFLINE ? view_offline(view, path, "there is no cache")
+                                          : layer_read(view_next(view), path, range, terms, sink, out);
     int rc = sink->instant ? hit_read(view, store, path, range, terms, sink, out, LOOK_SIZE_MAX) : -EAGAIN;
     if (rc != -EAGAIN)
         return rc;

@@ -267,8 +267,8 @@ int offline_info(struct view *view, struct store *store, const char *path, const
         return give_directory(out);
     int rc = ask_listings(view, store, path, terms, &found);
     if (rc == -ENONET)
-        return fail(rc, "%s: offline, and not in the cache%s", path_shown(path),
-                    any_age ? "" : ", or older than max_age");
+        return view_offline(view, path,
+                            any_age ? "not in the cache" : "not in the cache, or older than max_age");
     if (rc == 0)
         *out = found;
     return rc;

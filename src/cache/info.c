@@ -98,9 +98,8 @@ int fetch_info(struct instance *instance, const char *path, const struct terms *
     struct reading r = {.view = view, .store = store, .path = path, .terms = terms, .known_age_ms = -1};
     struct answer answer = {0};
     if (!store)
-        return view->mode == MODE_OFFLINE
-                   ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
-                   : layer_info(view_next(view), path, terms, out);
+        return view->mode == MODE_OFFLINE ? view_offline(view, path, "there is no cache")
+                                          : layer_info(view_next(view), path, terms, out);
     int rc = hit_info(view, store, path, terms, out);
     if (rc != -EAGAIN)
         return rc;
@@ -130,6 +129,6 @@ int CO_FN fetch_properties(struct instance *instance, const char *path, struct l
 {
     struct view *view = container_of(instance, struct view, instance);
     if (view->mode == MODE_OFFLINE)
-        return fail(-ENONET, "%s: offline, and its properties are never in the cache", path_shown(path));
+        return view_offline(view, path, "its properties are never in the cache");
     return layer_properties(view_next(view), path, out);
 }

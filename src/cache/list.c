@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "cache/list_keep.h"
 #include "cache/list_tree.h"
+#include "fs/chain.h"
 
 struct listing_cursor {
     struct view *view;   /* both live as long as the walk */
@@ -212,7 +213,7 @@ static int CO_FN offline_list(struct view *view, struct store *store, const char
     if (rc < 0)
         return rc;
     return file ? fail(-ENOTDIR, "%s: a file", path)
-                : fail(-ENONET, "%s: offline, and its listing is not in the cache", path_shown(path));
+                : view_offline(view, path, "its listing is not in the cache");
 }
 
 static bool may_fall_back(int rc)
@@ -273,7 +274,7 @@ static int CO_FN look(struct view *view, struct store *store, const char *path, 
     if (rc == 0)
         rc = found->fresh ? open_stored(view, store, path, at, found) : -EAGAIN;
     else if (rc == -EAGAIN && hit_is_absent(view, store, path, terms))
-        rc = fail(-ENOENT, "%s: no such directory (as the cache knows)", path_shown(path));
+        rc = fail_at(view_next(view), path, -ENOENT, "no such directory (as the cache knows)");
     if (rc == 0 || rc == -ENOENT)
         store_count(store, COUNT_HITS, 1);
     return rc;
@@ -319,10 +320,9 @@ static int CO_FN list_page(struct view *view, const char *path, const struct ter
     struct store *store = view_store(view);
     struct listing_cursor *at = cursor->state;
     if (!store)
-        return view->mode == MODE_OFFLINE
-                   ? fail(-ENONET, "%s: offline, and there is no cache", path_shown(path))
-               : tree ? layer_list_tree(view_next(view), path, terms, cursor, page, out)
-                      : layer_list(view_next(view), path, terms, cursor, page, out);
+        return view->mode == MODE_OFFLINE ? view_offline(view, path, "there is no cache")
+               : tree                     ? layer_list_tree(view_next(view), path, terms, cursor, page, out)
+                                          : layer_list(view_next(view), path, terms, cursor, page, out);
     if (at && at->stored)
         return stored_page(at, cursor, page, out);
     if (at)

@@ -250,7 +250,7 @@ int larder_mirror(struct larder_fs *fs, const char *path, const struct larder_mi
         return rc;
     rc = begin(&mirror, fs);
     if (rc == 0)
-        rc = enter_inside(fs, *root ? root : "the root", run_task, &mirror);
+        rc = enter_inside(fs, root, run_task, &mirror);
     enter_end(fs);
     rc = outcome(&mirror, rc);
     tuning_give(out, &mirror.stats, sizeof mirror.stats);

@@ -254,7 +254,7 @@ static int CO_FN next_dir(struct mirror *mirror)
         return 0;
     }
     if (rc < 0 && rc != -ECANCELED) {
-        rc = mirror_settle_path(mirror, dir->path, "", error_finish(rc, *dir->path ? dir->path : "the root"));
+        rc = mirror_settle_path(mirror, dir->path, "", error_finish(rc, dir->path));
     }
     dir_free(dir);
     return rc;

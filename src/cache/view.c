@@ -10,6 +10,7 @@
 #include "base/user_dir.h"
 #include "cache/cache.h"
 #include "cache/cap.h"
+#include "fs/chain.h"
 #include "fs/option.h"
 
 /* ---- where it is ---- */
@@ -95,6 +96,11 @@ static void view_close(struct instance *instance)
     lifetimes_fini(&view->lifetimes);
 }
 
+int view_offline(const struct view *view, const char *path, const char *why)
+{
+    return fail_at(view_next(view), path, -ENONET, "offline, and %s", why);
+}
+
 /* ---- looks ---- */
 
 static int look_info(struct instance *instance, const char *path, const struct terms *terms,
@@ -106,7 +112,7 @@ static int look_info(struct instance *instance, const char *path, const struct t
     if (rc != -EAGAIN || view->mode != MODE_OFFLINE)
         return rc;
     return store ? offline_info(view, store, path, terms, out)
-                 : fail(-ENONET, "%s: offline, and there is no cache", path_shown(path));
+                 : view_offline(view, path, "there is no cache");
 }
 
 static int look_read(struct instance *instance, const char *path, const struct larder_range *range,
@@ -122,8 +128,7 @@ static int look_read(struct instance *instance, const char *path, const struct l
 static int may_change(struct instance *instance, const char *path)
 {
     struct view *view = container_of(instance, struct view, instance);
-    return view->mode == MODE_OFFLINE ? fail(-ENONET, "%s: offline: nothing is changed", path_shown(path))
-                                      : 0;
+    return view->mode == MODE_OFFLINE ? view_offline(view, path, "nothing is changed") : 0;
 }
 
 static void changed(struct instance *instance, const char *path, bool tree, const struct answer *now)

@@ -49,11 +49,8 @@ static inline struct instance *view_next(const struct view *view)
     return view->instance.next->instance;
 }
 
-/* For texts. */
-static inline const char *path_shown(const char *path)
-{
-    return *path ? path : "the root";
-}
+/* -ENONET, with a text: what of this path, at its place, cannot be had offline. */
+int view_offline(const struct view *view, const char *path, const char *why);
 
 enum fact hit_fact(const struct record *record);
 /* Where a file and a directory may have the same path: may the record speak of the one while the other is meant? */

@@ -19,11 +19,13 @@
 
 /* ---- settling ---- */
 
-/* Takes note of what an item met. Its words are the current error text. */
+/* Takes note of what an item met. Its words are the current error text. Below a file is nothing, which is missing like
+ * other things, but where something was to be put. */
 static void note(struct bulk *bulk, struct larder_item *item, int status)
 {
+    bool passed_over = status == -ENOTDIR && !bulk->writes && bulk->batch.on_error == LARDER_OMIT;
     item->status = status;
-    crew_note(&bulk->crew, status);
+    crew_note(&bulk->crew, passed_over ? 0 : status);
 }
 
 static void tell(struct bulk *bulk, struct larder_item *item)

@@ -44,6 +44,7 @@ struct bulk {
     size_t items_max;
     look_fn *look;  /* any thread, -EAGAIN: not without waiting; NULL: no item is answered by a look */
     bool joins;     /* ranges that lie together become one request */
+    bool writes;    /* its items are what is to be made */
     unsigned flags; /* of pipe */
     int64_t *sizes; /* of sizes, one for each item */
     const struct larder_info *const

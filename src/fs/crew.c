@@ -153,10 +153,9 @@ int crew_result(struct crew *crew, int rc)
     if (rc < 0)
         return rc;
     if (crew->on_error == LARDER_RETURN)
-        return crew->failed > INT32_MAX ? INT32_MAX : (int)crew->failed;
-    if (crew->status < 0)
-        error_set_text(crew->text);
-    return crew->status;
+        return error_finish(crew->failed > INT32_MAX ? INT32_MAX : (int)crew->failed, NULL);
+    error_set_text(crew->text); /* NULL: nothing failed */
+    return error_finish(crew->status, NULL);
 }
 
 void crew_fini(struct crew *crew)

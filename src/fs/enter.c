@@ -253,7 +253,7 @@ int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *c
         return rc;
     rc = call_from_here(fs, call);
     enter_end(fs);
-    return error_finish(rc, *full ? full : "the root");
+    return error_finish(rc, full);
 }
 
 /* Is it a directory that `path` means, which is `full`? */

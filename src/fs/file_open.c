@@ -315,6 +315,7 @@ static void reader_free(struct larder_file *file)
 
 int larder_file_close(struct larder_file *file)
 {
+    error_clear();
     if (!file)
         return 0;
     int rc = file_enter(file, true, file->writes);
@@ -322,7 +323,7 @@ int larder_file_close(struct larder_file *file)
         return rc;
     if (!file->writes) {
         reader_free(file);
-        return 0;
+        return error_finish(0, NULL);
     }
     if (rc < 0)
         file_write_forget(file);

@@ -2,6 +2,7 @@
 /* A glob is a walk that goes only where its pattern could match. */
 #include "fs/walk.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -69,19 +70,20 @@ static int filter_new(const char *pattern, bool directories, struct glob_filter 
 int larder_glob_open(struct larder_fs *fs, const char *pattern, const struct larder_glob_options *options,
                      struct larder_walk **out)
 {
-    static const struct larder_glob_options defaults = {.size = sizeof defaults};
+    struct larder_glob_options given = {0};
     autofree char *clean = NULL, *stem = NULL;
     struct glob_filter *filter = NULL;
     bool directories;
     error_clear();
     int rc = path_resolve("", pattern, &clean, &directories);
+    if (rc == 0)
+        rc = tuning_take(&given, sizeof given, options);
     if (rc < 0)
         return rc;
-    options = options ? options : &defaults;
     struct larder_find_options walk = {.size = sizeof walk,
-                                       .dirs = !options->files_only,
-                                       .jobs_max = options->jobs_max,
-                                       .names_only = options->names_only};
+                                       .dirs = !given.files_only,
+                                       .jobs_max = given.jobs_max,
+                                       .names_only = given.names_only};
     if (!glob_has_magic(clean))
         return walk_begin(fs, clean, WALK_SELF, &walk, NULL, out);
     rc = filter_new(clean, directories, &filter);
@@ -92,7 +94,7 @@ int larder_glob_open(struct larder_fs *fs, const char *pattern, const struct lar
         filter_free(&filter->base);
         return fail_memory();
     }
-    walk.maxdepth = glob_depth(filter->glob, options->maxdepth);
+    walk.maxdepth = glob_depth(filter->glob, given.maxdepth);
     enum walk_self self = glob_takes_stem(filter->glob) ? WALK_SELF_AND_BELOW : WALK_BELOW;
     return walk_begin(fs, stem, self, &walk, &filter->base, out);
 }
@@ -108,6 +110,8 @@ int larder_glob(struct larder_fs *fs, const char *pattern, const struct larder_g
 int larder_glob_escape(const char *name, char **pattern)
 {
     error_clear();
+    if (!name)
+        return fail(-EINVAL, "no path");
     char *escaped = glob_escape(name);
     if (!escaped)
         return fail_memory();

@@ -135,7 +135,8 @@ static int CO_FN pipe_job(struct job *job, const char *path)
 int larder_pipe(struct larder_fs *fs, struct larder_item *items, size_t count, unsigned flags,
                 const struct larder_batch *batch)
 {
-    struct bulk bulk = {.fs = fs, .items = items, .count = count, .perform = pipe_job, .flags = flags};
+    struct bulk bulk = {
+        .fs = fs, .items = items, .count = count, .perform = pipe_job, .writes = true, .flags = flags};
     if (flags & ~(unsigned)WRITE_FLAGS)
         return fail(-EINVAL, "unknown flags");
     return bulk_run(&bulk, batch);

@@ -132,32 +132,32 @@ static const struct {
     int (*call)(struct layer_call *c);
     size_t at; /* of its pointer in a table */
     bool changes;
-    const char *name;
+    const char *words; /* for what cannot do it */
 } operations[LAYER_OPERATIONS] = {
-#define OPERATION(name, changes) {op_##name, offsetof(struct backend, name), changes, #name}
-    [LAYER_INFO] = OPERATION(info, false),
-    [LAYER_LIST] = OPERATION(list, false),
-    [LAYER_LIST_TREE] = OPERATION(list_tree, false),
-    [LAYER_READ] = OPERATION(read, false),
-    [LAYER_WRITE] = OPERATION(write, true),
-    [LAYER_REMOVE] = OPERATION(remove, true),
-    [LAYER_MKDIR] = OPERATION(mkdir, true),
-    [LAYER_RMDIR] = OPERATION(rmdir, true),
-    [LAYER_UNMARK] = OPERATION(unmark, true),
-    [LAYER_TOUCH] = OPERATION(touch, true),
-    [LAYER_COPY] = OPERATION(copy, true),
-    [LAYER_MOVE] = OPERATION(move, true),
-    [LAYER_SIGN] = OPERATION(sign, false),
-    [LAYER_PROPERTIES] = OPERATION(properties, false),
-    [LAYER_STAGE] = OPERATION(stage, false),
-    [LAYER_STAGE_PART] = OPERATION(stage_part, false),
-    [LAYER_PUBLISH] = OPERATION(publish, true),
-    [LAYER_DISCARD] = OPERATION(discard, false),
-    [LAYER_STAGE_WHOLE] = OPERATION(stage_whole, false),
-    [LAYER_SWEEP] = OPERATION(sweep, false),
-    [LAYER_READ_STAGED] = OPERATION(read_staged, false),
-    [LAYER_SYNC] = OPERATION(sync, false),
-    [LAYER_APPLY] = OPERATION(apply, true),
+#define OPERATION(name, changes, words) {op_##name, offsetof(struct backend, name), changes, words}
+    [LAYER_INFO] = OPERATION(info, false, "tell what a path is"),
+    [LAYER_LIST] = OPERATION(list, false, "list directories"),
+    [LAYER_LIST_TREE] = OPERATION(list_tree, false, "list trees"),
+    [LAYER_READ] = OPERATION(read, false, "read files"),
+    [LAYER_WRITE] = OPERATION(write, true, "write files"),
+    [LAYER_REMOVE] = OPERATION(remove, true, "remove files"),
+    [LAYER_MKDIR] = OPERATION(mkdir, true, "make directories"),
+    [LAYER_RMDIR] = OPERATION(rmdir, true, "remove directories"),
+    [LAYER_UNMARK] = OPERATION(unmark, true, "remove directories"),
+    [LAYER_TOUCH] = OPERATION(touch, true, "set the times of files"),
+    [LAYER_COPY] = OPERATION(copy, true, "copy files"),
+    [LAYER_MOVE] = OPERATION(move, true, "move files"),
+    [LAYER_SIGN] = OPERATION(sign, false, "sign URLs"),
+    [LAYER_PROPERTIES] = OPERATION(properties, false, "tell the properties of files"),
+    [LAYER_STAGE] = OPERATION(stage, false, "write files in parts"),
+    [LAYER_STAGE_PART] = OPERATION(stage_part, false, "write files in parts"),
+    [LAYER_PUBLISH] = OPERATION(publish, true, "write files in parts"),
+    [LAYER_DISCARD] = OPERATION(discard, false, "write files in parts"),
+    [LAYER_STAGE_WHOLE] = OPERATION(stage_whole, false, "stage files"),
+    [LAYER_SWEEP] = OPERATION(sweep, false, "find what was staged"),
+    [LAYER_READ_STAGED] = OPERATION(read_staged, false, "read what is staged"),
+    [LAYER_SYNC] = OPERATION(sync, false, "sync"),
+    [LAYER_APPLY] = OPERATION(apply, true, "make many changes at one moment"),
 #undef OPERATION
 };
 
@@ -183,7 +183,7 @@ static const char *path_of(const struct layer_call *call)
 static int lacks(const struct layer_call *call)
 {
     return fail_at(call->instance, path_of(call), -ENOTSUP, "this place (%s) cannot %s",
-                   call->instance->backend->name, operations[call->operation].name);
+                   call->instance->backend->name, operations[call->operation].words);
 }
 
 int layer_now(struct layer_call *call)

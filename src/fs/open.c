@@ -140,6 +140,7 @@ const struct larder_capabilities *larder_fs_capabilities(const struct larder_fs 
 int larder_fs_url(const struct larder_fs *fs, const char *path, char **url)
 {
     autofree char *full = NULL;
+    error_clear();
     int rc = path_resolve(fs->root, path, &full, NULL);
     return rc < 0 ? rc : chain_url(fs->instance, full, url);
 }

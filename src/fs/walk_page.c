@@ -131,7 +131,7 @@ static int CO_FN list_file(struct larder_fs *fs, const char *path, const char *n
     struct entries_builder builder = {0};
     struct answer answer = {0};
     int rc = layer_info(fs->instance, path, &fs->terms, &answer);
-    if (rc == -ENOTDIR)
+    if (rc == -ENOTDIR && !*name)
         return -ENOENT; /* below a file there is nothing */
     if (rc < 0)
         return rc;

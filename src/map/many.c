@@ -13,6 +13,7 @@
 #include "fs/fs.h"
 
 struct many {
+    const struct larder_fs *fs;
     struct larder_item *items;   /* the caller's, or a copy without those with wrong keys */
     struct larder_item **owners; /* of items[i], NULL once they have it back; NULL: the items are theirs */
     size_t count;
@@ -26,6 +27,11 @@ struct many {
 typedef int many_fn(struct larder_fs *fs, struct larder_item *items, size_t count,
                     const struct larder_batch *batch);
 
+static bool is_key(const char *key)
+{
+    return key && path_is_key(key);
+}
+
 static int set_items(struct larder_fs *fs, struct larder_item *items, size_t count,
                      const struct larder_batch *batch)
 {
@@ -37,7 +43,7 @@ static int item_done(struct many *many, struct larder_item *item)
 {
     enum larder_on_error on_error = many->batch->on_error;
     if (item->status < 0 && many->files)
-        item->status = key_status(item->status, item->path);
+        item->status = key_status(many->fs, item->status, item->path);
     bool passed_over = on_error == LARDER_RETURN || (on_error == LARDER_OMIT && item->status == -ENOENT);
     if (item->status < 0 && !passed_over && many->status == 0) {
         many->status = item->status;
@@ -91,7 +97,7 @@ static int stop_at_wrong_key(struct many *many)
     struct larder_item *wrong = NULL;
     for (size_t i = many->count; i > 0; i--) {
         many->items[i - 1].status = -ECANCELED;
-        if (!path_is_key(many->items[i - 1].path))
+        if (!is_key(many->items[i - 1].path))
             wrong = &many->items[i - 1];
     }
     wrong->status = key_check(wrong->path);
@@ -104,7 +110,7 @@ static int report_wrong_keys(struct many *many)
     int wrong = 0;
     for (size_t i = 0; i < many->count; i++) {
         struct larder_item *item = &many->items[i];
-        if (path_is_key(item->path))
+        if (is_key(item->path))
             continue;
         wrong++;
         item->status = key_check(item->path);
@@ -118,7 +124,7 @@ static int report_wrong_keys(struct many *many)
 /* on_error is LARDER_RETURN: all but the wrong keys, and then the report of those. */
 static int run_around_wrong_keys(struct larder_map *map, struct many *all, many_fn *fn)
 {
-    struct many right = {.batch = all->batch, .files = all->files};
+    struct many right = {.fs = all->fs, .batch = all->batch, .files = all->files};
     autofree struct larder_item *items = mem_array(all->count, sizeof(*items));
     autofree struct larder_item **owners = mem_array(all->count, sizeof(*owners));
     if (!items || !owners)
@@ -128,7 +134,7 @@ static int run_around_wrong_keys(struct larder_map *map, struct many *all, many_
     for (size_t i = 0; i < all->count; i++) {
         struct larder_item *item = &all->items[i];
         item->status = -EINVAL;
-        if (!path_is_key(item->path))
+        if (!is_key(item->path))
             continue;
         item->status = -ECANCELED;
         items[right.count] = *item;
@@ -149,10 +155,10 @@ static int run_many(struct larder_map *map, struct larder_item *items, size_t co
     if (rc < 0)
         return rc;
     own.size = sizeof own;
-    struct many many = {.items = items, .count = count, .batch = &own, .files = files};
+    struct many many = {.fs = map->fs, .items = items, .count = count, .batch = &own, .files = files};
     size_t wrong = 0;
     for (size_t i = 0; i < count; i++)
-        wrong += !path_is_key(items[i].path);
+        wrong += !is_key(items[i].path);
     if (wrong == 0)
         rc = run(map, &many, fn);
     else if (own.on_error == LARDER_RETURN)
@@ -162,7 +168,7 @@ static int run_many(struct larder_map *map, struct larder_item *items, size_t co
     if (many.status != 0 && !many.stopped)
         error_set_text(many.text);
     mem_free(many.text);
-    return rc;
+    return error_finish(rc, NULL);
 }
 
 int larder_map_get_many(struct larder_map *map, struct larder_item *items, size_t count,

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/seams.h"
+#include "fs/chain.h"
+#include "fs/fs.h"
 
 /* ---- keys ---- */
 
@@ -27,12 +29,19 @@ bool key_is_missing(int status)
     return status == -ENOENT || status == -EISDIR || status == -ENOTDIR;
 }
 
-int key_status(int status, const char *key)
+/* -ENOENT of a key that was checked, with the URL that it stands for. */
+static int no_such_key(const struct larder_fs *fs, const char *key, const char *why)
+{
+    autofree char *full = path_join(fs->root, key);
+    return full ? fail_at(fs->instance, full, -ENOENT, "no such key: %s", why) : fail_memory();
+}
+
+int key_status(const struct larder_fs *fs, int status, const char *key)
 {
     if (status == -EISDIR)
-        return fail(-ENOENT, "%s: a directory, not a key", key);
+        return no_such_key(fs, key, "a directory");
     if (status == -ENOTDIR)
-        return fail(-ENOENT, "%s: no such key: a file is in its way", key);
+        return no_such_key(fs, key, "a file is in its way");
     return status;
 }
 
@@ -114,7 +123,7 @@ int larder_map_get(struct larder_map *map, const char *key, const struct larder_
                    struct larder_bytes *out)
 {
     int rc = key_check(key);
-    return rc < 0 ? rc : key_status(larder_cat_file(map->fs, key, range, out), key);
+    return rc < 0 ? rc : key_status(map->fs, larder_cat_file(map->fs, key, range, out), key);
 }
 
 int64_t larder_map_get_into(struct larder_map *map, const char *key, const struct larder_range *range,
@@ -124,13 +133,23 @@ int64_t larder_map_get_into(struct larder_map *map, const char *key, const struc
     if (rc < 0)
         return rc;
     int64_t count = larder_cat_into(map->fs, key, range, buffer, size);
-    return count < 0 ? key_status((int)count, key) : count;
+    return count < 0 ? key_status(map->fs, (int)count, key) : count;
 }
 
 static int set(struct larder_map *map, const char *key, const void *data, size_t size, unsigned flags)
 {
     int rc = key_check(key);
     return rc < 0 ? rc : larder_pipe_file(map->fs, key, data, size, LARDER_PARENTS | flags);
+}
+
+/* What is in the way of a key may be a directory, of places where a name is one or the other. */
+static int what_exists(struct larder_map *map, const char *key)
+{
+    struct error_slot words = *error_slot();
+    if (larder_fs_capabilities(map->fs)->real_directories && larder_isdir(map->fs, key) == 1)
+        return error_finish(-EISDIR, key);
+    *error_slot() = words;
+    return -EEXIST;
 }
 
 int larder_map_set(struct larder_map *map, const char *key, const void *data, size_t size)
@@ -140,13 +159,14 @@ int larder_map_set(struct larder_map *map, const char *key, const void *data, si
 
 int larder_map_set_if_absent(struct larder_map *map, const char *key, const void *data, size_t size)
 {
-    return set(map, key, data, size, LARDER_CREATE);
+    int rc = set(map, key, data, size, LARDER_CREATE);
+    return rc == -EEXIST ? what_exists(map, key) : rc;
 }
 
 int larder_map_delete(struct larder_map *map, const char *key)
 {
     int rc = key_check(key);
-    return rc < 0 ? rc : key_status(larder_rm_file(map->fs, key), key);
+    return rc < 0 ? rc : key_status(map->fs, larder_rm_file(map->fs, key), key);
 }
 
 int larder_map_pop(struct larder_map *map, const char *key, struct larder_bytes *out)
@@ -177,14 +197,14 @@ int larder_map_size(struct larder_map *map, const char *key, int64_t *out)
     if (rc < 0)
         return rc;
     struct larder_info info;
-    rc = key_status(larder_info(map->fs, key, &info), key);
+    rc = key_status(map->fs, larder_info(map->fs, key, &info), key);
     if (rc < 0)
         return rc;
     enum larder_type type = info.type;
     int64_t size = info.size;
     larder_info_free(&info);
     if (type == LARDER_DIRECTORY)
-        return key_status(-EISDIR, key);
+        return key_status(map->fs, -EISDIR, key);
     *out = size;
     return 0;
 }

@@ -23,6 +23,6 @@ int key_check(const char *key);
 /* Does this status of a path say that there is no such key? */
 bool key_is_missing(int status);
 /* The status of a call that needs the file of `key`: -ENOENT, and a text with the reason, for what is none. */
-int key_status(int status, const char *key);
+int key_status(const struct larder_fs *fs, int status, const char *key);
 
 #endif

@@ -30,7 +30,7 @@ void group_cancel(struct group *group)
     if (group->cancelled)
         return;
     group->cancelled = true;
-    record(group, -ECANCELED, "cancelled");
+    record(group, -ECANCELED, ERROR_CANCELLED);
     list_for_each (node, &group->children)
         task_cancel(container_of(node, struct larder_task, sibling));
 }

@@ -72,7 +72,7 @@ int work_here(work_fn *fn, void *arg)
 int work_check(void)
 {
     const struct stop *stop = here()->stop;
-    return stop != NULL && atomic_load(stop->asked) != stop->before ? fail(-ECANCELED, "cancelled") : 0;
+    return stop != NULL && atomic_load(stop->asked) != stop->before ? fail(-ECANCELED, ERROR_CANCELLED) : 0;
 }
 
 /* ---- a worker's side ---- */

@@ -183,7 +183,7 @@ int task_interrupted(struct larder_task *task)
         shielded = d->shield;
     }
     if (task->cancelled && !shielded)
-        return fail(-ECANCELED, "cancelled");
+        return fail(-ECANCELED, ERROR_CANCELLED);
     return passed ? fail(-ETIMEDOUT, TIMED_OUT) : 0;
 }
 

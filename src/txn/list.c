@@ -102,5 +102,5 @@ int larder_txn_list(const char *journal, larder_txn_list_fn *fn, void *arg)
     }
     mem_free(listing.ids.ids);
     journal_unref(listing.journal);
-    return rc == -ENOENT && !listing.journal ? 0 : error_finish(rc, "larder_txn_list");
+    return error_finish(rc == -ENOENT && !listing.journal ? 0 : rc, "larder_txn_list");
 }

@@ -68,7 +68,7 @@ class Mirror(Served):
         offline = lambda *args, **more: self.lines('--offline', *args, **more)
         self.assertEqual(offline('find', self.url, code=5), ['a.json', 'b.bin', 'c/0', 'c/a.json', 'tmp/x'])
         self.assertEqual([line for line in self.stderr.splitlines() if line],
-                         [f'larder: {self.url}: {self._testMethodName}/c/d: offline, and its listing is not in the cache'])
+                         [f'larder: {self.url}: {self.url}/c/d: offline, and its listing is not in the cache'])
         self.assertEqual(offline('find', '--maxdepth', '2', self.url), ['a.json', 'b.bin', 'c/0', 'c/a.json', 'tmp/x'])
         self.assertEqual(offline('ls', f'{self.url}/c'), ['0', 'a.json', 'd/'])
         self.assertEqual(offline('stat', f'{self.url}/c/d')[:2], ['name:  d', 'type:  directory'])

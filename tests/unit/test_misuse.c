@@ -90,6 +90,40 @@ static void a_path_of_no_filesystem_is_not_everything(void **state)
     assert_int_equal(cached_files(""), 0);
 }
 
+static void a_path_that_is_null_is_refused(void **state)
+{
+    struct larder_item items[] = {{.path = NULL}};
+    struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_RETURN};
+    struct larder_map *map;
+    struct larder_entries entries;
+    struct larder_bytes bytes;
+    struct larder_info info;
+    struct larder_walk *walk;
+    struct larder_file *file;
+    char *text;
+    assert_ok(larder_map_new(memory, "", 0, &map));
+    assert_status(-EINVAL, larder_info(memory, NULL, &info));
+    assert_status(-EINVAL, larder_exists(memory, NULL));
+    assert_status(-EINVAL, larder_cat_file(memory, NULL, NULL, &bytes));
+    assert_status(-EINVAL, larder_pipe_file(memory, NULL, "x", 1, 0));
+    assert_status(-EINVAL, larder_rm_file(memory, NULL));
+    assert_status(-EINVAL, larder_rm(memory, NULL, true));
+    assert_status(-EINVAL, larder_mkdir(memory, NULL, true));
+    assert_status(-EINVAL, larder_cp_file(memory, NULL, memory, "h", 0, NULL, NULL));
+    assert_status(-EINVAL, larder_ls(memory, NULL, &entries));
+    assert_status(-EINVAL, larder_find(memory, NULL, NULL, &entries));
+    assert_status(-EINVAL, larder_walk_open(memory, NULL, NULL, &walk));
+    assert_status(-EINVAL, larder_glob(memory, NULL, NULL, &entries));
+    assert_status(-EINVAL, larder_glob_escape(NULL, &text));
+    assert_status(-EINVAL, larder_file_open(memory, NULL, "r", NULL, &file));
+    assert_int_equal(larder_cat(memory, items, 1, &batch), 1);
+    assert_status(-EINVAL, items[0].status);
+    assert_int_equal(larder_map_get_many(map, items, 1, &batch), 1);
+    assert_status(-EINVAL, items[0].status);
+    assert_status(-EINVAL, larder_map_set(map, NULL, "x", 1));
+    larder_map_free(map);
+}
+
 /* ---- structs for results ---- */
 
 static int drop(void *arg, const void *data, size_t size)
@@ -206,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_of_no_filesystem_is_not_everything),
+        cmocka_unit_test(a_path_that_is_null_is_refused),
         cmocka_unit_test(a_struct_for_results_says_its_size),
         cmocka_unit_test(results_that_nobody_wants_need_no_struct),
         cmocka_unit_test(whatever_a_taker_says_stops_and_is_returned),
