@@ -59,7 +59,7 @@ int larder_fs_from_json(struct larder_loop *loop, const char *text, const char *
     return error_finish(fs_from_json(loop, text, options, out), "larder_fs_from_json");
 }
 
-int larder_txn_recover(const char *journal, const char *id, const struct larder_txn_recovery *how)
+int larder_txn_recover(const char *journal, const char *id, const struct larder_txn_recover_options *how)
 {
     know_all();
     error_clear();

@@ -36,15 +36,16 @@ LARDER_API int larder_fail(int status, const char *format, ...) LARDER_FORMAT(2,
 
 /* ---- what is known of a file or a directory ---- */
 
-#define LARDER_VERSION_SIZE 128
+#define LARDER_FACTS_VERSION_SIZE 128
 /* All zero but for the type is fine. It never grows: what else may be known one day will be told by calls of its own. */
 struct larder_facts {
     enum larder_type type;
     int64_t size;                 /* bytes; LARDER_SIZE_UNKNOWN; of a directory 0 */
     int64_t mtime_ns, created_ns; /* since 1970; 0: unknown */
     int64_t fresh_ms;             /* a cache need not ask again for so long; 0: it asks each time */
-    char version
-        [LARDER_VERSION_SIZE]; /* a strong validator: equal versions of a path are equal bytes. "": there is none */
+    /* A strong validator: equal versions of a path are equal bytes. "": there is none. One that fills the array to its last
+     * character counts as none, since it may be the beginning of a longer one. */
+    char version[LARDER_FACTS_VERSION_SIZE];
 };
 
 /* ---- opening ---- */

@@ -205,8 +205,9 @@ struct larder_find_options {
     /* Only names and types are wanted. What else a place would have to ask for is unknown then: size
      * LARDER_SIZE_UNKNOWN, times 0, version NULL. On a local disk this saves a system call an entry. */
     bool names_only;
-    /* Of larder_find: told of each directory that cannot be listed (`dir` as of a walk; larder_error() says why), which is
-     * then left out. Anything but 0 ends the call, which returns it. NULL: such a directory fails the call. */
+    /* Of larder_find and larder_du: told of each directory that cannot be listed (`dir` as of a walk; larder_error() says
+     * why), which is then left out. Anything but 0 ends the call, which returns it. NULL: such a directory fails the call.
+     * Of larder_walk_open it is -EINVAL: larder_walk_next tells of each itself. */
     int (*failed)(void *arg, const char *dir, int status);
     void *arg;
 };

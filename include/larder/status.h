@@ -55,7 +55,13 @@ LARDER_API const char *larder_error(void);
 /* The name of a status, such as "ENOENT" for -ENOENT; "OK" for 0 and more. Never NULL, static. */
 LARDER_API const char *larder_status_name(int status);
 
-/* The version of the library, such as "0.1.0". */
+/* The version of these headers; and of the library that runs, such as "0.1.0". */
+#define LARDER_VERSION_MAJOR 0
+#define LARDER_VERSION_MINOR 1
+#define LARDER_VERSION_PATCH 0
+#define LARDER_VERSION_AT_LEAST(major, minor, patch)                                       \
+    ((LARDER_VERSION_MAJOR * 1000 + LARDER_VERSION_MINOR) * 1000 + LARDER_VERSION_PATCH >= \
+     ((major) * 1000 + (minor)) * 1000 + (patch))
 LARDER_API const char *larder_version(void);
 
 /* Free what a call gave out as plain memory (a path, a URL). NULL is fine. */

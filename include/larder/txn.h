@@ -30,8 +30,8 @@ struct larder_txn;
 
 /*
  * Options: "journal=DIR" (default $LARDER_STATE_DIR, else $XDG_STATE_HOME/larder, else ~/.local/state/larder), and
- * "note=TEXT", for whoever lists it. Any number of transactions, from any threads. In a fork's child a transaction is
- * -ECHILD. -EINVAL: another option.
+ * "note=TEXT", for whoever lists it. Any number of transactions, from any threads, and one from several at once, until one
+ * of them ends it. In a fork's child a transaction is -ECHILD. -EINVAL: another option.
  */
 LARDER_API int larder_txn_begin(const char *const options[], struct larder_txn **out);
 /*
@@ -79,7 +79,7 @@ struct larder_txn_result {
     const char *version; /* as larder_info has it; NULL: not known */
     int64_t bytes;
 };
-struct larder_txn_commit {
+struct larder_txn_commit_options {
     size_t size;
     /* Called for every file that was written, in the order of their paths, when all is published; may be NULL. */
     void (*published)(void *arg, const struct larder_txn_result *result);
@@ -99,7 +99,8 @@ struct larder_txn_commit {
  *   else          it could not be staged or written down
  * In the last three cases nothing is visible, and the transaction is as it was: change it and commit again, or roll back.
  */
-LARDER_API LARDER_WAITS int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit *how);
+LARDER_API LARDER_WAITS int larder_txn_commit(struct larder_txn *txn,
+                                              const struct larder_txn_commit_options *how);
 /* Nothing of it is ever visible. `txn` is freed in any case; a failure says what stays behind for a recovery. NULL is fine.
  */
 LARDER_API LARDER_WAITS int larder_txn_rollback(struct larder_txn *txn);
@@ -145,7 +146,7 @@ enum larder_txn_way {
     LARDER_TXN_RESUME,     /* what was to be committed when its process died is staged on, and committed */
     LARDER_TXN_ROLLBACK,   /* only what is not committed, which is rolled back */
 };
-struct larder_txn_recovery {
+struct larder_txn_recover_options {
     size_t size;
     enum larder_txn_way way;
     const char *const *options; /* credentials, for larder_fs_from_json */
@@ -158,7 +159,7 @@ struct larder_txn_recovery {
  * resumed.
  */
 LARDER_API LARDER_WAITS int larder_txn_recover(const char *journal, const char *id,
-                                               const struct larder_txn_recovery *how);
+                                               const struct larder_txn_recover_options *how);
 
 #ifdef __cplusplus
 }

@@ -38,5 +38,9 @@ const char *larder_status_name(int status)
 
 const char *larder_version(void)
 {
-    return LARDER_VERSION;
+#define TEXT(number)  #number
+#define VALUE(number) TEXT(number)
+    return VALUE(LARDER_VERSION_MAJOR) "." VALUE(LARDER_VERSION_MINOR) "." VALUE(LARDER_VERSION_PATCH);
+#undef VALUE
+#undef TEXT
 }

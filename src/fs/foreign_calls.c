@@ -42,6 +42,13 @@ static int settled(const struct instance *instance, const char *operation, int r
 
 /* ---- facts ---- */
 
+/* snprintf and its like leave as much as there is room for of a version that is longer; cut, it would be no validator. */
+static const char *version_of(const struct larder_facts *facts)
+{
+    bool whole = strlen(facts->version) < sizeof facts->version - 1;
+    return facts->type == LARDER_FILE && *facts->version && whole ? facts->version : NULL;
+}
+
 /* The answer borrows the version. */
 static int answer_of(const struct instance *instance, const char *path, const struct larder_facts *facts,
                      struct answer *out)
@@ -51,7 +58,7 @@ static int answer_of(const struct instance *instance, const char *path, const st
     if (!typed || !ended || facts->size < LARDER_SIZE_UNKNOWN)
         return fail(-EPROTO, "%s://%s: the backend tells a type, size or version that cannot be",
                     instance->backend->name, path);
-    const char *version = facts->type == LARDER_FILE && *facts->version ? facts->version : NULL;
+    const char *version = version_of(facts);
     *out = (struct answer){
         .info = {.type = facts->type,
                  .size = facts->type == LARDER_DIRECTORY ? 0 : facts->size,

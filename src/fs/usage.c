@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/seams.h"
 #include "fs/enter.h"
+#include "fs/walk.h"
 
 int larder_size(struct larder_fs *fs, const char *path, int64_t *size)
 {
@@ -78,12 +79,12 @@ static int add_tree(struct usage *usage, const struct larder_find_options *optio
     const struct larder_info *entry;
     struct larder_walk *walk;
     const char *dir;
-    int rc = larder_walk_open(usage->fs, usage->path, options, &walk);
+    int rc = walk_open(usage->fs, usage->path, options, &walk);
     if (rc < 0)
         return rc;
-    while ((rc = larder_walk_next(walk, &dir, &entry)) > 0) {
-        rc = add_entry(usage, dir, entry);
-        if (rc < 0)
+    while ((rc = larder_walk_next(walk, &dir, &entry)) != 0) {
+        rc = rc < 0 ? walk_leave_out(walk, rc) : add_entry(usage, dir, entry);
+        if (rc != 0)
             break;
     }
     larder_walk_free(walk);
@@ -108,5 +109,5 @@ int64_t larder_du(struct larder_fs *fs, const char *path, const struct larder_fi
     if (rc == 0 && usage->count > 0)
         rc = ask_unknown(usage);
     forget_unknown(usage);
-    return rc < 0 ? error_finish(rc, path) : usage->total;
+    return rc != 0 ? error_finish(rc, path) : usage->total;
 }

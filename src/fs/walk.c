@@ -174,13 +174,24 @@ static int walk_new(struct larder_fs *fs, char *root, const char *top,
     return 0;
 }
 
-int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
-                     struct larder_walk **out)
+int walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+              struct larder_walk **out)
 {
     char *root = NULL;
     error_clear();
     int rc = path_resolve(fs->root, path, &root, NULL);
     return rc < 0 ? rc : walk_new(fs, root, "", options, out);
+}
+
+int larder_walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+                     struct larder_walk **out)
+{
+    struct larder_find_options given = {0};
+    error_clear();
+    int rc = tuning_take(&given, sizeof given, options);
+    if (rc == 0 && given.failed)
+        rc = fail(-EINVAL, "larder_walk_open: `failed` is of find and du: larder_walk_next tells itself");
+    return rc < 0 ? rc : walk_open(fs, path, options, out);
 }
 
 /* How a directory is listed into which the filter has just led. */
@@ -456,8 +467,7 @@ const char *walk_failed(const struct larder_walk *walk)
 
 /* ---- find ---- */
 
-/* Of a directory that cannot be listed: 0, it is left out. */
-static int leave_out(const struct larder_walk *walk, int status)
+int walk_leave_out(const struct larder_walk *walk, int status)
 {
     const struct larder_find_options *options = &walk->options;
     return walk->failed && options->failed ? options->failed(options->arg, walk->failed->path, status)
@@ -472,7 +482,7 @@ int walk_collect(struct larder_walk *walk, struct larder_entries *out)
     const char *dir;
     int rc;
     while ((rc = larder_walk_next(walk, &dir, &entry)) != 0) {
-        rc = rc < 0 ? leave_out(walk, rc) : entries_add_below(&builder, dir, entry);
+        rc = rc < 0 ? walk_leave_out(walk, rc) : entries_add_below(&builder, dir, entry);
         if (rc != 0)
             break;
     }
@@ -491,6 +501,6 @@ int larder_find(struct larder_fs *fs, const char *path, const struct larder_find
                 struct larder_entries *out)
 {
     struct larder_walk *walk;
-    int rc = larder_walk_open(fs, path, options, &walk);
+    int rc = walk_open(fs, path, options, &walk);
     return rc < 0 ? rc : walk_collect(walk, out);
 }

@@ -30,6 +30,11 @@ enum walk_self { WALK_BELOW, WALK_SELF_AND_BELOW, WALK_SELF };
 int walk_begin(struct larder_fs *fs, const char *top, enum walk_self self,
                const struct larder_find_options *options, struct walk_filter *filter,
                struct larder_walk **out);
+/* larder_walk_open, for who asks walk_leave_out about each failure. */
+int walk_open(struct larder_fs *fs, const char *path, const struct larder_find_options *options,
+              struct larder_walk **out);
+/* What becomes of a walk that met this status, by the `failed` of its options: 0, the directory is left out. */
+int walk_leave_out(const struct larder_walk *walk, int status);
 /* The directory that larder_walk_next has just failed to list; NULL: it was another failure. Borrowed until the next
  * call. */
 const char *walk_failed(const struct larder_walk *walk);

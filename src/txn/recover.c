@@ -353,9 +353,9 @@ static int find_journal(void *arg)
     return journal_find(call->dir, &call->journal);
 }
 
-int txn_recover(const char *dir, const char *id, const struct larder_txn_recovery *how)
+int txn_recover(const char *dir, const char *id, const struct larder_txn_recover_options *how)
 {
-    struct larder_txn_recovery taken = {0};
+    struct larder_txn_recover_options taken = {0};
     struct find_call call = {dir, NULL};
     int rc = tuning_take(&taken, sizeof taken, how);
     if (rc == 0)

@@ -11,7 +11,7 @@
 int CO_FN plan_commit(struct plan *plan, struct larder_txn *txn, bool *kept);
 
 /* larder_txn_recover, over the backends that are registered. */
-int txn_recover(const char *dir, const char *id, const struct larder_txn_recovery *how);
+int txn_recover(const char *dir, const char *id, const struct larder_txn_recover_options *how);
 /* Those that have `fs` among their members, which is used for it. What fails is logged. */
 void txn_recover_for(struct journal *journal, struct larder_fs *fs);
 

@@ -230,7 +230,7 @@ static int CO_FN undo_in_task(void *arg)
     return plan_undo(&ending->plan);
 }
 
-static void tell_result(const struct plan_item *item, const struct larder_txn_commit *how)
+static void tell_result(const struct plan_item *item, const struct larder_txn_commit_options *how)
 {
     autofree char *url = NULL;
     if (item->change->kind != CHANGE_WRITE ||
@@ -243,9 +243,9 @@ static void tell_result(const struct plan_item *item, const struct larder_txn_co
     how->published(how->arg, &result);
 }
 
-int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit *how)
+int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit_options *how)
 {
-    struct larder_txn_commit options = {0};
+    struct larder_txn_commit_options options = {0};
     struct ending ending = {.txn = txn, .kept = true};
     error_clear();
     int rc = tuning_take(&options, sizeof options, how);

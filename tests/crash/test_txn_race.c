@@ -421,7 +421,7 @@ static int write_large_and_die(void)
 
 static int recover_to_theirs(void)
 {
-    const struct larder_txn_recovery how = {.size = sizeof how, .way = LARDER_TXN_THEIRS};
+    const struct larder_txn_recover_options how = {.size = sizeof how, .way = LARDER_TXN_THEIRS};
     return larder_txn_recover(journal, NULL, &how);
 }
 

@@ -107,7 +107,7 @@ static struct listed list(void)
 static int recover(enum larder_txn_way way)
 {
     const char *const options[] = {"http.write=true", NULL};
-    const struct larder_txn_recovery how = {.size = sizeof how, .way = way, .options = options};
+    const struct larder_txn_recover_options how = {.size = sizeof how, .way = way, .options = options};
     return larder_txn_recover(journal, NULL, &how);
 }
 

@@ -491,6 +491,24 @@ static void facts_that_cannot_be_are_a_failure(void **state)
     assert_lie(-EISDIR, "directory");
 }
 
+/* snprintf leaves so much of one that is longer, and of all that begin alike. */
+static void a_version_that_may_be_cut_is_none(void **state)
+{
+    for (size_t size = 126; size < 128; size++) {
+        struct larder_fs *fs = open_odd(1, "x", NULL);
+        struct larder_info info;
+        memset(odd.facts.version, 'v', size);
+        odd.facts.version[size] = 0;
+        assert_ok(larder_info(fs, "file", &info));
+        if (size == 126)
+            assert_string_equal(info.version, odd.facts.version);
+        else
+            assert_null(info.version);
+        larder_info_free(&info);
+        larder_fs_free(fs);
+    }
+}
+
 static void a_status_that_is_none_is_a_failure(void **state)
 {
     odd.status = 5;
@@ -633,6 +651,7 @@ int main(void)
         cmocka_unit_test_setup(large_directories_come_in_pages, setup),
         cmocka_unit_test_setup(bytes_that_were_not_promised_are_a_failure, setup),
         cmocka_unit_test_setup(facts_that_cannot_be_are_a_failure, setup),
+        cmocka_unit_test_setup(a_version_that_may_be_cut_is_none, setup),
         cmocka_unit_test_setup(a_status_that_is_none_is_a_failure, setup),
         cmocka_unit_test_setup(a_name_that_leads_elsewhere_is_a_failure, setup),
         cmocka_unit_test_setup(what_it_cannot_is_not_supported, setup),

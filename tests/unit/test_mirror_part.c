@@ -212,6 +212,14 @@ static void offline_a_tree_is_found_as_far_as_it_is_known(void **state)
     left_out = (struct left_out){.stop_after = 1};
     assert_int_equal(larder_find(offline, "t", &find, &entries), 77);
     assert_int_equal(left_out.count, 1);
+    left_out = (struct left_out){0};
+    assert_status(-ENONET, larder_du(offline, "t", NULL));
+    assert_int_equal(larder_du(offline, "t", &find), 200);
+    assert_int_equal(left_out.count, 2);
+    left_out = (struct left_out){.stop_after = 1};
+    assert_int_equal(larder_du(offline, "t", &find), 77);
+    struct larder_walk *walk; /* tells of each itself */
+    assert_status(-EINVAL, larder_walk_open(offline, "t", &find, &walk));
     larder_fs_free(offline);
 }
 

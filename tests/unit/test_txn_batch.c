@@ -107,10 +107,10 @@ static void ten_thousand_writes_need_little_memory(void **state)
     size_t before = memory_now();
     assert_true(before > 0);
     assert_ok(larder_pipe(view, items, COUNT, LARDER_PARENTS, &batch));
-    const struct larder_txn_commit how = {.size = sizeof how,
-                                          .published = published,
-                                          .arg = &told,
-                                          .progress = progress};
+    const struct larder_txn_commit_options how = {.size = sizeof how,
+                                                  .published = published,
+                                                  .arg = &told,
+                                                  .progress = progress};
     assert_ok(larder_txn_commit(txn, &how));
     txn = NULL;
     assert_int_equal(told.published, COUNT);

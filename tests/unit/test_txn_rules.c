@@ -297,7 +297,9 @@ static void add_result(void *arg, const struct larder_txn_result *result)
 static void a_commit_tells_what_it_wrote(void **state)
 {
     struct results results = {""};
-    const struct larder_txn_commit how = {.size = sizeof how, .published = add_result, .arg = &results};
+    const struct larder_txn_commit_options how = {.size = sizeof how,
+                                                  .published = add_result,
+                                                  .arg = &results};
     assert_ok(pipe_text(local, "gone", "x", 0));
     start(local);
     assert_ok(pipe_text(view, "b", "22", 0));

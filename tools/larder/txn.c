@@ -95,9 +95,9 @@ static void log_line(void *arg, enum larder_log_level level, const char *message
 
 static int recover(struct cli *cli, const char *id, enum larder_txn_way way)
 {
-    const struct larder_txn_recovery how = {.size = sizeof how,
-                                            .way = way,
-                                            .options = (const char *const *)cli->options};
+    const struct larder_txn_recover_options how = {.size = sizeof how,
+                                                   .way = way,
+                                                   .options = (const char *const *)cli->options};
     if (cli->verbosity == 0 && !id)
         larder_log_to(log_line, NULL, LARDER_LOG_WARNING);
     int rc = larder_txn_recover(NULL, id, &how);
@@ -174,10 +174,10 @@ static void sent(void *arg, int64_t done, int64_t total)
 
 int txn_end(struct cli *cli, const char *what, struct larder_txn *txn, int code)
 {
-    const struct larder_txn_commit how = {.size = sizeof how,
-                                          .published = published,
-                                          .arg = cli,
-                                          .progress = sent};
+    const struct larder_txn_commit_options how = {.size = sizeof how,
+                                                  .published = published,
+                                                  .arg = cli,
+                                                  .progress = sent};
     progress_begin(cli, what);
     int rc = code == DONE && !interrupted() ? larder_txn_commit(txn, &how) : -ECANCELED;
     progress_end();
