@@ -6,7 +6,7 @@
  *
  * A filesystem opened through it (cache::URL, or larder_cache_fs) reads what is there, asks the place behind it for
  * what is not or is no longer fresh, and keeps the answer. Any number of threads, tasks and processes may use one
- * directory at once. What is damaged is fetched again, never returned. A directory that cannot be used - no disk left,
+ * directory at once, and of threads and tasks one handle. What is damaged is fetched again, never returned. A directory that cannot be used - no disk left,
  * read-only, a network file system - is logged once, and reads go on without it.
  *
  * How long an answer is fresh, the nearest word counts:
@@ -31,7 +31,8 @@
  *     max_age                         no answer older than this is given, in whatever mode; 0: the place is asked; per
  *                                     handle. Where ttl says how long nobody need ask, this says what may not be used
  *                                     even if nobody can: -ENONET, or why the place could not be asked
- *     mode                            online; stale-if-error: a stale answer when the place cannot be asked;
+ *     mode                            online; stale-if-error: a stale answer when the place cannot be asked, but no
+ *                                     absence, which is believed for its absent_ttl alone;
  *                                     offline: nothing is ever asked or changed: -ENONET but for what
  *                                   is there
  *     max_size                        how much the cache may hold, "10G" at first. Kept in the cache, so that all that
@@ -60,7 +61,8 @@ struct larder_cache;
  * A max_size or min_free that is given holds when this returns. A directory that cannot be used is no failure here.
  */
 LARDER_API LARDER_WAITS int larder_cache_open(const char *const options[], struct larder_cache **out);
-/* Does not wait: what was fetched is still stored, as long as the process lives; larder_cache_flush makes sure. */
+/* Does not wait: what was fetched is still stored, as long as the process lives; larder_cache_flush makes sure. exit()
+ * waits up to 10 seconds for what is queued. */
 LARDER_API void larder_cache_free(struct larder_cache *cache);
 
 /* `next` seen through the cache: what cache:: makes. -EINVAL: `next` has a cache already, or an option is wrong; one is a

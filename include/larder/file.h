@@ -90,7 +90,7 @@ LARDER_API LARDER_WAITS int larder_file_write(struct larder_file *file, const vo
  * again, and SEEK_END is -ESPIPE before its end was read. A writer moves nowhere: -ESPIPE, but to where it is.
  */
 LARDER_API LARDER_WAITS int64_t larder_file_seek(struct larder_file *file, int64_t offset, int whence);
-/* A writer's is the count of bytes; of "a" with what was there. */
+/* A writer's is the count of bytes; of "a" with those that were there, which are counted as they lie there: compressed. */
 LARDER_API int64_t larder_file_tell(struct larder_file *file);
 /* The file's size; of a writer as it would be now. -ENODATA: nobody knows (compressed, or a place that does not tell). */
 LARDER_API LARDER_WAITS int64_t larder_file_size(struct larder_file *file);

@@ -16,8 +16,10 @@
  *     cache::https://host/tree     the same through the persistent cache (cache.h)
  *     dir::URL                     URL as the root of the handle
  *
- * Paths are relative to the root, decoded ("a b", never "a%20b"), with "/" between their segments; one slash at either
- * end is allowed. One at the front means nothing, and one at the end that a directory is meant, where a place may have both
+ * A URL of http or webdav is percent-decoded; file:// and s3:// are followed by the path as it is, "%20" and all.
+ *
+ * Paths are relative to the root, decoded ("a b", never "a%20b"), with "/" between their segments; slashes at either end
+ * are allowed. At the front they mean nothing, and at the end that a directory is meant, where a place may have both
  * a file and a directory of one path (HTTP), and as the rules of copies say. "" is the root. An empty segment, "." and
  * ".." are -EINVAL. Nothing is a pattern, but for larder_glob.
  *
@@ -29,6 +31,7 @@
  *
  *     {"http": {"timeout": "30s", "max_connections": 8}, "cache": {"dir": "/var/cache/larder"}}
  *
+ * A time is "5" or "0.5" (seconds), "200ms", "10m", "2h", "7d"; a size is "512" (bytes), "64K", "10M", "2G", by 1024.
  * A configuration that cannot be read, or says something that cannot be, fails larder_open. (fsspec: config.conf)
  *
  * A struct that tunes a call starts with `size`, which the caller sets to its sizeof; zero fields mean the default;
@@ -59,7 +62,8 @@ LARDER_API int larder_open(struct larder_loop *loop, const char *url, const char
                            struct larder_fs **fs, char **path);
 
 /* The same instance under another root, relative to this one, with other defaults: options marked "per handle", such
- * as timeout and ttl, for one call or many. `root` NULL: the same. */
+ * as timeout and ttl, for one call or many. `root` NULL: the same. A timeout is of each file, and each listing, of a call,
+ * however many it has; what bounds a call as a whole is larder_sync. */
 LARDER_API int larder_fs_at(struct larder_fs *fs, const char *root, const char *const options[],
                             struct larder_fs **out);
 LARDER_API struct larder_fs *larder_fs_ref(struct larder_fs *fs);
@@ -378,7 +382,8 @@ enum larder_on_error {
 /*
  * Called for every item that was tried, in the order of completion, on the caller's side: in the calling task, or on
  * the calling thread while it waits. It may take item->bytes (and zero them), and call any function of Larder.
- * Non-zero stops the batch, which then returns that value. larder_error() speaks of this item.
+ * Anything but 0 stops the batch, which returns it; no item is told after that. Then, as at any end, the bytes of all
+ * items whose status is 0 are the caller's to free. larder_error() speaks of this item.
  */
 typedef int larder_item_fn(void *arg, struct larder_item *item);
 struct larder_batch {

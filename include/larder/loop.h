@@ -33,12 +33,13 @@ struct larder_task;
 struct uv_loop_s; /* uv_loop_t */
 
 typedef int larder_task_fn(void *arg);
-/* Runs on the loop's thread, outside any task: it may start things, and must not wait. */
+/* Runs on the loop's thread, outside any task (that of larder_loop_close where that says): it may start things, and must
+ * not wait. */
 typedef void larder_done_fn(void *arg, int status);
 
 /*
  * Where a loop is asked for, NULL means the one in use: what larder_loop_use said on this thread, or in this task; else
- * the running task's own loop; else the default one.
+ * the running task's own loop; else the default one. larder_loop_close and larder_loop_cancel of NULL do nothing.
  */
 
 /* The process's loop, on a thread of its own with every signal blocked (but those of its own faults); made on first
@@ -59,8 +60,8 @@ LARDER_API int larder_loop_attach(struct uv_loop_s *uv, struct larder_loop **out
 /*
  * Cancel every task, wait for their ends, close every handle, free the loop. Filesystems opened on it answer -EBADF
  * from then on.
- *   a loop of larder_loop_new    blocks until the thread has ended, then calls `closed` (may be NULL). -EDEADLK on a
- *                                loop's thread.
+ *   a loop of larder_loop_new    blocks until the thread has ended, then calls `closed` (may be NULL) on the caller's
+ *                                thread. -EDEADLK on a loop's thread.
  *   an attached loop             on its own thread only; returns at once. `closed` runs on the loop when the last
  *                                handle is gone: after it uv_loop_close() succeeds.
  *   the default loop             -EINVAL
@@ -100,7 +101,8 @@ LARDER_API int larder_spawn(struct larder_loop *loop, larder_task_fn *fn, void *
  * it joins gets -ECANCELED; the one that it joined runs on. */
 LARDER_API LARDER_WAITS int larder_join(struct larder_task *task);
 
-/* Ask a task to stop: its waits end with -ECANCELED, and what it started is joined. Any thread. Does not wait. */
+/* Ask a task to stop: its waits end with -ECANCELED, this one and all that follow, and what it started is joined. Any
+ * thread. Does not wait. */
 LARDER_API void larder_cancel(struct larder_task *task);
 
 /* Give a task back without waiting; it runs on. NULL is fine. */

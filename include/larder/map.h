@@ -8,7 +8,7 @@
  * pattern, and a key can never name something outside the map: "", "/a", "a/", "a//b", "." and ".." are -EINVAL.
  * A directory is no key: it is -ENOENT to get and 0 to has. A missing key is -ENOENT, and every other failure is
  * itself, so that a server that cannot be reached never looks like an empty map. Setting a key makes what directories
- * it needs. (fsspec: FSMap, with its literal-key, parents and error rules put right)
+ * it needs. Any number of threads and tasks may use one map at once, but one at a time a stream of keys. (fsspec: FSMap, with its literal-key, parents and error rules put right)
  */
 #include "larder/fs.h"
 
@@ -81,7 +81,7 @@ LARDER_API int larder_map_keys(struct larder_map *map, const char *prefix, struc
 LARDER_API LARDER_WAITS int larder_keys_next(struct larder_keys *keys, const char **key,
                                              const struct larder_info **info);
 LARDER_API void larder_keys_free(struct larder_keys *keys);
-/* One level: the keys and the directories right below `prefix` (NULL: the top), sorted. */
+/* One level: the keys and the directories right below `prefix` (NULL: the top), sorted; none where that is missing. */
 LARDER_API LARDER_WAITS int larder_map_list(struct larder_map *map, const char *prefix,
                                             struct larder_entries *out);
 

@@ -7,7 +7,13 @@
  * Every call returns 0, a count, or a negative errno. `larder_error()` says in words what the last failing call of
  * this task (outside a task: of this thread) met: what, on what, why. Inside a completion callback and in a `done`
  * callback it speaks of that item. Missing is never failed: -ENOENT says that the place was asked and has no such
- * thing; a place that could not be asked is any other error.
+ * thing; a place that could not be asked is any other error. What a call gives out is untouched when it fails, but where
+ * its comment says otherwise. A NULL path or key is -EINVAL; every _free, larder_file_close, larder_file_discard and
+ * larder_txn_rollback takes NULL, which in place of another call's handle is a mistake that need not be noticed. Types are
+ * written with `struct`, in C++ too, where some share their names with functions.
+ *
+ * A callback that stops a call with a value of its own should return a negative one: a positive one is returned as well,
+ * but where the call counts (larder_cat_to, on_error = LARDER_RETURN), nobody can tell it from a count.
  *
  *   -ENOENT      missing                        -EACCES       refused by the place, or by its credentials
  *   -EEXIST      there already                  -ETIMEDOUT    no answer in time
@@ -17,6 +23,14 @@
  *   -ENOTSUP     this place cannot              -ENONET       offline, and not in the cache
  *   -ENOMEM      out of memory                  -EDEADLK      called on a loop's thread outside a task (loop.h)
  *   -EPROTO      the server broke its protocol  -ECHILD       the object stayed with the parent of a fork
+ *   -EIO         a disk or a server failed      -EROFS        it can only be read, or a cache cannot be used at all
+ *   -ENOSPC      no room, also in a buffer      -EFBIG        larger than the place, or a number, allows
+ *   -EBUSY       in use just now                -EBADF        closed, ended, or not opened for this
+ *   -ENOTEMPTY   a directory with entries       -EXDEV        of two loops, or two places
+ *   -ENODATA     nobody knows                   -ESPIPE       it has no such position
+ *   -ENOTCONN    before larder_fs_connect       -EINPROGRESS  committed, and to be finished by a recovery (txn.h)
+ *   -ELOOP       links, or directories, without end
+ * Others are the system's own, such as -ECONNREFUSED or -EMFILE.
  */
 #include <stddef.h>
 

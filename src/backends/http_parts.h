@@ -56,7 +56,8 @@ int http_check_match(const struct asked *asked, const struct terms *terms);
 
 /* The options of whatever speaks HTTP. */
 #define HTTP_TRANSPORT_OPTIONS                                                                               \
-    {"timeout", OPTION_DURATION, NULL, OPTION_PER_HANDLE, "for each call as a whole; none by default"},      \
+    {"timeout", OPTION_DURATION, NULL, OPTION_PER_HANDLE,                                                    \
+     "for each file, and each listing, of a call; none by default"},                                         \
         {"connect_timeout", OPTION_DURATION, "30s", 0, "for name look-up, TCP and TLS together"},            \
         {"stall_timeout", OPTION_DURATION, "60s", 0, "without a byte for so long a transfer has failed"},    \
         {"max_tries", OPTION_COUNT, "5", 0,                                                                  \
