@@ -9,44 +9,7 @@
 
 #include "larder.h"
 
-#include "tmpdir.h"
-
-static char *scratch, *dir_option;
-static struct larder_fs *memory, *cached; /* the same tree, without and through … */
-static struct larder_cache *cache;        /* … a cache */
-
-static struct larder_cache *open_cache(const char *option)
-{
-    struct larder_cache *opened = NULL;
-    assert_ok(larder_cache_open((const char *const[]){dir_option, option, NULL}, &opened));
-    return opened;
-}
-
-static int setup(void **state)
-{
-    scratch = tmpdir_make();
-    char *dir = tmpdir_path(scratch, "cache");
-    dir_option = malloc(strlen(dir) + sizeof "dir=");
-    assert_non_null(dir_option);
-    strcpy(stpcpy(dir_option, "dir="), dir);
-    free(dir);
-    cache = open_cache("ttl=60");
-    assert_ok(larder_open(NULL, "memory://misuse", NULL, &memory, NULL));
-    assert_ok(larder_cache_fs(cache, memory, NULL, &cached));
-    assert_ok(larder_pipe_file(memory, "d/f", "hello", 5, LARDER_PARENTS));
-    assert_ok(larder_pipe_file(memory, "g", "world", 5, 0));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    larder_fs_free(cached);
-    larder_fs_free(memory);
-    larder_cache_free(cache);
-    free(dir_option);
-    tmpdir_remove(scratch);
-    return 0;
-}
+#include "cached_memory.h"
 
 static void fill_cache(void)
 {
@@ -60,12 +23,6 @@ static void fill_cache(void)
 }
 
 /* ---- a path, and of what ---- */
-
-static int count_file(void *arg, const struct larder_cache_entry *entry)
-{
-    *(unsigned *)arg += entry->kind == LARDER_CACHE_FILE;
-    return 0;
-}
 
 static unsigned cached_files(const char *path)
 {
@@ -248,5 +205,5 @@ int main(void)
         cmocka_unit_test(a_view_of_a_cache_is_of_no_other),
         cmocka_unit_test(an_option_is_looked_at_whatever_layer_it_is_of),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, cached_memory_begin, cached_memory_end);
 }

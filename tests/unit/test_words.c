@@ -9,50 +9,8 @@
 
 #include "larder.h"
 
+#include "cached_memory.h"
 #include "tmpdir.h"
-
-static char *scratch, *dir_option;
-static struct larder_fs *memory, *cached; /* the same tree, without and through … */
-static struct larder_cache *cache;        /* … a cache */
-
-static struct larder_cache *open_cache(const char *option)
-{
-    struct larder_cache *opened = NULL;
-    assert_ok(larder_cache_open((const char *const[]){dir_option, option, NULL}, &opened));
-    return opened;
-}
-
-static int setup(void **state)
-{
-    scratch = tmpdir_make();
-    char *dir = tmpdir_path(scratch, "cache");
-    dir_option = malloc(strlen(dir) + sizeof "dir=");
-    assert_non_null(dir_option);
-    strcpy(stpcpy(dir_option, "dir="), dir);
-    free(dir);
-    cache = open_cache("ttl=60");
-    assert_ok(larder_open(NULL, "memory://words", NULL, &memory, NULL));
-    assert_ok(larder_cache_fs(cache, memory, NULL, &cached));
-    assert_ok(larder_pipe_file(memory, "d/f", "hello", 5, LARDER_PARENTS));
-    assert_ok(larder_pipe_file(memory, "g", "world", 5, 0));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    larder_fs_free(cached);
-    larder_fs_free(memory);
-    larder_cache_free(cache);
-    free(dir_option);
-    tmpdir_remove(scratch);
-    return 0;
-}
-
-static int count_file(void *arg, const struct larder_cache_entry *entry)
-{
-    *(unsigned *)arg += entry->kind == LARDER_CACHE_FILE;
-    return 0;
-}
 
 static int tell_no_transaction(void *arg, const struct larder_txn_info *info)
 {
@@ -317,9 +275,9 @@ static void words_say_what_of_what_and_why(void **state)
     struct larder_bytes bytes;
     assert_ok(larder_map_new(memory, "", 0, &map));
     assert_status(-ENOENT, larder_map_get(map, "g/below", NULL, &bytes));
-    assert_string_equal(larder_error(), "memory://words/g/below: no such key: a file is in its way");
+    assert_string_equal(larder_error(), "memory://tree/g/below: no such key: a file is in its way");
     assert_status(-ENOENT, larder_map_get(map, "d", NULL, &bytes));
-    assert_string_equal(larder_error(), "memory://words/d: no such key: a directory");
+    assert_string_equal(larder_error(), "memory://tree/d: no such key: a directory");
     assert_status(-EISDIR, larder_map_set_if_absent(map, "d", "x", 1));
     assert_non_null(strstr(larder_error(), "d: "));
     assert_status(-EEXIST, larder_map_set_if_absent(map, "g", "x", 1));
@@ -330,10 +288,10 @@ static void words_say_what_of_what_and_why(void **state)
     larder_fs_free(root);
     assert_status(-ENOTSUP, larder_properties(memory, "g", &properties));
     assert_string_equal(larder_error(),
-                        "memory://words/g: this place (memory) cannot tell the properties of files");
+                        "memory://tree/g: this place (memory) cannot tell the properties of files");
     assert_ok(larder_cache_fs(cache, memory, (const char *const[]){"mode=offline", NULL}, &offline));
     assert_status(-ENONET, larder_cat_file(offline, "never", NULL, &bytes));
-    assert_string_equal(larder_error(), "memory://words/never: offline, and not in the cache");
+    assert_string_equal(larder_error(), "memory://tree/never: offline, and not in the cache");
     larder_fs_free(offline);
 }
 
@@ -401,5 +359,5 @@ int main(void)
         cmocka_unit_test(a_cancel_is_told_with_what_it_ended),
         cmocka_unit_test(below_a_file_is_one_thing_to_all),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, cached_memory_begin, cached_memory_end);
 }
