@@ -134,7 +134,9 @@ static int open_file(struct larder_fs *fs, const char *path, const char *mode, c
     const char *const options[] = {option, NULL};
     struct larder_file *file = NULL;
     int rc = larder_file_open(fs, path, mode, options, &file);
-    if (rc == 0 && *mode != 'r')
+    if (rc < 0)
+        return rc;
+    if (*mode != 'r')
         rc = larder_file_write(file, "x", 1);
     int closed = larder_file_close(file);
     return rc < 0 ? rc : closed;

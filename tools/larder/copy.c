@@ -46,29 +46,32 @@ static void report(const struct copying *copying, const struct larder_copy_news 
 }
 
 /* What cannot be copied is said; it is a failure only if it is a directory that was named. */
-static void left_out(struct copying *copying, const struct larder_copy_news *news, const char *name)
+static void left_out(struct copying *copying, const struct larder_copy_news *news, const char *name,
+                     const char *why)
 {
     if (news->status == -EISDIR)
         outcome_add(&copying->outcome, complain_of(name, -EISDIR, "a directory; -r copies those"));
     else if (copying->cli->verbosity >= 0)
-        complain(name, news->status);
+        complain_of(name, news->status, why);
 }
 
 static void ended(struct copying *copying, const struct larder_copy_news *news)
 {
+    char *why = strdup(larder_error()); /* the next call forgets it */
     char *name = name_of(copying->from, news->from);
     const char *shown = name ? name : news->from;
     int code = DONE;
     copying->spoken = true;
     if (news->event == LARDER_COPY_SKIPPED)
-        left_out(copying, news, shown);
+        left_out(copying, news, shown, why);
     else if (news->status < 0)
-        code = complain(shown, news->status);
+        code = complain_of(shown, news->status, why);
     if (news->event == LARDER_COPY_DONE)
         outcome_add(&copying->outcome, code);
     if (copying->cli->json && !copying->cli->txn && news->type != LARDER_DIRECTORY)
         report(copying, news, shown);
     larder_free(name);
+    free(why);
 }
 
 static int told(void *arg, const struct larder_copy_news *news)

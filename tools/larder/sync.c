@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct syncing {
@@ -49,9 +50,11 @@ static int code_of(const struct syncing *syncing, const struct larder_copy_news 
 {
     if (news->status == 0)
         return DONE;
+    char *why = strdup(larder_error()); /* the next call forgets it */
     char *name = news->event == LARDER_COPY_REMOVED ? name_of(syncing->to, news->to)
                                                     : name_of(syncing->from, news->from);
-    int code = complain(name ? name : "sync", news->status);
+    int code = complain_of(name ? name : "sync", news->status, why);
+    free(why);
     larder_free(name);
     return code;
 }
