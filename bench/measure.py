@@ -294,12 +294,16 @@ def program(build, name, *arguments):
     return [str(build / "bench" / name), *map(str, arguments)]
 
 
-def fresh(scratch, name, command):
-    """A command that gets a directory of its own each time; the one before last is removed, so that no row pays for it."""
+def fresh(scratch, name, command, keep=False):
+    """A command that gets a directory of its own each time; the one before last is removed, so that no row pays for it.
+
+    `keep`: it stays. ext4 gives no inode again that was freed within some minutes, and looks long for another.
+    """
     turns = itertools.count()
 
     def make(some):
         turn = next(turns)
-        shutil.rmtree(scratch / f"{name}-{turn - 2}", ignore_errors=True)
+        if not keep:
+            shutil.rmtree(scratch / f"{name}-{turn - 2}", ignore_errors=True)
         return command(scratch / f"{name}-{turn}", some)
     return make

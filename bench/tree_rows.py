@@ -29,7 +29,7 @@ def make_tree_rows(build, scratch, sizes):
             make_wide_tree(wide, dirs, dirs)
 
     def copies(name, *command):
-        return fresh(scratch, name, lambda target, some: [*map(str, command), str(small), str(target)])
+        return fresh(scratch, name, lambda target, some: [*map(str, command), str(small), str(target)], keep=True)
 
     what = f"walk of {dirs * dirs:,} files in {dirs:,} directories"
     return [

@@ -17,9 +17,9 @@ def make_txn_rows(build, scratch):
 
     what = f"commit of {FILES:,} × 4 KiB local files, each"
     return [
-        Row(what, MICROSECONDS, fresh(scratch, "commit", ours), fresh(scratch, "fsync", theirs("fsync")),
+        Row(what, MICROSECONDS, fresh(scratch, "commit", ours, keep=True), fresh(scratch, "fsync", theirs("fsync"), keep=True),
             "the same with an fsync each, 32 threads", 1),
-        Row(what, MICROSECONDS, fresh(scratch, "commit-2", ours), fresh(scratch, "syncfs", theirs("syncfs")),
+        Row(what, MICROSECONDS, fresh(scratch, "commit-2", ours, keep=True), fresh(scratch, "syncfs", theirs("syncfs"), keep=True),
             "the same with one syncfs, 32 threads", 4,
             why="The bytes are written twice, to the journal and to their files, and synced three times."),
     ]

@@ -224,8 +224,9 @@ static int copy_by_hand(int from, int to, int64_t at, const char *name)
     }
 }
 
-/* By the kernel, which may share the blocks; where it cannot (another file system, an old kernel), by hand. */
-static int copy_bytes(int from, int to, const char *name)
+/* By the kernel, which may share the blocks; where it cannot (another file system, an old kernel), by hand. `size` is what
+ * fstat said, 0 where it may say anything (/proc). */
+static int copy_bytes(int from, int to, int64_t size, const char *name)
 {
     int64_t at = 0;
     for (;;) {
@@ -241,6 +242,8 @@ static int copy_bytes(int from, int to, const char *name)
         if (count <= 0) /* files of /proc say 0 at once */
             return copy_by_hand(from, to, at, name);
         at += count;
+        if (at == size)
+            return 0;
     }
 }
 
@@ -252,7 +255,7 @@ static int copy_open(struct instance *instance, int from, const struct stat *st,
                             &temporary); /* as cp: less the umask */
     if (fd < 0)
         return fd;
-    int rc = copy_bytes(from, fd, target->name);
+    int rc = copy_bytes(from, fd, st->st_size, target->name);
     if (rc == 0)
         rc = target_finish(instance, fd, temporary, target, flags, NULL, NULL);
     if (rc < 0)

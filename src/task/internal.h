@@ -92,11 +92,23 @@ struct drainer {
 };
 struct works {
     unsigned drainer_count; /* const */
-    pthread_mutex_t lock;
-    struct list queued, done; /* under it */
-    bool posted;              /* under it: the loop will look at `done` */
     struct post post;
+
+    /* under the lock */
+    pthread_mutex_t lock;
+    struct list queued, done;
+    unsigned waiting; /* are in `queued` */
+    unsigned taken;   /* out of it, so far */
+    unsigned busy;    /* drainers */
+    unsigned by_all;  /* so many works are for all drainers; 0: one does them, and is measured */
+    uint64_t mean_ns; /* that a work took it */
+    bool posted;      /* the loop will look at `done` ... */
+    bool ticks;       /* ... and does so each tick */
+
+    /* the loop's thread */
     struct drainer drainers[DRAINERS_MAX];
+    struct loop_timer tick;
+    unsigned taken_seen; /* at the last one */
 };
 void works_init(struct larder_loop *loop);
 void works_fini(struct larder_loop *loop);

@@ -2,11 +2,15 @@
 /*
  * Blocking work on libuv's worker threads.
  *
- * Each loop has a queue of its own, from which drainers, which are what libuv runs, take one work after the other; and
- * what is done while the loop is busy is told to it together. Handing libuv each work by itself costs a wake-up of a
- * worker and one of the loop: of 10,000 copies of small files, half of the time.
+ * Each loop has a queue of its own, from which drainers, which are what libuv runs, take one work after the other. Waking
+ * a thread costs as much as a small work does, so it is done for several at once:
  *
- *     offload ──▶ queued ──▶ a drainer runs it ──▶ done ──▶ post, or the drainer's end ──▶ wait_done
+ * - Quick works are one drainer's: several would only wait for each other, and for the kernel's lock of the directory that
+ *   all write to. Whether works are quick is measured where one does them; it is found stuck in one by a tick, which
+ *   looks each millisecond while works wait. If not, all drainers take the next ones, and then it is measured anew.
+ * - What one drainer has done is told when few works are left for it, or by the tick.
+ *
+ *     offload ──▶ queued ──▶ a drainer runs it ──▶ done ──▶ tick, post, or the drainer's end ──▶ wait_done
  */
 #include <assert.h>
 #include <errno.h>
@@ -28,8 +32,13 @@ struct work {
     char *text;
 };
 
-#define WORKS_A_TURN \
-    16 /* then a drainer goes to the end of libuv's queue, for other loops to have their turn */
+#define TURN_NS \
+    1000000 /* then a drainer goes to the end of libuv's queue, for other loops to have their turn */
+#define TICK_NS    1000000
+#define QUICK_NS   50000 /* a work that takes less is quick */
+#define SLOW_NS    (4 * QUICK_NS)
+#define FEW        4   /* works, during which the loop can bring more */
+#define BY_ALL_MAX 256 /* works, before it is measured anew whether they are quick */
 
 void signals_block(sigset_t *before)
 {
@@ -86,21 +95,57 @@ static void do_work(struct work *work)
         work->text = mem_dup(error_text());
 }
 
-/* What is done is told at once if this drainer goes on; else its own end tells. */
+/* The next one; there is one. */
+static struct work *take_work(struct works *works)
+{
+    struct work *work = container_of(list_pop(&works->queued), struct work, node);
+    work->queued = false;
+    works->waiting--;
+    works->taken++;
+    if (works->by_all > 0)
+        works->by_all--;
+    return work;
+}
+
+static void go_all(struct works *works)
+{
+    works->by_all = BY_ALL_MAX;
+    works->mean_ns = 0;
+}
+
+/* `work` took so long. The mean is of the last few, and one that had to wait for something once does not make them slow. */
+static void put_done(struct works *works, struct work *work, uint64_t ns)
+{
+    list_push(&works->done, &work->node);
+    if (works->by_all > 0 || works->busy > 1)
+        return;
+    works->mean_ns += (ns < SLOW_NS ? ns : SLOW_NS) / 8 - works->mean_ns / 8;
+    if (works->mean_ns >= QUICK_NS)
+        go_all(works);
+}
+
+/* Of what is done when nothing waits the drainer's own end tells. */
+static bool must_tell(const struct works *works)
+{
+    return !works->posted && works->waiting > 0 &&
+           (!works->ticks || works->by_all > 0 || works->waiting <= FEW);
+}
+
 static void drain(uv_work_t *request)
 {
     struct larder_loop *loop = container_of(request, struct drainer, request)->loop;
     struct works *works = &loop->works;
-    struct list *node;
+    uint64_t begun = now_ns(), now = begun;
     pthread_mutex_lock(&works->lock);
-    for (int i = 0; i < WORKS_A_TURN && (node = list_pop(&works->queued)) != NULL; i++) {
-        struct work *work = container_of(node, struct work, node);
-        work->queued = false;
+    while (works->waiting > 0 && now - begun < TURN_NS) {
+        struct work *work = take_work(works);
         pthread_mutex_unlock(&works->lock);
         do_work(work);
+        uint64_t before = now;
+        now = now_ns();
         pthread_mutex_lock(&works->lock);
-        list_push(&works->done, &work->node);
-        if (works->posted || list_empty(&works->queued))
+        put_done(works, work, now - before);
+        if (!must_tell(works))
             continue;
         works->posted = true;
         pthread_mutex_unlock(&works->lock);
@@ -112,37 +157,16 @@ static void drain(uv_work_t *request)
 
 /* ---- the loop's side ---- */
 
-/* Is there more to do? */
-static bool take_done(struct works *works)
-{
-    struct list *node;
-    pthread_mutex_lock(&works->lock);
-    while ((node = list_pop(&works->done)) != NULL) {
-        struct work *work = container_of(node, struct work, node);
-        wait_done(&work->wait, work->status);
-    }
-    bool more = !list_empty(&works->queued);
-    pthread_mutex_unlock(&works->lock);
-    return more;
-}
-
-static void done_posted(struct post *post)
-{
-    struct works *works = container_of(post, struct works, post);
-    pthread_mutex_lock(&works->lock);
-    works->posted = false;
-    pthread_mutex_unlock(&works->lock);
-    take_done(works);
-}
-
 static void cancel_work(struct wait *wait)
 {
     struct work *work = container_of(wait, struct work, wait);
     struct works *works = &work->wait.task->loop->works;
     pthread_mutex_lock(&works->lock);
     bool queued = work->queued;
-    if (queued)
+    if (queued) {
         list_remove(&work->node);
+        works->waiting--;
+    }
     pthread_mutex_unlock(&works->lock);
     if (queued)
         wait_done(wait, -ECANCELED);
@@ -157,6 +181,8 @@ static unsigned worker_count(void)
     long count = said != NULL ? strtol(said, NULL, 10) : 4;
     return count < 1 ? 1 : count > DRAINERS_MAX ? DRAINERS_MAX : (unsigned)count;
 }
+
+static void done_posted(struct post *post);
 
 void works_init(struct larder_loop *loop)
 {
@@ -175,20 +201,20 @@ void works_fini(struct larder_loop *loop)
     pthread_mutex_destroy(&loop->works.lock);
 }
 
-static void start(struct drainer *drainer);
-
-static void drained(uv_work_t *request, int status)
-{
-    struct drainer *drainer = container_of(request, struct drainer, request);
-    drainer->busy = false;
-    if (take_done(&drainer->loop->works))
-        start(drainer);
-    loop_drop(drainer->loop);
-}
-
 /* A process's worker threads are all born with its first request, and inherit the mask of that thread, which may be
  * the caller's. */
 static atomic_uint workers_born; /* in which generation of the process, plus one */
+
+static void count_busy(struct drainer *drainer, bool busy)
+{
+    struct works *works = &drainer->loop->works;
+    drainer->busy = busy;
+    pthread_mutex_lock(&works->lock);
+    works->busy += busy ? 1 : -1;
+    pthread_mutex_unlock(&works->lock);
+}
+
+static void drained(uv_work_t *request, int status);
 
 static void start(struct drainer *drainer)
 {
@@ -199,7 +225,7 @@ static void start(struct drainer *drainer)
         atomic_store(&workers_born, generation);
         signals_block(&before);
     }
-    drainer->busy = true;
+    count_busy(drainer, true);
     loop_hold(drainer->loop);
     int rc = uv_queue_work(drainer->loop->uv, &drainer->request, drain, drained);
     assert(rc == 0); /* it fails for a missing function only */
@@ -207,19 +233,83 @@ static void start(struct drainer *drainer)
         signals_restore(&before);
 }
 
-/* A drainer that is busy looks for more before it ends, or when it has ended. */
-static void queue(struct larder_loop *loop, struct work *work)
+static void start_another(struct works *works)
 {
-    struct works *works = &loop->works;
-    pthread_mutex_lock(&works->lock);
-    work->queued = true;
-    list_push(&works->queued, &work->node);
-    pthread_mutex_unlock(&works->lock);
     for (unsigned i = 0; i < works->drainer_count; i++)
         if (!works->drainers[i].busy) {
             start(&works->drainers[i]);
             return;
         }
+}
+
+static void take_done(struct works *works)
+{
+    for (struct list *node; (node = list_pop(&works->done)) != NULL;) {
+        struct work *work = container_of(node, struct work, node);
+        wait_done(&work->wait, work->status);
+    }
+}
+
+static void tick(struct loop_timer *timer);
+
+/* Something was queued, is done, or a drainer has ended. What is done is taken where it is decided who will take the rest. */
+static void look_after(struct larder_loop *loop)
+{
+    struct works *works = &loop->works;
+    pthread_mutex_lock(&works->lock);
+    take_done(works);
+    bool waits = works->waiting > 0;
+    bool ticks = works->ticks = waits && works->busy > 0 && works->by_all == 0;
+    pthread_mutex_unlock(&works->lock);
+    if (ticks && !works->tick.node.in)
+        loop_timer_start(loop, &works->tick, now_ns() + TICK_NS, tick);
+    if (!ticks)
+        loop_timer_stop(loop, &works->tick);
+    if (!ticks && waits)
+        start_another(works);
+}
+
+static void tick(struct loop_timer *timer)
+{
+    struct works *works = container_of(timer, struct works, tick);
+    pthread_mutex_lock(&works->lock);
+    unsigned waiting = works->waiting;
+    bool stuck = waiting > 0 && works->taken == works->taken_seen;
+    works->taken_seen = works->taken;
+    if (stuck)
+        go_all(works);
+    pthread_mutex_unlock(&works->lock);
+    for (unsigned i = 1; stuck && i < waiting && i < works->drainer_count; i++)
+        start_another(works);
+    look_after(works->drainers[0].loop);
+}
+
+static void done_posted(struct post *post)
+{
+    struct works *works = container_of(post, struct works, post);
+    pthread_mutex_lock(&works->lock);
+    works->posted = false;
+    pthread_mutex_unlock(&works->lock);
+    look_after(works->drainers[0].loop);
+}
+
+static void drained(uv_work_t *request, int status)
+{
+    struct drainer *drainer = container_of(request, struct drainer, request);
+    count_busy(drainer, false);
+    look_after(drainer->loop);
+    loop_drop(drainer->loop);
+}
+
+static void queue(struct larder_loop *loop, struct work *work)
+{
+    struct works *works = &loop->works;
+    pthread_mutex_lock(&works->lock);
+    work->queued = true;
+    works->waiting++;
+    list_push(&works->queued, &work->node);
+    pthread_mutex_unlock(&works->lock);
+    look_after(loop);
 }
 
 static void no_work(uv_work_t *request)

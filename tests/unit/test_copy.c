@@ -517,9 +517,12 @@ static CO_EDGE int copy_long(void *arg)
 static void a_cancel_stops_a_local_copy_between_pieces(void **state)
 {
     struct larder_task *task;
+    char *name = tmpdir_path(scratch, "long");
     int rc = 0;
     put(local, "long", "12345");
     put(local, "old", "old");
+    assert_int_equal(truncate(name, (off_t)1 << 40), 0);
+    free(name);
     real = file_seam;
     file_seam.copy_range = copy_for_ever;
     int thread = larder_cp_file(local, "long", local, "old", 0, NULL, NULL);

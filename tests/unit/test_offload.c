@@ -262,12 +262,69 @@ static void each_work_is_done_once_and_told_at_once(void **state)
     assert_int_equal(count, 5000);
 }
 
+/* ---- among quick works ---- */
+
+#define AROUND 20 /* works before and behind it, for one worker */
+
+struct quick {
+    atomic_int *told;
+    sem_t *all_told;
+};
+
+static CO_EDGE int offload_quick(void *arg)
+{
+    struct quick *quick = arg;
+    static atomic_int count;
+    CHECK(offload(count_up, &count) == 0);
+    if (atomic_fetch_add(quick->told, 1) + 1 == 2 * AROUND)
+        sem_post(quick->all_told);
+    return 0;
+}
+
+static CO_EDGE int offload_blocked(void *arg)
+{
+    struct job *job = arg;
+    CHECK(offload(do_job, job) == 0);
+    return 0;
+}
+
+/* It goes on when all others have been told. */
+static CO_EDGE int blocked_among_quick(void *arg)
+{
+    atomic_int *count = arg;
+    sem_t all_told;
+    sem_init(&all_told, 0, 0);
+    CHECK(offload_many(count) == 0);
+    for (int turn = 0; turn < 3; turn++) {
+        atomic_int told = 0;
+        struct quick quick = {&told, &all_told};
+        struct job blocked = {.go = &all_told};
+        struct group group;
+        group_init(&group, GROUP_FIRST, 0);
+        for (int i = 0; i < AROUND; i++)
+            CHECK(group_add(&group, offload_quick, &quick) == 0);
+        CHECK(group_add(&group, offload_blocked, &blocked) == 0);
+        for (int i = 0; i < AROUND; i++)
+            CHECK(group_add(&group, offload_quick, &quick) == 0);
+        CHECK(group_join(&group) == 0 && blocked.ran);
+    }
+    sem_destroy(&all_told);
+    return 0;
+}
+
+static void a_work_that_blocks_among_quick_ones_holds_nobody(void **state)
+{
+    static atomic_int count;
+    assert_task(blocked_among_quick, &count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_is_done_on_another_thread),
         cmocka_unit_test(status_and_text_come_back),
         cmocka_unit_test(each_work_is_done_once_and_told_at_once),
+        cmocka_unit_test(a_work_that_blocks_among_quick_ones_holds_nobody),
         cmocka_unit_test(a_cancel_takes_work_off_the_queue),
         cmocka_unit_test(a_cancel_waits_for_work_that_has_begun),
         cmocka_unit_test(long_work_hears_of_a_cancel),
