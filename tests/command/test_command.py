@@ -483,6 +483,7 @@ class Http(Served):
         out = self.dir / 'out'
         self.larder('--offline', 'cp', '-r', f'{self.url}/', f'{out}/')
         self.assertEqual((out / 'd/b').read_bytes(), b'B')
+        self.larder('--offline', 'sync', self.url, out)  # which gives them their times, as cp does not
         self.assertEqual(self.lines('--offline', 'sync', self.url, out),
                          ['0 files, 0 bytes sent, 0 removed, 2 the same'])
         self.larder('--offline', 'cp', out / 'a', f'file://{self.dir}/copy')
