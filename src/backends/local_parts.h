@@ -18,6 +18,7 @@ void local_describe(const struct stat *st, char version[LOCAL_VERSION_SIZE], str
 /* Between two pieces of this size a cancel is looked at. */
 #define LOCAL_PIECE ((size_t)16 << 20)
 int local_go_on(const char *name); /* -ECANCELED */
+int local_write_pieces(int fd, const void *data, size_t size, int64_t offset, const char *name);
 
 /* A local file's bytes, as the table's read. */
 int local_read_file(const char *name, const struct larder_range *range, const struct terms *terms,
@@ -36,6 +37,11 @@ void target_fini(struct target *target);
 /* The file that is open as `fd` is whole: its name becomes the target's, and what is there then. */
 int target_finish(struct instance *instance, int fd, const char *temporary, const struct target *target,
                   unsigned flags, const char *if_match, struct answer *out);
+/* A directory's name out of what stands in front of a name in it: "" is the root. */
+static inline const char *directory_name(const char *dir)
+{
+    return *dir ? dir : "/";
+}
 char *temporary_in(const char *dir, uint64_t id); /* mem */
 /* A new one of this id, or with 0 of any, for the file `of`, which a failure speaks of: a descriptor, and *name (mem). */
 int temporary_open(const char *dir, const char *of, uint64_t id, mode_t mode, char **name);

@@ -3,9 +3,16 @@
  * Local files that are written in parts, into a temporary file in the target's directory or, while that is missing, in
  * the nearest one above it.
  *
- * A token is the temporary file's inode, when that was made, and its name. By the first two a publish that is repeated
- * knows that the target is already what it was to become: an inode's number alone may be another file's by then. By the
- * name, which is the caller's id, a sweep finds what a killed process left.
+ * A token is the temporary file's inode, when that was made, and its name; an older form left the time out. By the first two a
+ * publish that is repeated knows that the target is already what it was to become. By the name, which is the caller's id,
+ * a sweep finds what a killed process left.
+ *
+ * An inode's number is one file's only while that exists, and ext4 uses it again at once. So as long as the temporary file
+ * has its name, the target is it if both are one file now. Later it is if it was also made at that time. Where that is not
+ * known (NFS, an old tmpfs, a token of the older form), the number and the size decide, which suffices: nobody who still wants to
+ * publish removes a temporary file but by publishing it, so it was published, and a file that has its number now replaced
+ * it afterwards. Only where somebody else removes what begins with .larder-, and his next file of this very size becomes
+ * the target, would that pass for ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +30,7 @@
 static bool is_directory(const char *name)
 {
     struct stat st;
-    return file_seam.stat(*name ? name : "/", &st) == 0 && S_ISDIR(st.st_mode);
+    return file_seam.stat(directory_name(name), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* The nearest directory that exists, of where a file of this name goes. What is in the file's way may be cleared before
@@ -90,37 +97,49 @@ int local_stage(struct instance *instance, const char *path, const struct labels
 
 static int read_token(const struct token *token, struct birth *birth, const char **temporary)
 {
-    int end = 0;
-    if (sscanf(token->text, "%llx %llx %n", &birth->inode, &birth->ns, &end) != 2 || end == 0 ||
-        !path_is_temporary(path_name(token->text + end)))
+    int inode_end = 0, end = 0;
+    sscanf(token->text, "%llx %n%llx %n", &birth->inode, &inode_end, &birth->ns, &end);
+    if (inode_end > 0 && token->text[inode_end] == '/') {
+        birth->ns = 0;
+        end = inode_end;
+    }
+    const char *name = token->text + end;
+    if (end == 0 || *name != '/' || !path_is_temporary(path_name(name)))
         return fail(-EINVAL, "\"%s\" is no token of a local write", token->text);
-    *temporary = token->text + end;
+    *temporary = name;
     return 0;
 }
 
 int local_stage_part(struct instance *instance, const char *path, const struct token *token, uint32_t part,
                      int64_t offset, const void *data, size_t size)
 {
+    autofree char *name = NULL;
     const char *temporary;
     struct birth birth;
     int rc = read_token(token, &birth, &temporary);
+    if (rc == 0)
+        rc = local_name(path, &name);
     if (rc < 0)
         return rc;
     int fd = file_seam.open(temporary, O_WRONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return errno == ENOENT ? fail(-ESTALE, "/%s: what was staged for it is gone", path)
+        return errno == ENOENT ? fail(-ESTALE, "%s: what was staged for it is gone", name)
                                : fail_errno(errno, "%s", temporary);
-    rc = file_write(fd, data, size, offset);
+    rc = local_write_pieces(fd, data, size, offset, name);
     file_seam.close(fd);
-    return rc < 0 ? fail_errno(-rc, "/%s", path) : 0;
+    return rc;
 }
 
-/* Is the target this very file? Where it is not known when files were made, one of the same number and size is. */
-static bool is_target(const struct target *target, const struct birth *birth, int64_t size)
+/* Is the target what the temporary file was, or is by another name? */
+static bool is_target(const struct target *target, const char *temporary, const struct birth *birth,
+                      int64_t size)
 {
     struct birth found;
+    struct stat st;
     if (!target->exists || target->st.st_ino != birth->inode)
         return false;
+    if (file_seam.lstat(temporary, &st) == 0)
+        return st.st_ino == target->st.st_ino && st.st_dev == target->st.st_dev;
     if (!birth->ns)
         return target->st.st_size == size;
     return find_birth(AT_FDCWD, target->name, &found) == 0 && found.inode == birth->inode &&
@@ -147,7 +166,7 @@ int local_publish(struct instance *instance, const char *path, const struct toke
     if (rc < 0)
         return rc;
     /* Already, by a publish that was killed; after a link it has both names. */
-    if (is_target(&target, &birth, size)) {
+    if (is_target(&target, temporary, &birth, size)) {
         file_seam.unlink(temporary);
         return published_before(&target, out);
     }
@@ -236,10 +255,11 @@ static int sync_device(const char *dir, dev_t device, struct devices *synced)
         return fail_memory();
     synced->device = longer;
     longer[synced->count++] = device;
-    int fd = file_seam.open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int fd = file_seam.open(directory_name(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
-        return fail_errno(errno, "%s", dir);
-    int rc = file_seam.syncfs(fd) < 0 ? fail_errno(errno, "%s: syncing its file system", dir) : 0;
+        return fail_errno(errno, "%s", directory_name(dir));
+    int rc =
+        file_seam.syncfs(fd) < 0 ? fail_errno(errno, "%s: syncing its file system", directory_name(dir)) : 0;
     file_seam.close(fd);
     return rc;
 }
@@ -251,8 +271,8 @@ static int sync_path(const char *path, struct devices *synced)
     int rc = find_dir(path, &dir);
     if (rc < 0)
         return rc;
-    if (file_seam.stat(*dir ? dir : "/", &st) < 0)
-        return fail_errno(errno, "%s", dir);
+    if (file_seam.stat(directory_name(dir), &st) < 0)
+        return fail_errno(errno, "%s", directory_name(dir));
     return is_known(synced, st.st_dev) ? 0 : sync_device(dir, st.st_dev, synced);
 }
 

@@ -92,8 +92,8 @@ static int sync_file(int fd, const char *name)
 /* A rename is on the disk when its directory is. */
 static int sync_directory(const char *dir)
 {
-    int rc = file_sync_directory(*dir ? dir : "/");
-    return rc < 0 ? fail_errno(-rc, "%s", dir) : 0;
+    int rc = file_sync_directory(directory_name(dir));
+    return rc < 0 ? fail_errno(-rc, "%s", directory_name(dir)) : 0;
 }
 
 /* ---- settling ---- */
@@ -172,12 +172,12 @@ int target_finish(struct instance *instance, int fd, const char *temporary, cons
     return answer_copy(out, &answer);
 }
 
-static int write_pieces(int fd, const char *data, size_t size, const char *name)
+int local_write_pieces(int fd, const void *data, size_t size, int64_t offset, const char *name)
 {
     int rc = 0;
     for (size_t at = 0, piece; rc == 0 && at < size; at += piece) {
         piece = size - at < LOCAL_PIECE ? size - at : LOCAL_PIECE;
-        rc = file_write(fd, data + at, piece, (int64_t)at);
+        rc = file_write(fd, (const char *)data + at, piece, offset + (int64_t)at);
         rc = rc < 0 ? fail_errno(-rc, "%s", name) : local_go_on(name);
     }
     return rc;
@@ -192,7 +192,7 @@ int local_write(struct instance *instance, const char *path, struct source *sour
     int fd = rc < 0 ? rc : temporary_open(target.dir, target.name, source->id, 0666, &temporary);
     if (fd < 0)
         return fd;
-    rc = write_pieces(fd, source->data, (size_t)source->size, target.name);
+    rc = local_write_pieces(fd, source->data, (size_t)source->size, 0, target.name);
     if (rc == 0)
         rc = target_finish(instance, fd, temporary, &target, flags, if_match, out);
     if (rc < 0)
