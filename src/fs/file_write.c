@@ -64,7 +64,7 @@ static int open_exclusive(struct larder_file *file)
 static int stand_behind(struct larder_file *file, const struct larder_info *info)
 {
     if (info->type == LARDER_DIRECTORY)
-        return fail(-EISDIR, "%s: a directory", file->path);
+        return fail_at(file->fs->instance, file->full, -EISDIR, "a directory");
     if (!info->version || info->size < 0)
         return fail(-ENOTSUP, "%s: nothing says which version it is, so that it cannot be appended to safely",
                     file->path);
@@ -210,12 +210,27 @@ static int begin(struct larder_file *file)
     return settle(file, rc);
 }
 
+struct writing {
+    struct larder_file *file;
+    const void *data;
+    size_t size;
+};
+
+static int write_now(void *arg)
+{
+    const struct writing *writing = arg;
+    struct larder_file *file = writing->file;
+    return file->writer.encoder ? encode(file, writing->data ? writing->data : "", writing->size, false)
+                                : put(file, writing->data, writing->size);
+}
+
+/* What a thread does of it by itself, a cancel of the loop in use stops between two parts. */
 int file_write_bytes(struct larder_file *file, const void *data, size_t size)
 {
+    struct writing writing = {file, data, size};
     int rc = begin(file);
     if (rc == 0)
-        rc = settle(file, file->writer.encoder ? encode(file, data ? data : "", size, false)
-                                               : put(file, data, size));
+        rc = settle(file, enter_is_direct(file->fs) ? work_here(write_now, &writing) : write_now(&writing));
     if (rc == 0)
         file->position += (int64_t)size;
     return rc;

@@ -277,7 +277,7 @@ int CO_EDGE stager_turn_here(struct stager *stager)
     stager->here = true;
     int rc = stager_turn(stager);
     stager->here = false;
-    return rc;
+    return rc < 0 ? rc : settle(stager, work_check());
 }
 
 /* The part that is being filled, as far as it is. It will be sent again when more has come. */

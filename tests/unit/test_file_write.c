@@ -366,6 +366,39 @@ static int count_names(void)
     return count;
 }
 
+/* ---- a cancel ---- */
+
+static size_t written;
+
+static ssize_t write_and_cancel(int fd, const void *bytes, size_t size, off_t offset)
+{
+    written += size;
+    larder_loop_cancel(larder_loop_default());
+    return (ssize_t)size;
+}
+
+/* A part of the file's own size, and many in one write: neither goes on to its end. */
+static void a_cancel_stops_a_thread_that_writes_parts(void **state)
+{
+    const char *const *const part_sizes[] = {OPTIONS("part_size=40M"), SMALL};
+    const size_t size = ((size_t)40 << 20) + 1;
+    char *bytes = calloc(1, size);
+    assert_non_null(bytes);
+    struct file_seam real = file_seam;
+    for (size_t i = 0; i < 2; i++) {
+        struct larder_file *file = open_file(local, "cancelled", "w", part_sizes[i]);
+        written = 0;
+        file_seam.pwrite = write_and_cancel;
+        int rc = larder_file_write(file, bytes, size);
+        file_seam = real;
+        assert_int_equal(rc, -ECANCELED);
+        assert_status(-ECANCELED, larder_file_close(file));
+        assert_true(written < size / 2);
+        assert_status(0, larder_exists(local, "cancelled"));
+    }
+    free(bytes);
+}
+
 static int child_of_a_writer(struct larder_file *closed, struct larder_file *discarded)
 {
     if (larder_file_write(closed, "x", 1) != -ECHILD || larder_file_flush(closed) != -ECHILD ||
@@ -507,6 +540,7 @@ int main(void)
         cmocka_unit_test(a_writer_moves_nowhere),
         cmocka_unit_test(a_writer_goes_from_thread_to_task_and_back),
         cmocka_unit_test(a_file_is_discarded_on_a_loops_thread_as_well),
+        cmocka_unit_test(a_cancel_stops_a_thread_that_writes_parts),
         cmocka_unit_test(a_forks_child_neither_publishes_nor_drops),
         cmocka_unit_test(no_litter_is_left),
         cmocka_unit_test(a_loop_that_is_gone_takes_its_files_along),
