@@ -22,6 +22,28 @@
 
 /* ---- info ---- */
 
+/* Keys that begin with it and a slash make a directory, and so does a marker. */
+static int CO_FN find_directory(struct s3_instance *s3, const char *path, struct answer *out)
+{
+    bool marker = false;
+    int below = s3_has_below(s3, path, &marker);
+    if (below < 0)
+        return below;
+    if (below == 0 && !marker)
+        return fail(-ENOENT, "s3://%s/: there is no such directory", path);
+    *out = (struct answer){.info.type = LARDER_DIRECTORY, .fresh_ms = -1, .stale_if_error_ms = -1};
+    return 0;
+}
+
+static int CO_FN find_key(struct s3_instance *s3, const char *path, const struct terms *terms,
+                          struct answer *out)
+{
+    struct terms plain = *terms;
+    plain.directory = false;
+    return http_info(&s3->http.instance, path, &plain, out);
+}
+
+/* A key may be a directory's path as well, of which a slash behind it speaks; else of the key. */
 int CO_FN s3_info(struct instance *instance, const char *path, const struct terms *terms, struct answer *out)
 {
     struct s3_instance *s3 = s3_of(instance);
@@ -32,20 +54,15 @@ int CO_FN s3_info(struct instance *instance, const char *path, const struct term
         const struct s3_request request = {.path = path, .http = {.method = HTTP_HEAD}};
         return s3_do(s3, &request, NULL);
     }
-    int rc = http_info(instance, path, terms, out);
+    int rc = terms->directory ? find_directory(s3, path, out) : find_key(s3, path, terms, out);
     if (rc != -ENOENT)
         return rc;
     struct error_slot words = *error_slot();
-    bool marker = false;
-    int below = s3_has_below(s3, path, &marker);
-    if (below < 0 && below != -ENOENT)
-        return below;
-    if (below > 0 || (below == 0 && marker)) {
-        *out = (struct answer){.info.type = LARDER_DIRECTORY, .fresh_ms = -1, .stale_if_error_ms = -1};
+    rc = terms->directory ? find_key(s3, path, terms, out) : find_directory(s3, path, out);
+    if (rc == -ENOENT)
+        *error_slot() = words;
+    else if (rc == 0)
         error_clear();
-        return 0;
-    }
-    *error_slot() = words;
     return rc;
 }
 

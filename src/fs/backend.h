@@ -55,9 +55,9 @@ struct terms {
     int64_t ttl_ms;     /* an answer is fresh for so long, whatever it says; <0: as it says */
     int64_t age_max_ms; /* no answer older than this, come what may; 0: ask the origin; <0: any */
     int64_t since_ns;   /* nor one from before this, by the wall clock; 0: any */
-    bool
-        directory; /* info: a slash stood behind the path. Where a directory may have the same path as a file, it is
-                         * the directory that is meant */
+    /* A slash stood behind the path. Where a directory may have the same path as a file, it is the directory that is meant:
+     * by info. A read is refused for it by layer_call; an operation of the table does not see it. */
+    bool directory;
     bool no_follow; /* info: of a link itself, which is LARDER_OTHER, not of what it leads to */
     bool
         names_only; /* list: only names and types are wanted; what else would cost something may be unknown */

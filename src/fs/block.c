@@ -20,7 +20,8 @@
 
 struct block {
     struct larder_fs *fs;
-    const char *path; /* full */
+    const char *path;   /* full */
+    struct terms terms; /* of the first read */
     int64_t offset, length;
     const void *delimiter;
     size_t delimiter_size;
@@ -56,7 +57,7 @@ static int append(struct bytes_sink *to, struct bytes_sink *piece)
 /* Read on for so many bytes, or to the file's end. */
 static int CO_FN read_on(struct block *block, int64_t size)
 {
-    struct terms terms = block->fs->terms;
+    struct terms terms = block->begun ? block->fs->terms : block->terms;
     struct answer answer = {0};
     struct bytes_sink piece;
     int64_t from = block->offset + (int64_t)block->bytes.size;
@@ -145,11 +146,13 @@ int larder_read_block(struct larder_fs *fs, const char *path, int64_t offset, in
         return fail(-EINVAL, "%s: a block has no negative offset or length", path);
     if (!delimiter && delimiter_size > 0)
         return fail(-EINVAL, "%s: no delimiter", path);
-    int rc = path_resolve(fs->root, path, &full, NULL);
+    struct terms terms;
+    int rc = enter_resolve(fs, path, &full, &terms);
     if (rc < 0)
         return rc;
     struct block block = {.fs = fs,
                           .path = full,
+                          .terms = terms,
                           .offset = offset,
                           .length = length,
                           .delimiter = delimiter,

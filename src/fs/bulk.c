@@ -137,13 +137,14 @@ static int CO_FN perform(struct job *job)
     struct larder_fs *fs = job->bulk->fs;
     const char *path = job->items[0]->path;
     struct deadline deadline;
+    struct terms terms;
     autofree char *full = NULL;
     error_clear();
-    int rc = job->bulk->items_max > 0 ? 0 : path_resolve(fs->root, path, &full, NULL);
+    int rc = job->bulk->items_max > 0 ? 0 : enter_resolve(fs, path, &full, &terms);
     if (rc < 0)
         return rc;
     deadline_begin(&deadline, fs->timeout_ms > 0 ? (uint64_t)fs->timeout_ms : 0);
-    rc = job->bulk->perform(job, full);
+    rc = job->bulk->perform(job, full, full ? &terms : NULL);
     rc = deadline_end(&deadline, rc, path);
     return error_finish(rc, path);
 }
@@ -218,12 +219,11 @@ static int CO_EDGE todo_task(void *arg)
 static int look_at(struct bulk *bulk, struct larder_item *item)
 {
     autofree char *full = NULL;
+    struct terms terms;
     error_clear();
-    int rc = path_resolve(bulk->fs->root, item->path, &full, NULL);
+    int rc = enter_resolve(bulk->fs, item->path, &full, &terms);
     if (rc == 0)
-        rc = enter_refuse_directory(bulk->fs, item->path);
-    if (rc == 0)
-        rc = bulk->look(bulk, item, full);
+        rc = bulk->look(bulk, item, full, &terms);
     if (rc == -EAGAIN)
         return 0;
     note(bulk, item, error_finish(rc, item->path));

@@ -30,8 +30,8 @@ struct job {
     struct delivery deliveries[];
 };
 
-typedef int perform_fn(struct job *job, const char *path);
-typedef int look_fn(struct bulk *bulk, struct larder_item *item, const char *path);
+typedef int perform_fn(struct job *job, const char *path, const struct terms *terms);
+typedef int look_fn(struct bulk *bulk, struct larder_item *item, const char *path, const struct terms *terms);
 
 struct bulk {
     /* const */
@@ -39,8 +39,9 @@ struct bulk {
     struct larder_item *items;
     size_t count;
     struct larder_batch batch;
-    perform_fn *perform; /* CO_FN; paths are full */
-    /* > 0: `perform` is of up to so many items, whose paths it resolves, and whose statuses it sets unless all failed */
+    perform_fn *perform; /* CO_FN; paths are full, terms those of a read of it */
+    /* > 0: `perform` is of up to so many items, whose paths it resolves (it is given none), and whose statuses it sets
+     * unless all failed */
     size_t items_max;
     look_fn *look;  /* any thread, -EAGAIN: not without waiting; NULL: no item is answered by a look */
     bool joins;     /* ranges that lie together become one request */

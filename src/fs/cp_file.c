@@ -68,14 +68,13 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
 {
     autofree char *full = NULL, *full_target = NULL;
     struct larder_fs *carrier;
+    struct terms terms;
     error_clear();
     int rc = flags & ~(unsigned)WRITE_FLAGS ? fail(-EINVAL, "%s: unknown flags", path) : 0;
     if (rc == 0)
-        rc = path_resolve(from->root, path, &full, NULL);
+        rc = enter_resolve(from, path, &full, &terms);
     if (rc == 0)
         rc = path_resolve(to->root, target, &full_target, NULL);
-    if (rc == 0)
-        rc = enter_refuse_directory(from, path);
     if (rc == 0)
         rc = enter_begin_two(from, to, path, &carrier);
     if (rc < 0)
@@ -85,12 +84,12 @@ int larder_cp_file(struct larder_fs *from, const char *path, struct larder_fs *t
                                       .to = to->instance,
                                       .path = full,
                                       .target = full_target,
-                                      .terms = &from->terms,
+                                      .terms = &terms,
                                       .flags = flags,
                                       .labels = &to->labels,
                                       .moved = progress ? moved : NULL,
                                       .total = LARDER_SIZE_UNKNOWN};
-    rc = progress ? -ENOTSUP : copy_at_once(from, full, to, full_target, flags);
+    rc = progress || terms.directory ? -ENOTSUP : copy_at_once(from, full, to, full_target, flags);
     if (rc == -ENOTSUP)
         rc = copy_streamed(carrier, &call, path);
     enter_end_two(from, to);

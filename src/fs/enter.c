@@ -264,47 +264,31 @@ static bool means_directory(const struct larder_fs *fs, const char *path, const 
     return slash || (fs->directory && strcmp(full, fs->directory) == 0);
 }
 
+int enter_resolve(const struct larder_fs *fs, const char *path, char **full, struct terms *terms)
+{
+    int rc = path_resolve(fs->root, path, full, NULL);
+    if (rc < 0)
+        return rc;
+    *terms = fs->terms;
+    terms->directory = means_directory(fs, path, *full);
+    return 0;
+}
+
 int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call)
 {
     autofree char *full = NULL;
     const struct terms *given = call->terms;
+    struct terms terms;
     error_clear();
-    int rc = path_resolve(fs->root, path, &full, NULL);
+    int rc = enter_resolve(fs, path, &full, &terms);
     if (rc < 0)
         return rc;
-    struct terms terms = given ? *given : fs->terms;
-    terms.directory = means_directory(fs, path, full);
-    if (terms.directory && call->operation == LAYER_INFO)
-        call->terms = &terms;
+    bool directory = terms.directory;
+    if (given)
+        terms = *given;
+    terms.directory = directory;
+    call->terms = &terms;
     rc = enter_call_full(fs, full, call);
     call->terms = given;
     return rc;
-}
-
-/* Cheaper than means_directory, since most paths do not; who may is looked at. */
-static bool may_mean_directory(const struct larder_fs *fs, const char *path)
-{
-    const char *start = path + strspn(path, "/");
-    size_t size = strlen(start), whole = fs->directory ? strlen(fs->directory) : 0;
-    return (size > 0 && start[size - 1] == '/') ||
-           (whole >= size && whole > 0 && strcmp(fs->directory + whole - size, start) == 0);
-}
-
-int enter_refuse_directory(struct larder_fs *fs, const char *path)
-{
-    autofree char *full = NULL;
-    struct answer answer = {0};
-    struct layer_call call = {LAYER_INFO, .out = &answer};
-    if (path && !may_mean_directory(fs, path))
-        return 0;
-    int rc = path_resolve(fs->root, path, &full, NULL);
-    if (rc < 0 || !means_directory(fs, path, full))
-        return rc;
-    rc = enter_call(fs, path, &call);
-    bool directory = rc >= 0 && answer.info.type == LARDER_DIRECTORY;
-    answer_free(&answer);
-    if (rc == -ECANCELED || rc == -ETIMEDOUT)
-        return rc; /* of the call, and no word of the place */
-    error_clear();
-    return directory ? fail(-EISDIR, "%s: a directory", path) : 0;
 }

@@ -14,8 +14,9 @@
 int enter_call(struct larder_fs *fs, const char *path, struct layer_call *call);
 /* The same with a path that is full already, and any others that the call has. */
 int enter_call_full(struct larder_fs *fs, const char *full, struct layer_call *call);
-/* A directory at the path, which was given with a slash behind it, is no file: -EISDIR. Else 0. */
-int enter_refuse_directory(struct larder_fs *fs, const char *path);
+/* The full path of what the user gave (mem), and the terms of a read of it: the handle's, and what a slash behind the path,
+ * or behind the URL of a handle whose root it names, says. */
+int enter_resolve(const struct larder_fs *fs, const char *path, char **full, struct terms *terms);
 /* Run fn(arg) as or in a task of the filesystem's loop, under the handle's timeout: what is more than one call.
  * `subject` is for error texts. */
 int enter_task(struct larder_fs *fs, const char *subject, larder_task_fn *fn, void *arg);

@@ -80,9 +80,7 @@ static int read_into(struct larder_fs *fs, const char *path, const struct larder
                      struct sink *sink)
 {
     struct layer_call call = {LAYER_READ, .range = range, .sink = sink};
-    error_clear();
-    int rc = enter_refuse_directory(fs, path);
-    return rc < 0 ? rc : enter_call(fs, path, &call);
+    return enter_call(fs, path, &call);
 }
 
 int larder_cat_file(struct larder_fs *fs, const char *path, const struct larder_range *range,

@@ -141,8 +141,6 @@ int larder_file_open(struct larder_fs *fs, const char *path, const char *mode, c
     rc = path_resolve(fs->root, path, &file->full, NULL);
     if (rc == 0 && !(file->path = mem_dup(path)))
         rc = fail_memory();
-    if (rc == 0 && which == 'r')
-        rc = enter_refuse_directory(fs, path);
     if (rc == 0)
         rc = file_options_take(options, &file->options);
     if (rc == 0)

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/seams.h"
+#include "fs/chain.h"
 #include "fs/enter.h"
 #include "fs/file_object.h"
 
@@ -108,10 +109,11 @@ static int ask(struct file_reader *reader, struct layer_call *call, unsigned *ep
     struct terms terms = file_read_terms(reader);
     call->terms = &terms;
     call->out = &answer;
-    int rc = enter_call(reader->fs, reader->path, call);
+    int rc = reader->epoch ? enter_call_full(reader->fs, reader->full, call) /* a file: an answer came */
+                           : enter_call(reader->fs, reader->path, call);
     assert(rc <= 0);
     if (rc == 0 && call->operation == LAYER_INFO && answer.info.type == LARDER_DIRECTORY)
-        rc = fail(-EISDIR, "%s: a directory", reader->path);
+        rc = fail_at(reader->fs->instance, reader->full, -EISDIR, "a directory");
     if (rc == 0)
         rc = file_read_learn(reader, &answer, epoch);
     answer_free(&answer);

@@ -57,15 +57,14 @@ static void held_sink_init(struct held_sink *sink, struct job *job)
     base->instant = false;
 }
 
-static int CO_FN cat_job(struct job *job, const char *path)
+static int CO_FN cat_job(struct job *job, const char *path, const struct terms *terms)
 {
-    struct larder_fs *fs = job->bulk->fs;
     bool several = job->count > 1;
     struct larder_bytes *bytes = several ? &job->block : &job->items[0]->bytes;
     const struct larder_range *range = several ? &job->range : job->items[0]->range;
     struct held_sink sink;
     held_sink_init(&sink, job);
-    int rc = layer_read(fs->instance, path, range, &fs->terms, &sink.bytes.sink, NULL);
+    int rc = layer_read(job->bulk->fs->instance, path, range, terms, &sink.bytes.sink, NULL);
     if (rc == 0)
         *bytes = bytes_sink_take(&sink.bytes);
     else
@@ -75,12 +74,11 @@ static int CO_FN cat_job(struct job *job, const char *path)
     return rc;
 }
 
-static int cat_look(struct bulk *bulk, struct larder_item *item, const char *path)
+static int cat_look(struct bulk *bulk, struct larder_item *item, const char *path, const struct terms *terms)
 {
-    struct larder_fs *fs = bulk->fs;
     struct bytes_sink sink;
     bytes_sink_init(&sink);
-    int rc = layer_look_read(fs->instance, path, item->range, &fs->terms, &sink.sink, NULL);
+    int rc = layer_look_read(bulk->fs->instance, path, item->range, terms, &sink.sink, NULL);
     if (rc == 0)
         item->bytes = bytes_sink_take(&sink);
     bytes_sink_fini(&sink);
@@ -112,7 +110,7 @@ int larder_cat_ranges(struct larder_fs *fs, struct larder_item *items, size_t co
 
 /* ---- pipe ---- */
 
-static int CO_FN pipe_job(struct job *job, const char *path)
+static int CO_FN pipe_job(struct job *job, const char *path, const struct terms *terms)
 {
     struct instance *instance = job->bulk->fs->instance;
     const struct larder_bytes *bytes = &job->items[0]->bytes;
@@ -228,7 +226,7 @@ static int CO_FN check_unchanged(const struct removal *removal, struct job *job)
     return rc;
 }
 
-static int CO_FN rm_job(struct job *job, const char *path)
+static int CO_FN rm_job(struct job *job, const char *path, const struct terms *terms)
 {
     struct removal removal;
     int rc = removal_init(&removal, job);
@@ -269,20 +267,19 @@ static void take_size(struct bulk *bulk, const struct larder_item *item, struct 
     answer_free(answer);
 }
 
-static int CO_FN size_job(struct job *job, const char *path)
+static int CO_FN size_job(struct job *job, const char *path, const struct terms *terms)
 {
-    struct larder_fs *fs = job->bulk->fs;
     struct answer answer = {0};
-    int rc = layer_info(fs->instance, path, &fs->terms, &answer);
+    int rc = layer_info(job->bulk->fs->instance, path, terms, &answer);
     if (rc == 0)
         take_size(job->bulk, job->items[0], &answer);
     return rc;
 }
 
-static int size_look(struct bulk *bulk, struct larder_item *item, const char *path)
+static int size_look(struct bulk *bulk, struct larder_item *item, const char *path, const struct terms *terms)
 {
     struct answer answer = {0};
-    int rc = layer_look_info(bulk->fs->instance, path, &bulk->fs->terms, &answer);
+    int rc = layer_look_info(bulk->fs->instance, path, terms, &answer);
     if (rc == 0)
         take_size(bulk, item, &answer);
     return rc;

@@ -370,9 +370,46 @@ static int CO_FN pass_on(struct layer_call *call)
     return rc;
 }
 
+int CO_FN layer_refuse_directory(struct instance *instance, const char *path, const struct terms *terms)
+{
+    struct answer answer = {0};
+    if (!terms->directory)
+        return 0;
+    int rc = layer_info(instance, path, terms, &answer);
+    bool directory = rc == 0 && answer.info.type == LARDER_DIRECTORY;
+    answer_free(&answer);
+    if (rc == -ECANCELED || rc == -ETIMEDOUT)
+        return rc; /* of the call, and no word of the place */
+    error_clear();
+    return directory ? fail_at(instance, path, -EISDIR, "a directory") : 0;
+}
+
+/* Of one file, to which a slash behind its path may be a directory. */
+static int CO_FN call_of_file(struct layer_call *call)
+{
+    const struct terms *given = call->terms;
+    struct terms terms = *given;
+    terms.directory = false;
+    int rc = layer_refuse_directory(call->instance, path_of(call), given);
+    if (rc < 0)
+        return rc;
+    call->terms = &terms;
+    rc = layer_call(call);
+    call->terms = given;
+    return rc;
+}
+
+static bool may_be_directory(const struct layer_call *call)
+{
+    bool of_file = call->operation == LAYER_READ || call->operation == LAYER_REMOVE;
+    return of_file && call->terms && call->terms->directory;
+}
+
 int CO_FN layer_call(struct layer_call *call)
 {
     const struct backend *backend = call->instance->backend;
+    if (may_be_directory(call))
+        return call_of_file(call);
     if (!has_operation(backend, call->operation))
         return hands_on(backend) ? pass_on(call) : lacks(call);
     bool reads = call->operation == LAYER_READ || call->operation == LAYER_READ_STAGED;
@@ -439,5 +476,7 @@ int layer_look_read(struct instance *instance, const char *path, const struct la
     struct instance *at = layer_at(instance, LAYER_READ);
     if (at->backend->kind == INSTANT)
         return at->backend->read(at, path, range, terms, sink, out);
-    return at->backend->look_read ? at->backend->look_read(at, path, range, terms, sink, out) : -EAGAIN;
+    return at->backend->look_read && !terms->directory
+               ? at->backend->look_read(at, path, range, terms, sink, out)
+               : -EAGAIN;
 }

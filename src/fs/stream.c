@@ -36,6 +36,7 @@ struct stream {
     /* const */
     struct larder_fs *fs;
     const char *path; /* full */
+    struct terms terms;
     const struct larder_range *range;
     larder_take_fn *fn;
     void *arg;
@@ -135,8 +136,8 @@ static int stream_fill(struct sink *sink, size_t size)
 
 static int CO_FN read_all(struct stream *stream)
 {
-    int rc = layer_read(stream->fs->instance, stream->path, stream->range, &stream->fs->terms, &stream->sink,
-                        NULL);
+    int rc =
+        layer_read(stream->fs->instance, stream->path, stream->range, &stream->terms, &stream->sink, NULL);
     if (rc == 0 && stream->pieces[stream->current].size > 0)
         lend(stream);
     return rc;
@@ -170,14 +171,14 @@ int64_t larder_cat_to(struct larder_fs *fs, const char *path, const struct larde
                       larder_take_fn *take, void *arg)
 {
     autofree char *full = NULL;
-    int rc = path_resolve(fs->root, path, &full, NULL);
-    if (rc == 0)
-        rc = enter_refuse_directory(fs, path);
+    struct terms terms;
+    int rc = enter_resolve(fs, path, &full, &terms);
     if (rc < 0)
         return rc;
     struct stream stream = {.sink = {.begin = stream_begin, .room = stream_room, .fill = stream_fill},
                             .fs = fs,
                             .path = full,
+                            .terms = terms,
                             .range = range,
                             .fn = take,
                             .arg = arg};

@@ -58,6 +58,7 @@ static int look(struct txn_view *view, const char *path, struct sight *sight)
     if (rc < 0)
         return rc;
     sight->fate = overlay_look(&view->member->overlay, path, &change);
+    sight->lives_below = overlay_lives_below(&view->member->overlay, path);
     sight->seen = change ? change->id : 0;
     sight->before = change ? change->before
                     : sight->fate == OVERLAY_GONE
@@ -121,13 +122,35 @@ static int CO_FN look_removed(struct txn_view *view, const char *path, struct si
     return 0;
 }
 
+/* May a slash behind the path mean another thing than the path does without it? */
+static bool may_mean_directory(const struct txn_view *view, const struct terms *terms)
+{
+    return terms->directory && view->instance.can.list && !view->instance.can.real_directories;
+}
+
+/* A directory of the same path as a file that the transaction wrote, or that the place has. */
+static int CO_FN is_meant_directory(struct txn_view *view, const char *path, const struct terms *terms,
+                                    const struct sight *sight)
+{
+    bool file = sight->fate == OVERLAY_FILE;
+    if (!may_mean_directory(view, terms) || (!file && sight->fate != OVERLAY_IMPLIED))
+        return 0;
+    return sight->lives_below ? 1 : view_lives(view, path);
+}
+
 /* As the table's info: with a status and text for what is missing. */
 static int CO_FN find_out(struct txn_view *view, const char *path, const struct terms *terms,
                           struct sight *sight)
 {
     int rc = look(view, path, sight);
-    if (rc < 0)
-        return rc;
+    if (rc == 0)
+        rc = is_meant_directory(view, path, terms, sight);
+    if (rc > 0) {
+        sight->type = LARDER_DIRECTORY;
+        sight->answer = directory_answer(NULL);
+    }
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     switch (sight->fate) {
     case OVERLAY_FILE:
         sight->type = LARDER_FILE;
@@ -272,7 +295,7 @@ int txn_look_info(struct instance *instance, const char *path, const struct term
     int rc = look(view, path, &sight);
     if (rc < 0)
         return rc;
-    if (sight.fate == OVERLAY_FILE)
+    if (sight.fate == OVERLAY_FILE && !may_mean_directory(view, terms))
         return describe(view, sight.change, terms, out);
     if (sight.fate == OVERLAY_GONE)
         return view_missing(view, path);

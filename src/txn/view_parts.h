@@ -31,6 +31,7 @@ static inline struct larder_txn *txn_of(const struct txn_view *view)
 /* What is at a path, as the view shows it. */
 struct sight {
     enum overlay_fate fate;
+    bool lives_below;      /* the transaction wrote or made something below */
     uint64_t seen;         /* the id of the change at this very path; 0: there is none */
     int64_t touched_ns;    /* the time that it has by that change; 0: none */
     enum before before;    /* at the place: of the change, else as it was asked */

@@ -21,6 +21,7 @@ enum {
 
 static const char *const situations[] = {"none", "no/such", "file/below", "dir", "file"};
 #define SITUATION_COUNT (sizeof situations / sizeof situations[0])
+enum { AT_DIR = 3, AT_FILE = 4 }; /* their indexes */
 
 /* In the order of `situations`: missing, with its parent; below a file; a directory that is not empty; a file. */
 static const struct error_row {
@@ -95,8 +96,12 @@ static bool is_right(const struct larder_capabilities *can, int expected, int rc
 /* The text of a failure names what it is about. */
 static bool is_named(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return strstr(larder_error(), slash ? slash + 1 : path) != NULL;
+    char name[64] = "";
+    const char *start = path + strlen(path);
+    while (start > path && (start[-1] != '/' || !start[0] || !start[1]))
+        start--;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "/"), start);
+    return strstr(larder_error(), name) != NULL;
 }
 
 static int check(struct scenario_run *run, const struct path_op *op, const char *path, int expected)
@@ -112,6 +117,22 @@ static int check(struct scenario_run *run, const struct path_op *op, const char 
     return 0;
 }
 
+/* A slash behind a path means a directory, where there is one. In some places a file may have the same path. */
+static int with_slash(struct scenario_run *run, const struct path_op *op, const struct error_row *row)
+{
+    const struct larder_capabilities *can = larder_fs_capabilities(run->fs);
+    const int dir = row->expected[AT_DIR], file = row->expected[AT_FILE];
+    bool looks = op->kind == PATH_READS || op->kind == PATH_LISTS;
+    if ((dir != NOT_ASKED && check(run, op, "dir/", dir) < 0) ||
+        (file != NOT_ASKED && check(run, op, "file/", file) < 0))
+        return -1;
+    if (!can->write || can->real_directories || run->place->disk || dir == NOT_ASKED || !looks)
+        return 0;
+    REQUIRE_IS(0, put_text(run, "both/kept", "x"));
+    REQUIRE_IS(0, put_text(run, "both", "a file"));
+    return check(run, op, "both/", dir);
+}
+
 static int row_is_right(struct scenario_run *run)
 {
     const struct error_row *row = run->scenario->arg;
@@ -124,6 +145,7 @@ static int row_is_right(struct scenario_run *run)
         if (rc < 0)
             return rc;
     }
+    REQUIRE_IS(0, with_slash(run, op, row));
     REQUIRE_IS(1, larder_isfile(run->fs, "dir/kept"));
     return check(run, op, "../out", EINVAL) < 0 ? -1 : check(run, op, "a//b", EINVAL);
 }

@@ -172,16 +172,18 @@ static int cat_ranges(struct scenario_run *run)
 
 static int sizes_are_told(struct scenario_run *run)
 {
-    struct larder_item items[] = {{.path = "f1"}, {.path = "d"}, {.path = "none"}, {.path = "d/e/h1"}};
+    struct larder_item items[] = {{.path = "f1"},     {.path = "d"},  {.path = "none"},
+                                  {.path = "d/e/h1"}, {.path = "d/"}, {.path = "f1/"}};
     struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_RETURN};
-    int64_t size = 7, sizes[4];
+    int64_t size = 7, sizes[6];
     REQUIRE_IS(0, put_tree(run));
     REQUIRE_IS(0, larder_size(run->fs, "d/e/h1", &size));
     REQUIRE(size == 6);
     REQUIRE_IS(-ENOENT, larder_size(run->fs, "none", &size));
     REQUIRE(size == 6 && strstr(larder_error(), "none"));
-    REQUIRE_IS(1, larder_sizes(run->fs, items, 4, sizes, &batch));
+    REQUIRE_IS(1, larder_sizes(run->fs, items, 6, sizes, &batch));
     REQUIRE(sizes[0] == 2 && sizes[1] == 0 && sizes[2] == LARDER_SIZE_UNKNOWN && sizes[3] == 6);
+    REQUIRE(sizes[4] == 0 && sizes[5] == 2);
     REQUIRE(items[2].status == -ENOENT && items[3].status == 0);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/digest.h"
+#include "path_ops.h"
 #include "tree.h"
 
 /* ---- what may pass ---- */
@@ -333,6 +334,32 @@ static void a_body_that_is_cut_goes_on_only_in_the_same_version(void **state)
     assert_int_equal(fault_count(s3_server, "GET", "/b/f"), 3);
 }
 
+/* A key may be a directory's path as well: a slash behind it says which is meant. */
+static void a_slash_behind_a_key_means_the_directory(void **state)
+{
+    static const char *const reads[] = {"cat_file", "cat",        "cat_into",    "cat_to",
+                                        "open r",   "read_block", "cp_file from"};
+    struct larder_item item = {.path = "t/"};
+    int64_t size;
+    fault_file_text(s3_server, "/b/t", "a key");
+    fault_file_text(s3_server, "/b/f", "a key");
+    s3_answer("GET", "/b", 2, 200, NULL, LISTING(""));
+    assert_int_equal(larder_isfile(s3_fs, "f/"), 1);
+    assert_int_equal(larder_exists(s3_fs, "none/"), 0);
+    s3_answer("GET", "/b", 0, 200, NULL, LISTING(ENTRY("t/x")));
+    assert_int_equal(larder_isfile(s3_fs, "t"), 1);
+    assert_int_equal(larder_isdir(s3_fs, "t/"), 1);
+    assert_ok(larder_sizes(s3_fs, &item, 1, &size, NULL));
+    assert_int_equal(size, 0);
+    for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++) {
+        const struct path_op *op = path_op_find(reads[i]);
+        assert_ok(op->call(s3_fs, "t", "/"));
+        assert_status(-EISDIR, op->call(s3_fs, "t/", "/"));
+        assert_string_equal(larder_error(), "s3://b/t: a directory");
+    }
+    assert_status(-EISDIR, larder_rm_file(s3_fs, "t/"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +380,7 @@ int main(void)
         TEST(a_listing_that_cannot_be_is_none),
         TEST(entities_bring_nothing_in),
         TEST(a_body_that_is_cut_goes_on_only_in_the_same_version),
+        TEST(a_slash_behind_a_key_means_the_directory),
     };
     s3_prepare_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
