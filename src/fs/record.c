@@ -5,6 +5,7 @@
  *     larder    1: the version of what follows
  *     url       the chain and its place, without a path and without secrets
  *     root      the handle's, percent-encoded
+ *     directory the path behind which its URL had a slash, likewise; missing: none
  *     options   by layer: all that were given, whoever gave them
  *     handle    what holds for its calls, times in ms; what is missing is unset
  *     left_out  secrets that it has, and that this text does not tell
@@ -125,9 +126,12 @@ static bool write_layers(const struct larder_fs *fs, bool secrets, json_t *recor
 static bool write_record(const struct larder_fs *fs, bool secrets, const char *url, json_t *record)
 {
     autofree char *root = url_encode_path(fs->root);
+    autofree char *directory = fs->directory ? url_encode_path(fs->directory) : NULL;
     json_t *handle = root ? json_object() : NULL;
-    return json_object_set_new(record, "handle", handle) == 0 && write_defaults(fs, handle) &&
-           json_object_set_new(record, "larder", json_integer(RECORD_VERSION)) == 0 &&
+    bool whole = json_object_set_new(record, "handle", handle) == 0 && write_defaults(fs, handle);
+    if (whole && fs->directory)
+        whole = json_object_set_new(record, "directory", json_string(directory)) == 0;
+    return whole && json_object_set_new(record, "larder", json_integer(RECORD_VERSION)) == 0 &&
            json_object_set_new(record, "root", json_string(root)) == 0 &&
            json_object_set_new(record, "url", json_from_text(url)) == 0 && write_layers(fs, secrets, record);
 }
@@ -237,15 +241,16 @@ static int check_version(json_t *record)
     return rc;
 }
 
-static int read_root(json_t *record, char **out)
+/* A member that is a path; missing: NULL. */
+static int read_path(json_t *record, const char *key, char **out)
 {
-    json_t *root = NULL;
-    int rc = json_member(record, "root", JSON_STRING, what, &root);
-    const char *encoded = root ? json_string_value(root) : "";
-    if (rc == 0)
+    json_t *path = NULL;
+    int rc = json_member(record, key, JSON_STRING, what, &path);
+    const char *encoded = path ? json_string_value(path) : NULL;
+    if (rc == 0 && encoded)
         rc = url_decode_path(encoded, strlen(encoded), out);
-    if (rc == 0 && !path_is_clean(*out))
-        rc = fail(-EINVAL, "%s: \"%s\" is no root", what, *out);
+    if (rc == 0 && encoded && !path_is_clean(*out))
+        rc = fail(-EINVAL, "%s: \"%s\" is no path of a %s", what, *out, key);
     return rc;
 }
 
@@ -253,7 +258,7 @@ static int read_root(json_t *record, char **out)
 static int open_record(struct larder_loop *loop, json_t *record, const char *url, struct option_list *list,
                        struct larder_fs **out)
 {
-    autofree char *root = NULL;
+    autofree char *root = NULL, *directory = NULL;
     struct instance *instance = NULL;
     struct larder_fs *fs = NULL;
     struct chain chain;
@@ -261,11 +266,15 @@ static int open_record(struct larder_loop *loop, json_t *record, const char *url
     if (rc == 0)
         rc = check_left_out(record, &chain, list->options);
     if (rc == 0)
-        rc = read_root(record, &root);
+        rc = read_path(record, "root", &root);
+    if (rc == 0)
+        rc = read_path(record, "directory", &directory);
     if (rc == 0)
         rc = chain_open(&chain, loop_meant(loop), list->options, &instance);
     if (rc == 0)
-        rc = fs_new(instance, root, &fs);
+        rc = fs_new(instance, root ? root : "", &fs);
+    if (rc == 0)
+        fs->directory = take(directory);
     if (rc == 0)
         rc = read_defaults(record, fs);
     chain_fini(&chain);

@@ -209,7 +209,8 @@ static void a_text_gives_the_same_again(void **state)
 {
     static const char *const secrets[] = {"http.password=p", "http.query=q=1", NULL};
     static const char *const handle[] = {"http.timeout=2", "cache.ttl=7", NULL};
-    static const char *const urls[] = {"memory://a/\xff%\"", "/tmp/a b", "http://u:p@host:81/a%20b?q=1",
+    static const char *const urls[] = {"memory://a/\xff%\"",           "/tmp/a b",
+                                       "http://u:p@host:81/a%20b?q=1", "http://u:p@host:81/a%20b/?q=1",
                                        "cache::http://u:p@host/x?q=1", "dir::cache::memory://m"};
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         for (int with = 0; with < 2; with++) {
@@ -220,6 +221,9 @@ static void a_text_gives_the_same_again(void **state)
             assert_ok(larder_fs_from_json(NULL, text, with ? NULL : secrets, &again));
             assert_true(larder_fs_is_same(fs, again));
             assert_string_equal(fs->root, again->root);
+            assert_int_equal(!fs->directory, !again->directory);
+            if (fs->directory)
+                assert_string_equal(fs->directory, again->directory);
             assert_int_equal(fs->timeout_ms, again->timeout_ms);
             assert_int_equal(fs->terms.ttl_ms, again->terms.ttl_ms);
             assert_ok(larder_fs_to_json(again, with, &other));
@@ -333,6 +337,8 @@ static void what_is_no_such_text_is_refused(void **state)
         {"{\"larder\":1,\"url\":\"memory://\",\"root\":\"../x\"}", -EINVAL},
         {"{\"larder\":1,\"url\":\"memory://\",\"root\":\"%zz\"}", -EINVAL},
         {"{\"larder\":1,\"url\":\"memory://\",\"root\":7}", -EINVAL},
+        {"{\"larder\":1,\"url\":\"memory://\",\"directory\":\"../x\"}", -EINVAL},
+        {"{\"larder\":1,\"url\":\"memory://\",\"directory\":7}", -EINVAL},
         {"{\"larder\":1,\"url\":\"memory://\",\"options\":[]}", -EINVAL},
         {"{\"larder\":1,\"url\":\"memory://\",\"options\":{\"local\":{\"sync\":5}}}", -EINVAL},
         {"{\"larder\":1,\"url\":\"memory://\",\"options\":{\"memory\":{\"no\":\"such\"}}}", -EINVAL},
