@@ -50,6 +50,12 @@ class Faults(Case):
         self.assertRegex(self.stderr, '503 Service Unavailable, 5 tries in [0-9.]+ s')
         self.assertEqual(len(self.requests()), 5)
 
+    def test_each_url_has_a_slash_of_its_own(self):
+        self.serve('file /t size=3 seed=1\nfile /t/x size=1 seed=1\n')
+        self.assertEqual(len(self.larder('cat', self.url + '/same', self.url + '/t')), SIZE + 3)
+        self.larder('cat', self.url + '/same', self.url + '/t/', code=5)
+        self.assertIn('/t: a directory', self.stderr)
+
     def test_rules_are_a_script_by_hits(self):
         self.serve('on GET /f skip=1 count=1 -> status=404\non GET /f has=Range -> status=403\n')
         self.larder('cat', self.url + '/f')

@@ -271,6 +271,10 @@ class Local(Case):
         self.larder('rm', '-r', f'{tree}/d*', f'{tree}/e/**')
         self.assertEqual(os.listdir(tree), ['q1'])
         self.larder('rm', '-r', 'memory://', code=1)
+        whole = self.tree({'a': b'', 'd/e/f': b'', 'd-': b'', '.h': b'', '.d/x': b''}, where='whole')
+        self.larder('rm', '-r', '**', cwd=whole)
+        self.assertEqual(os.listdir(whole), [])
+        self.larder('rm', '-r', '**', cwd=whole, code=3)
         for dots in '.', '..', './', 'x/..':
             self.larder('rm', '-r', f'{tree}/{dots}', code=1)
         self.larder('rm', tree / 'q1', 'nonsense://x', code=2)
@@ -432,6 +436,14 @@ class Http(Served):
         self.assertEqual(self.lines('map', 'keys', 'sub', self.url), ['sub/b'])
         self.larder('get', f'{self.url}/large', self.dir / 'large')
         self.assertEqual((self.dir / 'large').stat().st_size, 2 << 20)
+
+    def test_rm_of_a_pattern_before_a_query(self):
+        tree = self.server.dir / 'dav/rm'
+        for name in 'd/x', 'd/e/y', 'kept':
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(b'')
+        self.larder('rm', '-r', f'webdav{self.server.url[4:]}/dav/rm/d/**?x=1')
+        self.assertEqual(os.listdir(tree), ['kept'])
 
     def test_odd_names_over_http(self):
         self.serve({name: name.encode() for name in ODD_NAMES})

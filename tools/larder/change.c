@@ -58,12 +58,18 @@ static bool is_dots(const char *url)
     return size > begin && size - begin <= 2 && strspn(url + begin, ".") >= size - begin;
 }
 
-/* A slip of the hand must not empty a disk, a host, or the directory that one is in. DONE, or it has complained. */
+/* A slip of the hand must not empty a disk, a host, or the directory that one is in. */
+bool tree_stays(const char *url, const char *path)
+{
+    return !*path || is_dots(url);
+}
+
+/* DONE, or it has complained. */
 static int check_tree(const char *url, const char *path)
 {
-    return !*path         ? complain_of(url, -EBUSY, "the root of a place is not removed")
-           : is_dots(url) ? complain_of(url, -EBUSY, "\".\" and \"..\" are not removed")
-                          : DONE;
+    return !tree_stays(url, path) ? DONE
+           : *path                ? complain_of(url, -EBUSY, "\".\" and \"..\" are not removed")
+                                  : complain_of(url, -EBUSY, "the root of a place is not removed");
 }
 
 static int file_removed(void *arg, struct larder_item *item)

@@ -44,7 +44,7 @@ int cli_open_local(struct cli *cli, const char *path, struct larder_fs **fs, cha
 struct place {
     struct larder_fs *fs;
     char **urls;  /* borrowed */
-    char **paths; /* in `fs`, one for each */
+    char **paths; /* in `fs`, one for each, with the slash behind it (malloc) */
     int count;
 };
 /* DONE, or it has complained. */
@@ -155,9 +155,15 @@ struct url_list { /* all malloc */
  * -r as the directories, too; one that matches nothing is an item that is missing. DONE, or it has complained. */
 int expand_args(struct cli *cli, struct url_list *list, struct outcome *outcome);
 void url_list_free(struct url_list *list);
-/* A source of a copy: its place, and its path there with the slash behind it (malloc). It is a pattern unless it names
+/* cli_open, and the path with the slash that is behind it in the URL (malloc). */
+int cli_open_whole(struct cli *cli, const char *url, struct larder_fs **fs, char **path);
+/* A source of a copy: its place, and its path there, likewise. It is a pattern unless it names
  * something, or --literal was given. DONE, or it has complained. */
 int open_source(struct cli *cli, const char *url, struct larder_fs **fs, char **path, bool *is_pattern);
+
+/* ---- change.c ---- */
+/* Is it what `rm -r` must not remove: the root of its place, "." or ".."? */
+bool tree_stays(const char *url, const char *path);
 
 /* ---- copy.c ---- */
 /* What a file is called in messages: its URL, or its path if it is a local one. NULL: it has none. Freed with larder_free. */

@@ -143,11 +143,37 @@ static int open_stem(struct cli *cli, const struct pattern *pattern, struct lard
 
 typedef int match_fn(struct cli *cli, void *arg, const char *url, const struct larder_info *info);
 
-/* Tell `found` of all that matches: 0, or what it returns. Nothing that does is a failure. */
-static int each_match(struct cli *cli, const struct pattern *pattern, bool files_only, match_fn *found,
+enum wanted { FILES, ALL, TREES };
+
+static int by_name(const void *key, const void *entry)
+{
+    const char *name = ((const struct larder_info *)entry)->name;
+    int order = strncmp(key, name, strlen(key));
+    return order ? order : name[strlen(key)] ? -1 : 0;
+}
+
+/* Does it go with a directory that matches, too? `root_size` is that of the path at which the pattern begins. */
+static bool is_below_match(const struct larder_entries *entries, const char *name, size_t root_size)
+{
+    char *above = strdup(name);
+    bool below = false;
+    for (char *slash; above && !below && (slash = strrchr(above, '/'));) {
+        *slash = 0;
+        if (strlen(above) < root_size)
+            break;
+        below = bsearch(above, entries->info, entries->count, sizeof *entries->info, by_name);
+    }
+    free(above);
+    return below;
+}
+
+/* Tell `found` of all that matches: 0, or what it returns. Nothing that does is a failure. Of TREES those that are in no
+ * other, and not the one at which the pattern begins where that must stay: then its entries are. */
+static int each_match(struct cli *cli, const struct pattern *pattern, enum wanted wanted, match_fn *found,
                       void *arg)
 {
-    struct larder_glob_options options = {sizeof options, cli->maxdepth, files_only, cli->jobs, !cli->json};
+    struct larder_glob_options options = {sizeof options, cli->maxdepth, wanted == FILES, cli->jobs,
+                                          !cli->json};
     struct larder_entries entries = {0};
     struct larder_fs *fs;
     char *path, *whole;
@@ -156,19 +182,27 @@ static int each_match(struct cli *cli, const struct pattern *pattern, bool files
         return code;
     int rc = larder_glob(fs, whole, &options, &entries);
     size_t below = *path ? strlen(path) + 1 : 0;
+    char *root = spell(pattern, "");
+    bool stays = wanted == TREES && root && tree_stays(root, path);
     if (rc == -EINVAL)
         code = wrong_usage("%s", larder_error());
     else if (rc < 0)
         code = complain(pattern->url, rc);
-    else if (entries.count == 0)
-        code = complain_of(pattern->url, -ENOENT, "nothing matches");
+    size_t count = 0;
     for (size_t i = 0; code == DONE && i < entries.count; i++) {
         const char *name = entries.info[i].name;
+        if (wanted == TREES &&
+            ((stays && strlen(name) <= below) || is_below_match(&entries, name, stays ? below : 0)))
+            continue;
         char *url = spell(pattern, strlen(name) > below ? name + below : "");
+        count++;
         code = url ? found(cli, arg, url, &entries.info[i]) : complain(pattern->url, -ENOMEM);
         free(url);
     }
+    if (code == DONE && count == 0)
+        code = complain_of(pattern->url, -ENOENT, "nothing matches");
     larder_entries_free(&entries);
+    free(root);
     free(whole);
     larder_free(path);
     larder_fs_free(fs);
@@ -204,7 +238,7 @@ int command_glob(struct cli *cli)
     struct pattern pattern;
     if (!find_pattern(cli->args[0], &pattern))
         return print_existing(cli, cli->args[0]);
-    return each_match(cli, &pattern, false, print_match, NULL);
+    return each_match(cli, &pattern, ALL, print_match, NULL);
 }
 
 /* ---- expanding ---- */
@@ -231,32 +265,6 @@ void url_list_free(struct url_list *list)
     *list = (struct url_list){0};
 }
 
-/* As strcmp, but what is below a directory comes right behind it. */
-static int by_path(const void *a, const void *b)
-{
-    const unsigned char *one = *(const unsigned char *const *)a, *other = *(const unsigned char *const *)b;
-    for (; *one && *one == *other; one++)
-        other++;
-    return (*one == '/' ? 1 : *one + (*one > 0)) - (*other == '/' ? 1 : *other + (*other > 0));
-}
-
-/* What goes with a directory that matches, too, is none of its own. */
-static void drop_below(struct url_list *list, int first)
-{
-    int kept = first;
-    if (list->count > first)
-        qsort(list->urls + first, (size_t)(list->count - first), sizeof *list->urls, by_path);
-    for (int i = first; i < list->count; i++) {
-        const char *above = kept > first ? list->urls[kept - 1] : NULL;
-        size_t size = above ? strlen(above) : 0;
-        if (above && strncmp(list->urls[i], above, size) == 0 && list->urls[i][size] == '/')
-            free(list->urls[i]);
-        else
-            list->urls[kept++] = list->urls[i];
-    }
-    list->count = kept;
-}
-
 /* Add `url`, or what it matches if it is a pattern, names nothing and no --literal was given. */
 static int expand_url(struct cli *cli, const char *url, struct url_list *list)
 {
@@ -275,11 +283,7 @@ static int expand_url(struct cli *cli, const char *url, struct url_list *list)
         return complain(url, exists);
     if (exists)
         return keep(cli, list, url, NULL);
-    int first = list->count;
-    code = each_match(cli, &pattern, !cli->recursive, keep, list);
-    if (cli->recursive)
-        drop_below(list, first);
-    return code;
+    return each_match(cli, &pattern, cli->recursive ? TREES : FILES, keep, list);
 }
 
 int expand_args(struct cli *cli, struct url_list *list, struct outcome *outcome)
@@ -303,21 +307,33 @@ static bool ends_with_slash(const char *url)
     return size > 0 && leaf[size - 1] == '/';
 }
 
+int cli_open_whole(struct cli *cli, const char *url, struct larder_fs **fs, char **path)
+{
+    char *opened;
+    int code = cli_open(cli, url, false, fs, &opened);
+    if (code != DONE)
+        return code;
+    int size = asprintf(path, "%s%s", opened, *opened && ends_with_slash(url) ? "/" : "");
+    larder_free(opened);
+    if (size >= 0)
+        return DONE;
+    larder_fs_free(*fs);
+    return complain(url, -ENOMEM);
+}
+
 int open_source(struct cli *cli, const char *url, struct larder_fs **fs, char **path, bool *is_pattern)
 {
     struct pattern pattern;
     char *opened;
     *is_pattern = !cli->literal && find_pattern(url, &pattern);
-    int code = cli_open(cli, url, false, fs, &opened);
-    if (code != DONE)
+    int code = cli_open_whole(cli, url, fs, path);
+    if (code != DONE || !*is_pattern)
         return code;
-    int exists = *is_pattern ? larder_exists(*fs, opened) : 1;
+    int exists = larder_exists(*fs, *path);
     *is_pattern = exists == 0;
-    if (exists > 0 && asprintf(path, "%s%s", opened, *opened && ends_with_slash(url) ? "/" : "") < 0)
-        exists = -ENOMEM;
-    larder_free(opened);
     if (exists > 0)
         return DONE;
+    free(*path);
     larder_fs_free(*fs);
     if (exists < 0)
         return complain(url, exists);

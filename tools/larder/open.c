@@ -23,20 +23,21 @@ int interrupted(void)
 
 /*
  * Only calls that are under way hear of a cancel, so it is said again every second until the command has
- * noticed. A signal that comes PATIENCE seconds after the first does not wait for that, and temporary files may stay:
+ * noticed. A signal that comes PATIENCE_MS after the first does not wait for that, and temporary files may stay:
  * so one that comes sooner (a key held down, a terminal that closes) is not a second one.
  */
-#define PATIENCE 2
+#define PATIENCE_MS 2000
 
 static void on_signal(int number)
 {
-    static time_t first;
+    static int64_t first_ms;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t now_ms = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
     if (number != SIGALRM && !caught) {
         caught = number;
-        first = now.tv_sec;
-    } else if (number != SIGALRM && now.tv_sec - first > PATIENCE) {
+        first_ms = now_ms;
+    } else if (number != SIGALRM && now_ms - first_ms >= PATIENCE_MS) {
         _exit(128 + number);
     }
     larder_loop_cancel(loop);
@@ -133,7 +134,7 @@ int cli_open(struct cli *cli, const char *url, bool cached, struct larder_fs **f
 void place_close(struct place *place)
 {
     for (int i = 0; i < place->count; i++)
-        larder_free(place->paths[i]);
+        free(place->paths[i]);
     free(place->paths);
     larder_fs_free(place->fs);
 }
@@ -141,17 +142,17 @@ void place_close(struct place *place)
 int place_open(struct cli *cli, char **urls, int count, struct place *out)
 {
     struct place place = {.urls = urls, .paths = calloc((size_t)count, sizeof *place.paths)};
-    int code = place.paths ? cli_open(cli, urls[0], false, &place.fs, &place.paths[0])
+    int code = place.paths ? cli_open_whole(cli, urls[0], &place.fs, &place.paths[0])
                            : complain_of(urls[0], -ENOMEM, NULL);
     for (place.count = code == DONE; code == DONE && place.count < count; place.count++) {
         struct larder_fs *fs;
         char *path;
-        code = cli_open(cli, urls[place.count], false, &fs, &path);
+        code = cli_open_whole(cli, urls[place.count], &fs, &path);
         bool same = code == DONE && larder_fs_is_same(fs, place.fs);
         if (code == DONE)
             larder_fs_free(fs);
         if (!same && code == DONE)
-            larder_free(path);
+            free(path);
         if (!same)
             break;
         place.paths[place.count] = path;
