@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a call costs, counted in the access logs of real servers. Redirects are not counted."""
 import http.client
+import re
 import time
 import unittest
 
@@ -23,7 +24,7 @@ class Log:
     def lines(self):
         with (self.server.dir / 'access.log').open('rb') as file:
             file.seek(self.size)
-            return [line for line in file.read().decode().splitlines() if ' /mark-' not in line and ' 301 ' not in line]
+            return [line for line in file.read().decode().splitlines() if not re.search(' /(mark|up)-| 301 ', line)]
 
     def count(self, least):
         """Once so many requests are in it, and one of our own that came behind them."""
