@@ -6,7 +6,7 @@
  *
  * A table of a few operations, made known by larder_register, is opened by PROTOCOL://… like every other place, and has
  * all of fs.h and map.h: batches, walks, globs, copies to and from elsewhere, cache::PROTOCOL://…, options with their
- * environment and configuration. examples/replica.c is one, of some 200 lines.
+ * environment and configuration. examples/replica.c is one, of some 150 lines.
  *
  * What `open` makes is the place's state, which every operation is given. Paths are clean and decoded, "a/b", and "" is
  * the root. Operations of one state run at once, on several threads; they return 0, or a negative errno that larder_fail
@@ -47,6 +47,10 @@ struct larder_facts {
      * character counts as none, since it may be the beginning of a longer one. */
     char version[LARDER_FACTS_VERSION_SIZE];
 };
+
+/* What another filesystem knows; a version that is longer than this has room for is left out. */
+LARDER_API LARDER_WAITS int larder_facts_from(struct larder_fs *fs, const char *path,
+                                              struct larder_facts *out);
 
 /* ---- opening ---- */
 
@@ -99,6 +103,10 @@ LARDER_API int larder_reading_begin(struct larder_reading *reading, const struct
 LARDER_API int larder_reading_put(struct larder_reading *reading, const void *data, size_t size);
 LARDER_API int larder_reading_room(struct larder_reading *reading, void **room, size_t *size);
 LARDER_API int larder_reading_filled(struct larder_reading *reading, size_t size);
+/* All of it done by another filesystem, whose file at `path` this one is: its bytes, its version, as a range of it and under
+ * the conditions that are asked for. The status is to be returned; after a failure another filesystem may be tried. */
+LARDER_API LARDER_WAITS int larder_reading_from(struct larder_reading *reading, struct larder_fs *fs,
+                                                const char *path);
 /* What is asked for, for a place that can pass it on; larder_reading_begin sees to all of it. NULL: nothing. */
 LARDER_API const struct larder_range *larder_reading_range(const struct larder_reading *reading);
 LARDER_API const char *larder_reading_if_match(const struct larder_reading *reading);
@@ -112,6 +120,9 @@ struct larder_writing;
  * by piece (0: that was all), may suspend, and *size is -1 where nobody knows it yet. */
 LARDER_API const void *larder_writing_data(const struct larder_writing *writing, int64_t *size);
 LARDER_API int64_t larder_writing_read(struct larder_writing *writing, void *buffer, size_t size);
+/* All bytes in memory, in whatever way they come: for a place that takes a file as one. Instead of the two above. Borrowed
+ * while the write runs. */
+LARDER_API int larder_writing_whole(struct larder_writing *writing, const void **data, size_t *size);
 /* Begin again at the first byte. -ESPIPE: it cannot. */
 LARDER_API int larder_writing_rewind(struct larder_writing *writing);
 
@@ -126,6 +137,9 @@ struct larder_how {
 struct larder_page;
 /* `name` is one segment; -EBADMSG: it is not. Of `facts`, the type is needed, and the rest is welcome. */
 LARDER_API int larder_page_add(struct larder_page *page, const char *name, const struct larder_facts *facts);
+/* Those of another filesystem's directory, in place of what was added before; all in one page. */
+LARDER_API LARDER_WAITS int larder_page_from(struct larder_page *page, struct larder_fs *fs,
+                                             const char *path);
 /* Is the type all that is wanted of the facts? A place that would have to ask for the others need not; a size that it
  * does not know is LARDER_SIZE_UNKNOWN. A cache never asks so: what it keeps, it keeps whole. */
 LARDER_API bool larder_page_names_only(const struct larder_page *page);

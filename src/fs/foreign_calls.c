@@ -97,20 +97,6 @@ static int foreign_info(struct instance *instance, const char *path, const struc
 
 /* ---- reading ---- */
 
-struct larder_reading {
-    const struct instance *instance;
-    const char *path;
-    const struct larder_range *range;
-    const struct terms *terms;
-    struct sink *sink;
-    /* since it began */
-    bool begun, unchanged;
-    struct larder_facts facts; /* whose version the answer has */
-    struct answer answer;
-    bool sized; /* `left` bytes have to come; else so many may, -1: any number */
-    int64_t left;
-};
-
 /* The kinds that may not suspend are given sinks that do not. */
 static int CO_EDGE begin_sink(struct sink *sink, const struct answer *answer, int64_t size)
 {
@@ -145,6 +131,7 @@ int larder_reading_begin(struct larder_reading *reading, const struct larder_fac
                          int64_t *count)
 {
     reading->facts = *facts;
+    reading->passes = false;
     int rc = answer_of(reading->instance, reading->path, &reading->facts, &reading->answer);
     if (rc == 0 && facts->type == LARDER_DIRECTORY)
         rc = fail(-EISDIR, "%s://%s: a directory", reading->instance->backend->name, reading->path);
@@ -239,23 +226,14 @@ static int foreign_read(struct instance *instance, const char *path, const struc
     if (rc == 0 && (!reading.begun || (reading.sized && reading.left > 0)))
         rc = fail(-EPROTO, "%s://%s: the backend gives fewer bytes than it promised", instance->backend->name,
                   path);
-    if (rc >= 0 && out && answer_copy(out, &reading.answer) < 0)
-        return -ENOMEM;
+    const struct answer *answer = reading.passes ? &reading.passed : &reading.answer;
+    if (rc >= 0 && out && answer_copy(out, answer) < 0)
+        rc = -ENOMEM;
+    answer_free(&reading.passed);
     return rc;
 }
 
 /* ---- listing ---- */
-
-struct larder_page {
-    const struct instance *instance;
-    const char *path;
-    struct cursor *cursor;
-    bool names_only;
-    struct entries_builder builder;
-    void *position;
-    void (*release)(void *position);
-    bool goes_on;
-};
 
 int larder_page_add(struct larder_page *page, const char *name, const struct larder_facts *facts)
 {
@@ -328,10 +306,6 @@ static int foreign_list(struct instance *instance, const char *path, const struc
 
 /* ---- writing ---- */
 
-struct larder_writing {
-    struct source *source;
-};
-
 static int64_t CO_EDGE source_gives(struct source *source, void *buffer, size_t size)
 {
     return source_read(source, buffer, size);
@@ -357,6 +331,7 @@ int64_t larder_writing_read(struct larder_writing *writing, void *buffer, size_t
 
 int larder_writing_rewind(struct larder_writing *writing)
 {
+    buffer_free(&writing->whole);
     return source_begins_again(writing->source);
 }
 
@@ -371,10 +346,11 @@ static int tell_now(const struct instance *instance, const char *path, const str
 static int foreign_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                          const char *if_match, struct answer *out)
 {
-    struct larder_writing writing = {source};
+    struct larder_writing writing = {source, BUFFER(PTRDIFF_MAX)};
     struct larder_facts now = {.type = LARDER_FILE, .size = source->size};
     struct larder_how how = {flags, if_match};
     int rc = ASK(instance, write, path, &writing, &how, &now);
+    buffer_free(&writing.whole);
     rc = settled(instance, "write", rc);
     return rc < 0 ? rc : tell_now(instance, path, &now, out);
 }
