@@ -2,6 +2,8 @@
 /* Moving: by the place where it can, else by a copy; and never a loss. */
 #include "task_test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +318,106 @@ static void what_changed_after_it_was_copied_stays(void **state)
     }
 }
 
+/* ---- several at once ---- */
+
+#define MOVERS 4
+#define ROUNDS 150
+
+/* Of one round: all begin together, the reader ends after them. */
+struct race {
+    int place;
+    bool tree;
+    pthread_barrier_t begin;
+    atomic_int left; /* movers under way */
+    struct mover {
+        struct race *race;
+        pthread_t thread;
+        char target[8];
+        int rc;
+    } movers[MOVERS];
+    const char *wrong; /* what the reader saw; NULL: nothing that cannot be */
+};
+
+static void *move_source(void *arg)
+{
+    struct mover *mover = arg;
+    struct race *race = mover->race;
+    pthread_barrier_wait(&race->begin);
+    mover->rc = mv(race->place, "source", race->place, mover->target);
+    race->left--;
+    return NULL;
+}
+
+/* 1: whole; 0: not there; else how it failed. */
+static int look_at(const struct race *race, const char *name)
+{
+    struct larder_bytes bytes = {0};
+    char path[32];
+    snprintf(path, sizeof path, "%s%s", name, race->tree ? "/f" : "");
+    int rc = larder_cat_file(fs[race->place], path, NULL, &bytes);
+    bool whole = rc == 0 && bytes.size == 5 && memcmp(bytes.data, "whole", 5) == 0;
+    larder_bytes_free(&bytes);
+    return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc < 0 ? rc : whole ? 1 : -EBADMSG;
+}
+
+/* Once it is gone from where it was it is at one of the others, and stays. */
+static void *read_meanwhile(void *arg)
+{
+    struct race *race = arg;
+    pthread_barrier_wait(&race->begin);
+    for (bool last = false; !last && !race->wrong;) {
+        last = race->left == 0;
+        int found = look_at(race, "source"), there = 0;
+        for (int i = 0; found == 0 && i < MOVERS; i++) {
+            int rc = look_at(race, race->movers[i].target);
+            there = rc < 0 ? rc : there + rc;
+            if (rc < 0)
+                break;
+        }
+        if (found < 0 || (found == 0 && there != 1))
+            race->wrong = found < 0 || there < 0 ? "not whole" : there == 0 ? "nowhere" : "twice";
+    }
+    return NULL;
+}
+
+static void run_round(struct race *race)
+{
+    pthread_t reader;
+    int won = 0;
+    pthread_barrier_init(&race->begin, NULL, MOVERS + 1);
+    race->left = MOVERS;
+    for (int i = 0; i < MOVERS; i++) {
+        struct mover *mover = &race->movers[i];
+        *mover = (struct mover){.race = race};
+        snprintf(mover->target, sizeof mover->target, "t%d", i);
+        assert_int_equal(pthread_create(&mover->thread, NULL, move_source, mover), 0);
+    }
+    assert_int_equal(pthread_create(&reader, NULL, read_meanwhile, race), 0);
+    for (int i = 0; i < MOVERS; i++) {
+        pthread_join(race->movers[i].thread, NULL);
+        if (race->movers[i].rc != -ENOENT)
+            assert_ok(race->movers[i].rc);
+        won += race->movers[i].rc == 0;
+    }
+    pthread_join(reader, NULL);
+    pthread_barrier_destroy(&race->begin);
+    assert_int_equal(won, 1);
+    if (race->wrong)
+        fail_msg("place %d, %s: %s", race->place, race->tree ? "a tree" : "a file", race->wrong);
+}
+
+static void of_several_who_move_a_source_one_does(void **state)
+{
+    for (int place = MEMORY; place <= LOCAL; place++)
+        for (int tree = 0; tree < 2; tree++)
+            for (int i = 0; i < ROUNDS; i++) {
+                struct race race = {.place = place, .tree = tree};
+                clear_places();
+                put(place, tree ? "source/f" : "source", "whole");
+                run_round(&race);
+            }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before_each, after_each)
@@ -331,6 +433,7 @@ int main(void)
         TEST(a_failed_copy_removes_nothing),
         TEST(what_comes_meanwhile_stays),
         TEST(what_changed_after_it_was_copied_stays),
+        TEST(of_several_who_move_a_source_one_does),
         TEST(a_task_moves_as_well),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
