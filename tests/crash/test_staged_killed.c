@@ -5,7 +5,6 @@
  */
 #include "test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,25 +86,14 @@ static void run(struct staging staging)
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static int count_names(const char *dir)
-{
-    DIR *all = opendir(dir);
-    int count = 0;
-    assert_non_null(all);
-    while (readdir(all))
-        count++;
-    closedir(all);
-    return count - 2;
-}
-
 static void expect_swept(const char *url, const char *disk, const char *crash_at)
 {
     static const char *const paths[] = {"f", "not/made/f"};
     for (int i = 0; i < 2; i++) {
         run((struct staging){.url = url, .path = paths[i], .crash_at = crash_at});
-        assert_int_equal(count_names(disk), 1); /* it was staged, and nobody noted its name */
+        assert_int_equal(tmpdir_count(disk), 1); /* it was staged, and nobody noted its name */
         run((struct staging){.url = url, .path = paths[i], .sweep = true});
-        assert_int_equal(count_names(disk), 0);
+        assert_int_equal(tmpdir_count(disk), 0);
     }
 }
 
@@ -149,7 +137,7 @@ static void a_killed_publish_is_repeated(void **state)
         char *data = tree_read(disk, "f", &size);
         assert_true(data && size == SIZE && content_matches(data, size, 7, 0));
         free(data);
-        assert_int_equal(count_names(disk), 1);
+        assert_int_equal(tmpdir_count(disk), 1);
     }
     close(told[0]);
     close(told[1]);

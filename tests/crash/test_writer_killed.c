@@ -2,7 +2,6 @@
 /* A process that is killed while it writes a local file: the target is the old file or the new one, never a part. */
 #include "test.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,17 +63,6 @@ static int run(int how, bool stop, const char *crash_at)
     return status;
 }
 
-static int count_names(void)
-{
-    DIR *all = opendir(dir);
-    int count = 0;
-    assert_non_null(all);
-    while (readdir(all))
-        count++;
-    closedir(all);
-    return count - 2;
-}
-
 static void assert_content(uint64_t seed)
 {
     size_t size;
@@ -96,7 +84,7 @@ static void a_writer_that_is_killed_leaves_the_target_as_it_was(void **state)
             assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
             assert_content(OLD);
         }
-    assert_true(count_names() > 1); /* what they left is nobody's file */
+    assert_true(tmpdir_count(dir) > 1); /* what they left is nobody's file */
     assert_ok(fs_open(NULL, dir, NULL, &fs, NULL));
     assert_ok(larder_ls(fs, "", &entries));
     assert_int_equal(entries.count, 1);
@@ -118,7 +106,7 @@ static void a_get_that_is_killed_leaves_no_part_and_the_next_one_is_whole(void *
     assert_ok(larder_find(fs, "", NULL, &entries));
     assert_int_equal(entries.count, 0);
     larder_entries_free(&entries);
-    assert_true(count_names() > 0);
+    assert_true(tmpdir_count(dir) > 0);
     assert_int_equal(run(GET_TREE, false, NULL), 0);
     assert_ok(larder_find(fs, "t", NULL, &entries));
     assert_int_equal(entries.count, 2);

@@ -11,4 +11,8 @@ void tmpdir_remove(char *dir);
 /* "DIR/NAME", freed with free. */
 char *tmpdir_path(const char *dir, const char *name);
 
+/* How many entries it has; and how many temporary files of Larder's are in it and below. */
+unsigned tmpdir_count(const char *dir);
+unsigned tmpdir_count_temporaries(const char *dir);
+
 #endif

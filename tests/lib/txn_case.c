@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,20 +56,6 @@ int commit(void)
     return rc;
 }
 
-void assert_text(struct larder_fs *fs, const char *path, const char *expected)
-{
-    struct larder_bytes bytes = {0};
-    int rc = larder_cat_file(fs, path, NULL, &bytes);
-    if (!expected) {
-        assert_status(-ENOENT, rc);
-        return;
-    }
-    assert_ok(rc);
-    assert_int_equal(bytes.size, strlen(expected));
-    assert_memory_equal(bytes.data, expected, bytes.size);
-    larder_bytes_free(&bytes);
-}
-
 static int count_one(void *arg, const struct larder_txn_info *info)
 {
     ++*(int *)arg;
@@ -84,24 +69,13 @@ int listed(void)
     return count;
 }
 
-int count_files(const char *dir)
-{
-    DIR *all = opendir(dir);
-    int count = 0;
-    assert_non_null(all);
-    while (readdir(all))
-        count++;
-    closedir(all);
-    return count - 2;
-}
-
 /* Nothing of it in the journal, nor beside it, nor a temporary file. */
 void assert_clean(int files)
 {
     char *payload = tmpdir_path(journal, "payload");
     assert_int_equal(listed(), 0);
-    assert_int_equal(count_files(payload), 0);
-    assert_int_equal(count_files(tree), files);
+    assert_int_equal(tmpdir_count(payload), 0);
+    assert_int_equal(tmpdir_count(tree), files);
     free(payload);
 }
 

@@ -4,6 +4,8 @@
 /* A local directory, a tree in memory, a journal, and a transaction of one of them. */
 #include "larder.h"
 
+#include "file_text.h"
+
 extern char *scratch, *tree, *journal; /* directories: of all, of `local`, of the journal */
 extern struct larder_fs *local, *memory, *view;
 extern struct larder_txn *txn;
@@ -17,10 +19,8 @@ void start(struct larder_fs *fs);
 int commit(void);
 
 int pipe_text(struct larder_fs *fs, const char *path, const char *text, unsigned flags);
-void assert_text(struct larder_fs *fs, const char *path, const char *expected); /* NULL: it is not there */
-/* How many transactions the journal has, and files a directory. */
+/* How many transactions the journal has. */
 int listed(void);
-int count_files(const char *dir);
 /* Nothing of it in the journal, nor beside it, nor a temporary file. */
 void assert_clean(int files);
 

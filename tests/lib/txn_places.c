@@ -146,25 +146,6 @@ static int end(void **state)
 
 /* ---- what is there ---- */
 
-void put(struct larder_fs *to, const char *path, const char *text)
-{
-    assert_ok(larder_pipe_file(to, path, text, strlen(text), LARDER_PARENTS));
-}
-
-void expect(struct larder_fs *from, const char *path, const char *text)
-{
-    struct larder_bytes bytes = {0};
-    int rc = larder_cat_file(from, path, NULL, &bytes);
-    if (!text) {
-        assert_status(-ENOENT, rc);
-        return;
-    }
-    assert_ok(rc);
-    assert_int_equal(bytes.size, strlen(text));
-    assert_memory_equal(bytes.data, text, bytes.size);
-    larder_bytes_free(&bytes);
-}
-
 void expect_names(struct larder_fs *from, const char *dir, const char *names)
 {
     struct larder_entries entries;

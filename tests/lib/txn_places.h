@@ -4,6 +4,8 @@
 /* Each kind of place that a transaction may have, plain, behind a cache, and under a root; for scenarios that run at all. */
 #include "larder.h"
 
+#include "file_text.h"
+
 struct server;
 
 struct place {
@@ -32,8 +34,6 @@ const struct server *server_of(const struct place *of); /* NULL: it needs none, 
 
 void begin(void);
 int commit(void);
-void put(struct larder_fs *to, const char *path, const char *text);
-void expect(struct larder_fs *from, const char *path, const char *text); /* NULL: there is no such file */
 void expect_names(struct larder_fs *from, const char *dir, const char *names);
 void assert_nothing_pending(void);
 

@@ -99,25 +99,6 @@ static int look(void)
     return 0;
 }
 
-static unsigned count_temporaries(const char *dir)
-{
-    DIR *all = opendir(dir);
-    struct dirent *entry;
-    unsigned count = 0;
-    while (all && (entry = readdir(all))) {
-        char path[600];
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof path, "%.300s/%.255s", dir, entry->d_name);
-        count += strncmp(entry->d_name, ".larder", 7) == 0;
-        if (entry->d_type == DT_DIR)
-            count += count_temporaries(path);
-    }
-    if (all)
-        closedir(all);
-    return count;
-}
-
 /* ---- the writer ---- */
 
 void rounds_next(void)
@@ -281,7 +262,7 @@ static void assert_nothing_is_left(void)
     free(payload);
     assert_true(names <= 2);
     assert_int_equal(rounds_run(list_journal, NULL, 0), 0);
-    assert_int_equal(place->tree ? count_temporaries(place->tree) : 0, 0);
+    assert_int_equal(place->tree ? tmpdir_count_temporaries(place->tree) : 0, 0);
 }
 
 /* All of it, or none; then that is what is there. */

@@ -129,14 +129,14 @@ static void one_way_under_a_condition(size_t way, bool before)
     put(other, path, "theirs");
     assert_status(-ESTALE, commit());
     assert_told(path, version);
-    expect(other, path, "theirs");
-    expect(other, "beside", NULL);
+    assert_text(other, path, "theirs");
+    assert_text(other, "beside", NULL);
     assert_status(-ESTALE, larder_txn_if_match(view, path, version));
     theirs = version_of(other, path);
     assert_ok(larder_txn_if_match(view, path, theirs)); /* now it may be */
     assert_ok(commit());
-    expect(other, path, ways[way].after);
-    expect(other, "beside", "ours");
+    assert_text(other, path, ways[way].after);
+    assert_text(other, "beside", "ours");
     assert_ok(larder_rm_file(other, "beside"));
     larder_fs_free(view);
     view = NULL;
@@ -149,7 +149,7 @@ static void a_version_that_must_be_there(void)
     put(other, "source", "ours");
     for (size_t i = 0; i < WAYS; i++)
         put(other, ways[i].path, "first version");
-    expect(fs, ways[0].path, "first version");
+    assert_text(fs, ways[0].path, "first version");
     for (size_t i = 0; i < WAYS; i++)
         one_way_under_a_condition(i, i % 2);
     assert_nothing_pending();
@@ -207,11 +207,11 @@ static void nothing_that_must_be_there(void)
         put(other, path, "theirs");
         assert_status(-EEXIST, commit());
         assert_told(path, "6 bytes");
-        expect(other, path, "theirs");
-        expect(other, "beside", NULL);
+        assert_text(other, path, "theirs");
+        assert_text(other, "beside", NULL);
         assert_ok(larder_rm_file(other, path));
         assert_ok(commit());
-        expect(other, path, "ours");
+        assert_text(other, path, "ours");
         assert_ok(larder_rm_file(other, "beside"));
         larder_fs_free(view);
         view = NULL;
@@ -232,7 +232,7 @@ static void a_condition_is_of_a_view(void)
     assert_status(-ESTALE, larder_txn_if_match(view, "none", "another"));
     assert_ok(larder_txn_if_absent(view, "none"));
     assert_ok(commit()); /* of nothing but conditions */
-    expect(other, "a", "a");
+    assert_text(other, "a", "a");
 }
 
 /* ---- more than one word ---- */
@@ -277,7 +277,7 @@ static void a_write_that_says_otherwise(void)
     assert_ok(larder_replace_file(view, "none", "ours", 4, made, 0));
     assert_ok(commit());
     for (int i = 0; i < 3; i++)
-        expect(other, (const char *[]){"a", "b", "none"}[i], "ours");
+        assert_text(other, (const char *[]){"a", "b", "none"}[i], "ours");
     free(first);
     free(second);
     free(theirs);
@@ -296,7 +296,7 @@ static void a_condition_after_a_touch(void)
     assert_ok(larder_replace_file(view, "a", "ours", 4, version, 0));
     put(other, "a", "theirs");
     assert_status(-ESTALE, commit());
-    expect(other, "a", "theirs");
+    assert_text(other, "a", "theirs");
     free(version);
 }
 

@@ -53,11 +53,11 @@ static void change_everything(void)
 
 static void expect_before(struct larder_fs *from)
 {
-    expect(from, "piped", NULL);
-    expect(from, "d/over", "over");
-    expect(from, "m/gone", "gone");
-    expect(from, "d/move", "move");
-    expect(from, "tree/deep/1", "1");
+    assert_text(from, "piped", NULL);
+    assert_text(from, "d/over", "over");
+    assert_text(from, "m/gone", "gone");
+    assert_text(from, "d/move", "move");
+    assert_text(from, "tree/deep/1", "1");
     expect_names(from, "", "d/ m/ tree/");
     expect_names(from, "d", "copy move over rm");
 }
@@ -65,17 +65,17 @@ static void expect_before(struct larder_fs *from)
 static void expect_after(struct larder_fs *from)
 {
     struct larder_info info;
-    expect(from, "piped", "piped");
-    expect(from, "d/over", "over and over");
-    expect(from, "m/k/1", "one");
-    expect(from, "m/gone", NULL);
-    expect(from, "sent", "sent");
-    expect(from, "copied", "copy");
-    expect(from, "d/copy", "copy");
-    expect(from, "moved", "move");
-    expect(from, "d/move", NULL);
-    expect(from, "d/rm", NULL);
-    expect(from, "tree/deep/1", NULL);
+    assert_text(from, "piped", "piped");
+    assert_text(from, "d/over", "over and over");
+    assert_text(from, "m/k/1", "one");
+    assert_text(from, "m/gone", NULL);
+    assert_text(from, "sent", "sent");
+    assert_text(from, "copied", "copy");
+    assert_text(from, "d/copy", "copy");
+    assert_text(from, "moved", "move");
+    assert_text(from, "d/move", NULL);
+    assert_text(from, "d/rm", NULL);
+    assert_text(from, "tree/deep/1", NULL);
     assert_ok(larder_info(from, "large", &info));
     assert_int_equal(info.size, LARGE);
     larder_info_free(&info);

@@ -2,7 +2,6 @@
 /* Many files at once: what is told, what stops it, what goes wrong, and what is left. */
 #include "task_test.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "alloc_fault.h"
 #include "backends/backends.h"
+#include "copy_places.h"
 #include "fs/fs.h"
 #include "odd_place.h"
 #include "tmpdir.h"
@@ -22,73 +22,12 @@
 #define OPTIONS(...) ((struct larder_copy_options){.size = sizeof(struct larder_copy_options), __VA_ARGS__})
 #define PATHS(...)   (const char *const[]){__VA_ARGS__}, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)
 
-static char *scratch;
-static struct larder_fs *memory, *local, *piped;
-
-static int setup(void **state)
-{
-    backend_register(&memory_backend);
-    backend_register(&local_backend);
-    odd_register();
-    return 0;
-}
-
-static int before_each(void **state)
-{
-    odd_reset();
-    scratch = tmpdir_make();
-    assert_ok(fs_open(NULL, "memory://copy", NULL, &memory, NULL));
-    assert_ok(fs_open(NULL, "piped://copy", NULL, &piped, NULL));
-    assert_ok(fs_open(NULL, scratch, NULL, &local, NULL));
-    return larder_makedirs(memory, "", true);
-}
-
-static int after_each(void **state)
-{
-    int rc = larder_rm(memory, "", true);
-    larder_fs_free(memory);
-    larder_fs_free(piped);
-    larder_fs_free(local);
-    tmpdir_remove(scratch);
-    return rc;
-}
-
-static void put(struct larder_fs *fs, const char *path, const char *text)
-{
-    assert_ok(larder_pipe_file(fs, path, text, strlen(text), LARDER_PARENTS));
-}
-
-static void assert_text(struct larder_fs *fs, const char *path, const char *text)
-{
-    struct larder_bytes bytes;
-    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
-    assert_string_equal(bytes.data, text);
-    larder_bytes_free(&bytes);
-}
-
 static size_t count_below(struct larder_fs *fs, const char *path)
 {
     struct larder_entries entries;
     assert_ok(larder_find(fs, path, NULL, &entries));
     size_t count = entries.count;
     larder_entries_free(&entries);
-    return count;
-}
-
-/* No temporary file is anywhere on the disk. */
-static int count_temporaries(const char *dir)
-{
-    DIR *entries = opendir(dir);
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(entries));) {
-        count += strncmp(entry->d_name, ".larder-", 8) == 0;
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
-            char *below = tmpdir_path(dir, entry->d_name);
-            count += count_temporaries(below);
-            free(below);
-        }
-    }
-    closedir(entries);
     return count;
 }
 
@@ -197,7 +136,7 @@ static void who_had_enough_stops_it(void **state)
     assert_int_equal(larder_copy(memory, PATHS("s/"), local, "t", &options), 4711);
     assert_int_equal(seen.done, 5);
     assert_in_range(count_below(local, "t"), 1, 2000);
-    assert_int_equal(count_temporaries(scratch), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 static void memory_is_bounded_and_all_comes_through(void **state)
@@ -450,7 +389,7 @@ static void a_full_disk_leaves_whole_files_only(void **state)
     assert_int_equal(rc, 30);
     assert_int_equal(larder_du(local, "t", NULL), 100);
     assert_int_equal(count_below(local, "t"), 20);
-    assert_int_equal(count_temporaries(scratch), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 static CO_EDGE int copy_held(void *arg)
@@ -485,7 +424,7 @@ static void a_cancelled_copy_leaves_nothing_half(void **state)
     odd.hold = false;
     assert_int_equal(rc, -ECANCELED);
     assert_int_equal(count_below(local, ""), 0);
-    assert_int_equal(count_temporaries(scratch), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 /* A file whose copy, reading or writing has no end, unless it is stopped. */
@@ -535,7 +474,7 @@ static void a_cancel_stops_a_local_copy_between_pieces(void **state)
     assert_int_equal(rc, -ECANCELED);
     assert_text(local, "old", "old");
     assert_false(larder_exists(local, "t"));
-    assert_int_equal(count_temporaries(scratch), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 #define LONG ((size_t)40 << 20)
@@ -558,7 +497,7 @@ static void a_cancel_stops_a_local_read_and_a_write_between_pieces(void **state)
     assert_int_equal(got, -ECANCELED);
     assert_null(bytes.data);
     assert_false(larder_exists(local, "t"));
-    assert_int_equal(count_temporaries(scratch), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 static int copy_small_tree(void *arg)
@@ -574,7 +513,7 @@ static void a_copy_without_memory_fails_cleanly(void **state)
     put(memory, "s/g", "g");
     alloc_fault_run(copy_small_tree, NULL);
     alloc_fault_run(copy_small_tree, scratch);
-    assert_int_equal(count_temporaries(scratch), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 /* ---- pairs ---- */
@@ -628,7 +567,7 @@ static void the_working_directory_is_no_pattern(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, before_each, after_each)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, copy_places_open, copy_places_close)
     const struct CMUnitTest tests[] = {
         TEST(everything_is_told_in_order),
         TEST(more_than_a_queue_is_copied_while_it_is_listed),
@@ -649,5 +588,5 @@ int main(void)
         TEST(pairs_go_where_each_says),
         TEST(the_working_directory_is_no_pattern),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, copy_places_register, NULL);
 }

@@ -12,7 +12,7 @@
 #include "larder/facts.h"
 #include "larder/rsync.h"
 
-#include "backends/backends.h"
+#include "copy_places.h"
 #include "fs/enter.h"
 #include "odd_place.h"
 #include "tmpdir.h"
@@ -22,17 +22,6 @@
     ((struct larder_rsync_options){ \
         .size = sizeof(struct larder_rsync_options), .told = watch, .arg = &seen, __VA_ARGS__})
 #define PATTERNS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static char *scratch;
-static struct larder_fs *memory, *local, *piped;
-
-static int setup(void **state)
-{
-    backend_register(&memory_backend);
-    backend_register(&local_backend);
-    odd_register();
-    return 0;
-}
 
 /* ---- what is told ---- */
 
@@ -60,36 +49,8 @@ static int watch(void *arg, const struct larder_copy_news *news)
 
 static int before_each(void **state)
 {
-    odd_reset();
     memset(&seen, 0, sizeof seen);
-    scratch = tmpdir_make();
-    assert_ok(fs_open(NULL, "memory://rsync", NULL, &memory, NULL));
-    assert_ok(fs_open(NULL, "piped://rsync", NULL, &piped, NULL));
-    assert_ok(fs_open(NULL, scratch, NULL, &local, NULL));
-    return larder_makedirs(memory, "", true);
-}
-
-static int after_each(void **state)
-{
-    int rc = larder_rm(memory, "", true);
-    larder_fs_free(memory);
-    larder_fs_free(piped);
-    larder_fs_free(local);
-    tmpdir_remove(scratch);
-    return rc;
-}
-
-static void put(struct larder_fs *fs, const char *path, const char *text)
-{
-    assert_ok(larder_pipe_file(fs, path, text, strlen(text), LARDER_PARENTS));
-}
-
-static void assert_text(struct larder_fs *fs, const char *path, const char *text)
-{
-    struct larder_bytes bytes;
-    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
-    assert_string_equal(bytes.data, text);
-    larder_bytes_free(&bytes);
+    return copy_places_open(state);
 }
 
 /* All paths below, directories with a slash behind them. */
@@ -465,7 +426,7 @@ static void a_task_may_do_it(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, before_each, after_each)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, before_each, copy_places_close)
     const struct CMUnitTest tests[] = {
         CASE(a_second_sync_sends_nothing),
         CASE(what_changed_is_sent_alone),
@@ -485,5 +446,5 @@ int main(void)
         CASE(who_had_enough_stops_it),
         CASE(a_task_may_do_it),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, copy_places_register, NULL);
 }

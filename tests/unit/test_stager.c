@@ -2,7 +2,6 @@
 /* Bytes in order become parts, and parts a file: what is sent, how much at once, and what is left when it fails. */
 #include "task_test.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -298,23 +297,12 @@ static void parents_are_made_when_they_are_asked_for(void **state)
     }
 }
 
-static int count_names(const char *dir)
-{
-    DIR *all = opendir(dir);
-    int count = 0;
-    assert_non_null(all);
-    for (struct dirent *entry = readdir(all); entry; entry = readdir(all))
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    closedir(all);
-    return count;
-}
-
 static void nothing_is_left_of_a_local_file_that_is_not_published(void **state)
 {
     struct writing writing = {local, "none/file", 5000, 100, 2, 0, false};
-    int before = count_names(tmp);
+    unsigned before = tmpdir_count(tmp);
     assert_status(-ENOENT, edge_run(larder_loop_default(), write_task, &writing));
-    assert_int_equal(count_names(tmp), before);
+    assert_int_equal(tmpdir_count(tmp), before);
 }
 
 /* ---- where there are no parts ---- */

@@ -2,7 +2,6 @@
 /* One file from place to place, in every way that places have. */
 #include "task_test.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,16 +74,6 @@ static void assert_missing(int place, const char *path)
     assert_status(0, larder_exists(fs[place == LOCAL ? LOCAL : MEMORY], path));
 }
 
-static int count_temporaries(void)
-{
-    DIR *dir = opendir(scratch);
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        count += strncmp(entry->d_name, ".larder-", 8) == 0;
-    closedir(dir);
-    return count;
-}
-
 /* ---- all of it ---- */
 
 static void a_file_of_any_size_comes_whole_in_every_way(void **state)
@@ -98,7 +87,7 @@ static void a_file_of_any_size_comes_whole_in_every_way(void **state)
                 assert_ok(larder_cp_file(fs[from], "from", fs[to], "to", 0, NULL, NULL));
                 assert_content(to, "to", sizes[i], i + 1);
             }
-    assert_int_equal(count_temporaries(), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 struct seen {
@@ -234,7 +223,7 @@ static void a_read_that_starts_over_starts_the_upload_over(void **state)
             assert_int_equal(rc, 0);
             assert_content(to, "to", 3 * MIB + 5, 7);
         }
-    assert_int_equal(count_temporaries(), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 /* What a pipe's writer has cannot be taken back. */
@@ -324,7 +313,7 @@ static void a_full_disk_leaves_the_old_file_and_nothing_else(void **state)
         assert_int_equal(rc, -ENOSPC);
         assert_int_equal(spooled, -ENOSPC);
         assert_content(LOCAL, "to", 10, 2);
-        assert_int_equal(count_temporaries(), 0);
+        assert_int_equal(tmpdir_count_temporaries(scratch), 0);
     }
     assert_missing(SPOOLED, "spooled");
 }
@@ -394,7 +383,7 @@ static void a_cancelled_copy_leaves_nothing(void **state)
         assert_int_equal(held.status, -ECANCELED);
         assert_content(held.to, "to", 10, 2);
     }
-    assert_int_equal(count_temporaries(), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 static CO_EDGE int cancel_amid_parts(void *arg)
@@ -436,7 +425,7 @@ static void a_copy_without_memory_fails_cleanly(void **state)
     put(LOCAL, "from", MIB + 1, 1);
     for (size_t i = 0; i < 5; i++)
         alloc_fault_run(copy_pair, pairs[i]);
-    assert_int_equal(count_temporaries(), 0);
+    assert_int_equal(tmpdir_count_temporaries(scratch), 0);
 }
 
 int main(void)

@@ -117,14 +117,14 @@ static void a_large_local_file_is_written_once(void **state)
     start(local);
     pipe_large("a", 1);
     pipe_large("b", 2);
-    assert_int_equal(count_files(tree), 2);
-    assert_int_equal(count_files(payload), 0);
+    assert_int_equal(tmpdir_count(tree), 2);
+    assert_int_equal(tmpdir_count(payload), 0);
     assert_ok(larder_cat_file(view, "a", &(struct larder_range){1000000, 2500000}, &bytes));
     assert_true(bytes.size == 1500000 && content_matches(bytes.data, bytes.size, 1, 1000000));
     larder_bytes_free(&bytes);
     assert_status(-ENOENT, larder_cat_file(local, "a", NULL, &bytes));
     pipe_large("a", 3); /* what it was to be before goes at once */
-    assert_int_equal(count_files(tree), 2);
+    assert_int_equal(tmpdir_count(tree), 2);
     assert_ok(commit());
     assert_ok(larder_cat_file(local, "a", NULL, &bytes));
     assert_true(bytes.size == 3000000 && content_matches(bytes.data, bytes.size, 3, 0));
@@ -142,7 +142,7 @@ static void nothing_of_large_files_is_left_after_a_rollback(void **state)
     assert_ok(larder_file_open(view, "b", "w", NULL, &file));
     for (unsigned i = 0; i < 40; i++)
         assert_true(larder_file_write(file, data, 1 << 20) == 0);
-    assert_true(count_files(tree) > 1);
+    assert_true(tmpdir_count(tree) > 1);
     assert_ok(larder_txn_rollback(txn));
     txn = NULL;
     assert_status(-EBADF, larder_file_close(file));
