@@ -20,8 +20,8 @@
  *
  * Paths are relative to the root, decoded ("a b", never "a%20b"), with "/" between their segments; slashes at either end
  * are allowed. At the front they mean nothing, and at the end that a directory is meant, where a place may have both
- * a file and a directory of one path (HTTP, S3), and as the rules of copies say: what is read as a file by such a path is
- * -EISDIR then. "" is the root. An empty segment, "." and
+ * a file and a directory of one path (HTTP, S3), and as the rules of copies say: what is read or removed as a file by such a
+ * path is -EISDIR then. "" is the root. An empty segment, "." and
  * ".." are -EINVAL. Nothing is a pattern, but for larder_glob.
  *
  * Options are a NULL-ended list of "key=value": "http.timeout=5" speaks to one layer of a chain, a bare "timeout=5" to

@@ -158,8 +158,9 @@ static void removal_fini(struct removal *removal)
     mem_free(removal->status);
 }
 
-static int removal_init(struct removal *removal, const struct job *job)
+static int CO_FN removal_init(struct removal *removal, const struct job *job)
 {
+    struct larder_fs *fs = job->bulk->fs;
     *removal = (struct removal){.full = mem_array(job->count, sizeof *removal->full),
                                 .of = mem_array(job->count, sizeof *removal->of),
                                 .status = mem_array(job->count, sizeof *removal->status)};
@@ -167,10 +168,16 @@ static int removal_init(struct removal *removal, const struct job *job)
         return fail_memory();
     for (size_t i = 0; i < job->count; i++) {
         struct larder_item *item = job->items[i];
-        int rc = path_resolve(job->bulk->fs->root, item->path, &removal->full[removal->count], NULL);
-        item->status = rc < 0 ? rc : -ECANCELED;
+        autofree char *full = NULL;
+        struct terms terms;
+        int rc = enter_resolve(fs, item->path, &full, &terms);
         if (rc == 0)
-            removal->of[removal->count++] = i;
+            rc = layer_refuse_directory(fs->instance, full, &terms);
+        item->status = rc < 0 ? rc : -ECANCELED;
+        if (rc < 0)
+            continue;
+        removal->full[removal->count] = take(full);
+        removal->of[removal->count++] = i;
     }
     return 0;
 }

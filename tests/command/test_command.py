@@ -259,6 +259,7 @@ class Local(Case):
         self.larder('rm', tree / 'a', tree / 'none', tree / 'b', code=5)
         self.assertIn('none', self.stderr)
         self.larder('rm', tree / 'd', code=1)
+        self.assertIn('-r removes those', self.stderr)
         self.larder('rm', tree / 'q[1]', f'{tree}/f*')
         self.assertEqual(sorted(os.listdir(tree)), ['d', 'q1', 'top'])
         self.larder('rm', '--literal', f'{tree}/q*', code=3)

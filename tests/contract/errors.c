@@ -122,11 +122,11 @@ static int with_slash(struct scenario_run *run, const struct path_op *op, const 
 {
     const struct larder_capabilities *can = larder_fs_capabilities(run->fs);
     const int dir = row->expected[AT_DIR], file = row->expected[AT_FILE];
-    bool looks = op->kind == PATH_READS || op->kind == PATH_LISTS;
+    bool takes_one = op->kind == PATH_READS || op->kind == PATH_LISTS || strncmp(op->name, "rm", 2) == 0;
     if ((dir != NOT_ASKED && check(run, op, "dir/", dir) < 0) ||
         (file != NOT_ASKED && check(run, op, "file/", file) < 0))
         return -1;
-    if (!can->write || can->real_directories || run->place->disk || dir == NOT_ASKED || !looks)
+    if (!can->write || can->real_directories || run->place->disk || dir == NOT_ASKED || !takes_one)
         return 0;
     REQUIRE_IS(0, put_text(run, "both/kept", "x"));
     REQUIRE_IS(0, put_text(run, "both", "a file"));

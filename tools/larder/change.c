@@ -75,9 +75,13 @@ static int check_tree(const char *url, const char *path)
 static int file_removed(void *arg, struct larder_item *item)
 {
     struct removal *removal = arg;
-    if (!interrupted())
-        outcome_add(removal->outcome, code_of(removal->place->urls[item - removal->items], item->status));
-    return interrupted() ? -ECANCELED : 0;
+    const char *url = removal->place->urls[item - removal->items];
+    if (interrupted())
+        return -ECANCELED;
+    outcome_add(removal->outcome, item->status == -EISDIR
+                                      ? complain_of(url, -EISDIR, "a directory; -r removes those")
+                                      : code_of(url, item->status));
+    return 0;
 }
 
 /* Together, in as few requests as the place takes. */
