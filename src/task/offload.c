@@ -233,12 +233,13 @@ static void start(struct drainer *drainer)
         signals_restore(&before);
 }
 
-static void start_another(struct works *works)
+/* As many as are idle, at most. */
+static void start_some(struct works *works, unsigned count)
 {
-    for (unsigned i = 0; i < works->drainer_count; i++)
+    for (unsigned i = 0; count > 0 && i < works->drainer_count; i++)
         if (!works->drainers[i].busy) {
             start(&works->drainers[i]);
-            return;
+            count--;
         }
 }
 
@@ -252,35 +253,35 @@ static void take_done(struct works *works)
 
 static void tick(struct loop_timer *timer);
 
-/* Something was queued, is done, or a drainer has ended. What is done is taken where it is decided who will take the rest. */
+/* Something was queued, is done, or a drainer has ended. What is done is taken where it is decided who will take the rest;
+ * works behind one that may last are looked after by the tick. */
 static void look_after(struct larder_loop *loop)
 {
     struct works *works = &loop->works;
     pthread_mutex_lock(&works->lock);
     take_done(works);
-    bool waits = works->waiting > 0;
-    bool ticks = works->ticks = waits && works->busy > 0 && works->by_all == 0;
+    bool all = works->by_all > 0, idle = works->busy == 0;
+    unsigned more = all ? works->waiting : works->waiting > 0 && idle;
+    bool ticks = works->ticks = !all && works->waiting > idle;
+    if (ticks && !works->tick.node.in)
+        works->taken_seen = works->taken + idle;
     pthread_mutex_unlock(&works->lock);
     if (ticks && !works->tick.node.in)
         loop_timer_start(loop, &works->tick, now_ns() + TICK_NS, tick);
     if (!ticks)
         loop_timer_stop(loop, &works->tick);
-    if (!ticks && waits)
-        start_another(works);
+    start_some(works, more);
 }
 
+/* Nothing was taken since the last one: what the drainer is at is not quick. */
 static void tick(struct loop_timer *timer)
 {
     struct works *works = container_of(timer, struct works, tick);
     pthread_mutex_lock(&works->lock);
-    unsigned waiting = works->waiting;
-    bool stuck = waiting > 0 && works->taken == works->taken_seen;
-    works->taken_seen = works->taken;
-    if (stuck)
+    if (works->waiting > 0 && works->taken == works->taken_seen)
         go_all(works);
+    works->taken_seen = works->taken;
     pthread_mutex_unlock(&works->lock);
-    for (unsigned i = 1; stuck && i < waiting && i < works->drainer_count; i++)
-        start_another(works);
     look_after(works->drainers[0].loop);
 }
 
