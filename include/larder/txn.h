@@ -95,20 +95,25 @@ struct larder_txn_commit_options {
  *                 finishes it. `txn` is freed
  *   -EEXIST, -ESTALE  a condition does not hold; the text names the path, and what was found there
  *   -EBUSY        a process died while it published what has a condition on one of the same paths, and what it began can
- *                 neither be finished nor rolled back now
+ *                 neither be finished nor rolled back now; or another thread is ending the transaction, which frees it
  *   else          it could not be staged or written down
  * In the last three cases nothing is visible, and the transaction is as it was: change it and commit again, or roll back.
  */
 LARDER_API LARDER_WAITS int larder_txn_commit(struct larder_txn *txn,
                                               const struct larder_txn_commit_options *how);
-/* Nothing of it is ever visible. `txn` is freed in any case; a failure says what stays behind for a recovery. NULL is fine.
+/*
+ * Nothing of it is ever visible. `txn` is freed, also when it fails, which says what stays behind for a recovery; but not
+ * with -EBUSY, another thread is ending it and frees it, nor -ECHILD. A task that was cancelled still rolls back, for at
+ * most a minute. NULL is fine.
  */
 LARDER_API LARDER_WAITS int larder_txn_rollback(struct larder_txn *txn);
 
 /*
  * The same in fsspec's words, for one filesystem. What is begun belongs to `*txn`, never to `fs`, which others use
- * meanwhile. The end is one in any case, and frees `txn`: with `commit` it returns what larder_txn_commit does, but where
- * that leaves the transaction as it was, this one is rolled back. (fsspec: start_transaction, end_transaction)
+ * meanwhile. The end is one, and frees `txn`: with `commit` it returns what larder_txn_commit does, but where that leaves
+ * the transaction as it was, this one is rolled back; the text says what of it stays behind. Only what was refused ends
+ * nothing, and leaves `txn` as it is: with `commit`, -EDEADLK, where it may not be called; -EBUSY while another thread
+ * is ending it, which frees it; -ECHILD in a fork's child. (fsspec: start_transaction, end_transaction)
  */
 LARDER_API LARDER_WAITS int larder_start_transaction(struct larder_fs *fs, struct larder_txn **txn,
                                                      struct larder_fs **view);

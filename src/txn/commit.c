@@ -8,8 +8,6 @@
 #include "txn/recover.h"
 #include "txn/steps.h"
 
-#define UNDO_MS 60000 /* of a task that was cancelled, to clean up */
-
 static bool is_async(const struct larder_fs *fs)
 {
     return fs->instance->backend->kind == ASYNC;

@@ -4,6 +4,8 @@
 /* What the files of a plan's steps share: decide.c and publish.c. */
 #include "txn/plan.h"
 
+#define UNDO_MS 60000 /* of a task that was cancelled, to clean up */
+
 /* fn of every item, several at once; the first failure stops them. */
 typedef int item_fn(struct plan *plan, struct plan_item *item);
 int CO_FN plan_each(struct plan *plan, item_fn *fn);

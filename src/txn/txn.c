@@ -12,6 +12,7 @@
 #include "fs/enter.h"
 #include "task/loop.h"
 #include "txn/recover.h"
+#include "txn/steps.h"
 #include "txn/view.h"
 
 /* ---- beginning ---- */
@@ -224,10 +225,16 @@ static int CO_FN commit_in_task(void *arg)
     return progress_run(&ending->progress, commit, ending);
 }
 
+/* Who is cancelled cleans up all the same. */
 static int CO_FN undo_in_task(void *arg)
 {
     struct ending *ending = arg;
-    return plan_undo(&ending->plan);
+    struct deadline deadline;
+    int rc = plan_undo(&ending->plan);
+    if (rc == 0 || task_check() == 0)
+        return rc;
+    deadline_begin_shielded(&deadline, UNDO_MS);
+    return deadline_end(&deadline, plan_undo(&ending->plan), "rolling back");
 }
 
 static void tell_result(const struct plan_item *item, const struct larder_txn_commit_options *how)
@@ -243,7 +250,9 @@ static void tell_result(const struct plan_item *item, const struct larder_txn_co
     how->published(how->arg, &result);
 }
 
-int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit_options *how)
+/* *refused: nothing was done, and it is not the caller's to end, now or here. */
+static int commit_or_refuse(struct larder_txn *txn, const struct larder_txn_commit_options *how,
+                            bool *refused)
 {
     struct larder_txn_commit_options options = {0};
     struct ending ending = {.txn = txn, .kept = true};
@@ -251,6 +260,7 @@ int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit_opt
     int rc = tuning_take(&options, sizeof options, how);
     if (rc == 0)
         rc = begin_ending(txn);
+    *refused = rc == -EBUSY || rc == -ECHILD;
     if (rc < 0)
         return rc;
     ending.progress = (struct progress){.fn = options.progress, .arg = options.arg};
@@ -269,7 +279,14 @@ int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit_opt
         reopen(txn);
     if (done)
         txn_unref(txn);
+    *refused = rc == -EDEADLK;
     return error_finish(rc, "larder_txn_commit");
+}
+
+int larder_txn_commit(struct larder_txn *txn, const struct larder_txn_commit_options *how)
+{
+    bool refused;
+    return commit_or_refuse(txn, how, &refused);
 }
 
 int larder_txn_rollback(struct larder_txn *txn)
@@ -282,6 +299,8 @@ int larder_txn_rollback(struct larder_txn *txn)
     if (rc < 0)
         return rc;
     rc = begin_ending(txn);
+    if (rc == -EBUSY) /* another thread ends it, and frees it */
+        return rc;
     if (rc == 0) {
         rc = plan_make(txn, &ending.plan);
         if (rc == 0)
@@ -316,11 +335,13 @@ int larder_start_transaction(struct larder_fs *fs, struct larder_txn **txn, stru
 
 int larder_end_transaction(struct larder_txn *txn, bool commit)
 {
-    int rc = commit ? larder_txn_commit(txn, NULL) : larder_txn_rollback(txn);
-    if (!commit || rc == 0 || rc == -EINPROGRESS)
+    bool refused = false;
+    int rc = commit ? commit_or_refuse(txn, NULL, &refused) : larder_txn_rollback(txn);
+    if (!commit || refused || rc == 0 || rc == -EINPROGRESS)
         return rc;
     struct error_slot words = *error_slot();
-    larder_txn_rollback(txn);
+    int undone = larder_txn_rollback(txn);
+    autofree char *more = undone < 0 ? mem_dup(error_text()) : NULL;
     *error_slot() = words;
-    return rc;
+    return undone < 0 ? fail(rc, "%s; and rolling back: %s", words.text, more ? more : "") : rc;
 }

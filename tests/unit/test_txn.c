@@ -266,6 +266,74 @@ static void moves_and_maps_work_inside(void **state)
     assert_clean(3);
 }
 
+/* ---- an end that is refused ---- */
+
+static void end_it_too(void *arg, const struct larder_txn_result *result)
+{
+    int *status = arg;
+    status[0] = larder_end_transaction(txn, true);
+    status[1] = larder_txn_rollback(txn);
+}
+
+static void who_ends_it_while_it_is_committed_is_refused(void **state)
+{
+    int status[2] = {0, 0};
+    const struct larder_txn_commit_options how = {.size = sizeof how, .published = end_it_too, .arg = status};
+    start(local);
+    assert_ok(pipe_text(view, "a", "1", 0));
+    assert_ok(larder_txn_commit(txn, &how));
+    txn = NULL;
+    assert_status(-EBUSY, status[0]);
+    assert_status(-EBUSY, status[1]);
+    assert_text(local, "a", "1");
+    assert_clean(1);
+}
+
+static int do_nothing(void *arg)
+{
+    return 0;
+}
+
+static void end_on_the_loop(void *arg, int status)
+{
+    *(int *)arg = larder_end_transaction(txn, true);
+}
+
+static void an_end_that_is_refused_loses_nothing(void **state)
+{
+    struct larder_task *task;
+    int status = 0;
+    start(local);
+    assert_ok(pipe_text(view, "a", "1", 0));
+    assert_ok(larder_spawn(NULL, do_nothing, NULL, end_on_the_loop, &status, &task));
+    assert_ok(larder_join(task));
+    assert_status(-EDEADLK, status);
+    assert_ok(larder_end_transaction(txn, true));
+    txn = NULL;
+    assert_text(local, "a", "1");
+    assert_clean(1);
+}
+
+static struct larder_task *ending;
+
+static int end_when_cancelled(void *arg)
+{
+    larder_cancel(ending);
+    return larder_end_transaction(txn, true);
+}
+
+static void a_cancelled_end_leaves_nothing_behind(void **state)
+{
+    start(local);
+    assert_ok(pipe_text(view, "small", "1", 0));
+    pipe_large("large", 1);
+    assert_ok(larder_txn_barrier(txn));
+    assert_ok(larder_spawn(NULL, end_when_cancelled, NULL, NULL, NULL, &ending));
+    assert_status(-ECANCELED, larder_join(ending));
+    txn = NULL;
+    assert_clean(0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -281,6 +349,9 @@ int main(void)
         CASE(many_small_writes_go_through_the_journal),
         CASE(a_file_takes_a_directorys_place_and_the_reverse),
         CASE(moves_and_maps_work_inside),
+        CASE(who_ends_it_while_it_is_committed_is_refused),
+        CASE(an_end_that_is_refused_loses_nothing),
+        CASE(a_cancelled_end_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
