@@ -98,9 +98,9 @@ static int take_check(struct larder_fs *view, const char *path, const char *vers
 {
     autofree char *full = NULL;
     struct checking checking;
-    if (!txn_member_of(view))
-        return fail(-EINVAL, "%s: it is said of a file of a transaction's view", path);
     int rc = path_resolve(view->root, path, &full, NULL);
+    if (rc == 0 && !txn_member_of(view))
+        rc = fail(-EINVAL, "%s: it is said of a file of a transaction's view", path);
     if (rc == 0)
         rc = make_check(full, version, &checking.check);
     if (rc < 0)
@@ -114,8 +114,8 @@ static int take_check(struct larder_fs *view, const char *path, const char *vers
 int larder_txn_if_match(struct larder_fs *view, const char *path, const char *version)
 {
     error_clear();
-    return version ? take_check(view, path, version)
-                   : fail(-EINVAL, "%s: no version of it is known, that it could be held to", path);
+    return version || !path ? take_check(view, path, version)
+                            : fail(-EINVAL, "%s: no version of it is known, that it could be held to", path);
 }
 
 int larder_txn_if_absent(struct larder_fs *view, const char *path)
