@@ -107,7 +107,7 @@ static int replica_write(void *state, const char *path, struct larder_writing *w
     unsigned flags = (how->flags & ~(unsigned)LARDER_CREATE) | LARDER_PARENTS;
     const void *data;
     size_t size;
-    int rc = larder_writing_whole(writing, &data, &size); /* which goes to two places */
+    int rc = larder_writing_whole(writing, SIZE_MAX, &data, &size); /* which goes to two places */
     if (rc == 0)
         rc = how->if_match ? larder_replace_file(both->first, path, data, size, how->if_match, how->flags)
                            : larder_pipe_file(both->first, path, data, size, how->flags);

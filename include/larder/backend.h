@@ -48,7 +48,8 @@ struct larder_facts {
     char version[LARDER_FACTS_VERSION_SIZE];
 };
 
-/* What another filesystem knows; a version that is longer than this has room for is left out. */
+/* What another filesystem knows; a version that is longer than this has room for is left out, and so is what an answer says
+ * of being used when it is stale. What must not be kept is never fresh. */
 LARDER_API LARDER_WAITS int larder_facts_from(struct larder_fs *fs, const char *path,
                                               struct larder_facts *out);
 
@@ -104,7 +105,7 @@ LARDER_API int larder_reading_put(struct larder_reading *reading, const void *da
 LARDER_API int larder_reading_room(struct larder_reading *reading, void **room, size_t *size);
 LARDER_API int larder_reading_filled(struct larder_reading *reading, size_t size);
 /* All of it done by another filesystem, whose file at `path` this one is: its bytes, its version, as a range of it and under
- * the conditions that are asked for. The status is to be returned; after a failure another filesystem may be tried. */
+ * the conditions that are asked for, beside what `fs` was opened with (max_age, ttl). The status is to be returned; after a failure another filesystem may be tried. */
 LARDER_API LARDER_WAITS int larder_reading_from(struct larder_reading *reading, struct larder_fs *fs,
                                                 const char *path);
 /* What is asked for, for a place that can pass it on; larder_reading_begin sees to all of it. NULL: nothing. */
@@ -121,8 +122,9 @@ struct larder_writing;
 LARDER_API const void *larder_writing_data(const struct larder_writing *writing, int64_t *size);
 LARDER_API int64_t larder_writing_read(struct larder_writing *writing, void *buffer, size_t size);
 /* All bytes in memory, in whatever way they come: for a place that takes a file as one. Instead of the two above. Borrowed
- * while the write runs. */
-LARDER_API int larder_writing_whole(struct larder_writing *writing, const void **data, size_t *size);
+ * while the write runs. -EFBIG: they are more than `size_max`. */
+LARDER_API int larder_writing_whole(struct larder_writing *writing, size_t size_max, const void **data,
+                                    size_t *size);
 /* Begin again at the first byte. -ESPIPE: it cannot. */
 LARDER_API int larder_writing_rewind(struct larder_writing *writing);
 
@@ -137,7 +139,8 @@ struct larder_how {
 struct larder_page;
 /* `name` is one segment; -EBADMSG: it is not. Of `facts`, the type is needed, and the rest is welcome. */
 LARDER_API int larder_page_add(struct larder_page *page, const char *name, const struct larder_facts *facts);
-/* Those of another filesystem's directory, in place of what was added before; all in one page. */
+/* Those of another filesystem's directory, in place of what was added to the page before, and of where it was to go on; all
+ * in one page. */
 LARDER_API LARDER_WAITS int larder_page_from(struct larder_page *page, struct larder_fs *fs,
                                              const char *path);
 /* Is the type all that is wanted of the facts? A place that would have to ask for the others need not; a size that it

@@ -331,7 +331,8 @@ int64_t larder_writing_read(struct larder_writing *writing, void *buffer, size_t
 
 int larder_writing_rewind(struct larder_writing *writing)
 {
-    buffer_free(&writing->whole);
+    if (writing->whole.data) /* which is borrowed, and from the first byte on */
+        return 0;
     return source_begins_again(writing->source);
 }
 
@@ -346,7 +347,7 @@ static int tell_now(const struct instance *instance, const char *path, const str
 static int foreign_write(struct instance *instance, const char *path, struct source *source, unsigned flags,
                          const char *if_match, struct answer *out)
 {
-    struct larder_writing writing = {source, BUFFER(PTRDIFF_MAX)};
+    struct larder_writing writing = {.source = source};
     struct larder_facts now = {.type = LARDER_FILE, .size = source->size};
     struct larder_how how = {flags, if_match};
     int rc = ASK(instance, write, path, &writing, &how, &now);
