@@ -239,7 +239,7 @@ static int look_first(struct bulk *bulk)
     if (!bulk->todo)
         return fail_memory();
     for (size_t i = 0; i < bulk->count && !crew_must_stop(&bulk->crew); i++)
-        if (!bulk->look || !look_at(bulk, &bulk->items[i]))
+        if ((bulk->items[i].path && !bulk->look) || !look_at(bulk, &bulk->items[i]))
             bulk->todo[bulk->todo_count++] = &bulk->items[i];
     if (bulk->joins)
         ranges_sort(bulk->todo, bulk->todo_count);

@@ -156,16 +156,20 @@ static int make_handle(struct chain *chain, struct instance *instance, struct la
         instance_unref(instance);
         return fail_memory();
     }
-    int rc = fs_new(instance, rooted ? chain->path : "", fs);
-    if (rc == 0 && chain->slash && !((*fs)->directory = mem_dup(chain->path))) {
-        larder_fs_free(*fs);
+    struct larder_fs *made;
+    int rc = fs_new(instance, rooted ? chain->path : "", &made);
+    if (rc == 0 && chain->slash && !(made->directory = mem_dup(chain->path))) {
+        larder_fs_free(made);
         rc = fail_memory();
     }
-    if (rc < 0)
+    if (rc < 0) {
         mem_free(rest);
-    else if (path)
+        return rc;
+    }
+    *fs = made;
+    if (path)
         *path = rest;
-    return rc;
+    return 0;
 }
 
 int fs_open(struct larder_loop *loop, const char *url, const char *const options[], struct larder_fs **fs,
