@@ -318,6 +318,7 @@ int cli_open_whole(struct cli *cli, const char *url, struct larder_fs **fs, char
     if (size >= 0)
         return DONE;
     larder_fs_free(*fs);
+    *fs = NULL;
     return complain(url, -ENOMEM);
 }
 
