@@ -233,12 +233,12 @@ static int CO_FN explain_absence(struct http_instance *http, const struct http_p
 /*
  * Is it to be looked at whether it was done? After a gateway's answer, or a conflict with what an earlier try may have done.
  * Not after a 500, the server's own word that it failed: that is explained, or sent again, and a conflict behind it is looked
- * at. Nor after a 503, which has been sent again until there was no more time: it stands.
+ * at. Also after the last "not now" (423, 425, 429, 503): an earlier try may have been done, or, of a 503, this one.
  */
 static bool answer_leaves_open(int answer)
 {
     const struct http_status *status = http_status(answer);
-    return answer == 412 || (status->doubtful && !status->undone && answer != 500);
+    return answer == 412 || ((status->doubtful || status->undone) && answer != 500);
 }
 
 /* No answer came, or one that is doubtful. If what was to be written is there, it is taken for ours. */

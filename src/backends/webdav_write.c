@@ -58,10 +58,11 @@ struct transport {
     enum http_method method;
     const char *from, *to;
     bool directory, overwrite;
+    int answered; /* the last answer's status; 0: none */
 };
 
-static int CO_FN transport_once(struct http_instance *http, const struct transport *t,
-                                struct http_tries *tries, bool *maybe_done)
+static int CO_FN transport_once(struct http_instance *http, struct transport *t, struct http_tries *tries,
+                                bool *maybe_done)
 {
     autofree char *url = http_make_url(http, t->to, t->directory);
     autofree char *destination = url ? mem_format("Destination: %s", url) : NULL;
@@ -74,11 +75,13 @@ static int CO_FN transport_once(struct http_instance *http, const struct transpo
         return fail_memory();
     int rc = t->overwrite ? dav_check_target(http, t->to, 0) : 0;
     tries->again = false;
+    t->answered = 0;
     if (rc < 0)
         return rc;
     rc = http_ask(http, t->from, t->directory, &TERMS_NONE, &request, &asked);
     if (rc < 0)
         return rc;
+    t->answered = asked.response->status;
     rc = asked.response->status == 412 && !t->overwrite
              ? fail_at(&http->instance, t->to, -EEXIST, "it exists")
              : dav_judge(&asked);
@@ -112,7 +115,7 @@ static int CO_FN settle(struct http_instance *http, const struct transport *t, s
     return rc;
 }
 
-static int CO_FN transport(struct http_instance *http, const struct transport *t)
+static int CO_FN transport(struct http_instance *http, struct transport *t)
 {
     struct http_tries tries = {.site = http->site};
     bool ever_done = false; /* perhaps, by any of the tries */
@@ -132,7 +135,7 @@ static int CO_FN transport(struct http_instance *http, const struct transport *t
 
 int CO_FN dav_move_file(struct http_instance *http, const char *from, const char *to, unsigned flags)
 {
-    const struct transport t = {HTTP_MOVE, from, to, .overwrite = !(flags & LARDER_CREATE)};
+    struct transport t = {HTTP_MOVE, from, to, .overwrite = !(flags & LARDER_CREATE)};
     return transport(http, &t);
 }
 
@@ -156,7 +159,7 @@ int CO_FN webdav_copy(struct instance *instance, const char *from, const char *t
     rc = t.overwrite ? 0 : dav_check_target(http, to, LARDER_CREATE);
     if (rc == 0)
         rc = transport(http, &t);
-    http->no_copy |= rc == -ENOTSUP;
+    http->no_copy |= rc == -ENOTSUP && (t.answered == 405 || t.answered == 501); /* else of this file alone */
     return rc;
 }
 
