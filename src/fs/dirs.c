@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Directories with their parents. Of the tasks of a loop that want the same one at once, one makes it, and it is over for
- * all of them together: each asking is a request, and a server that is asked by several refuses some (nginx: 409).
+ * all of them together: each asking is a request, and a server that is asked by several refuses some (nginx: 409). All but
+ * the last directory of larder_makedirs: who asks for that one hears whether it is his.
  *
  *     dirs_make     nobody makes it ──▶ it is in the list while this task does ──▶ its status is that of all who wait
- *                   somebody does   ──▶ wait; if he was cancelled or had no more time, each for himself
+ *                   somebody does   ──▶ wait; if he was cancelled, begin again: the first makes it. If he had no more
+ *                                       time, each for himself: one after the other would wait for all before him
  *     dirs_await    what goes below a directory that is being made had better wait than be refused
  */
 #include <errno.h>
@@ -176,16 +178,17 @@ int CO_FN dirs_make(struct instance *instance, const char *path, unsigned flags)
     if (!makings)
         return fail_memory();
     flags &= LARDER_SYNC;
-    struct making *making = find(makings, instance, path, flags);
-    if (!making)
-        return make_here(makings, instance, path, flags);
-    int rc = wait_for(making), status = making->status;
-    if (rc == 0)
-        error_set_text(making->text);
-    leave(making);
-    if (rc < 0)
-        return rc;
-    return status == -ECANCELED || status == -ETIMEDOUT ? make_or_find(instance, path, flags) : status;
+    for (struct making *making; (making = find(makings, instance, path, flags));) {
+        int rc = wait_for(making), status = making->status;
+        if (rc == 0)
+            error_set_text(making->text);
+        leave(making);
+        if (rc < 0)
+            return rc;
+        if (status != -ECANCELED)
+            return status == -ETIMEDOUT ? make_or_find(instance, path, flags) : status;
+    }
+    return make_here(makings, instance, path, flags);
 }
 
 int CO_FN dirs_make_parents(struct instance *instance, const char *path, unsigned flags)

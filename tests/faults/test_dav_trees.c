@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dav_case.h"
 
@@ -139,6 +140,51 @@ static void a_directory_whose_maker_gives_up_is_made_by_who_waited(void **state)
     larder_fs_free(hasty);
 }
 
+static int make_below_m(void *arg)
+{
+    return larder_makedirs(fs, arg, false);
+}
+
+static void take_time(void *arg, const struct fault_request *request)
+{
+    usleep(300000);
+}
+
+static void await_mkcol(const char *path)
+{
+    while (fault_count(server, "MKCOL", path) == 0)
+        usleep(1000);
+}
+
+/* Nor that one was cancelled; and the others are in nobody's way. */
+static void a_directory_whose_maker_is_cancelled_is_made_by_one_of_who_waited(void **state)
+{
+    static char paths[][4] = {"m/a", "m/b", "m/c"};
+    struct larder_task *tasks[3];
+    begin();
+    answer("PROPFIND", NULL, 0, 404);
+    answer("MKCOL", "/m/a/", 1, 409);
+    answer("MKCOL", "/m/b/", 1, 409);
+    answer("MKCOL", "/m/c/", 1, 409);
+    fault_on(server, (struct fault_match){.method = "MKCOL", .path = "/m/", .count = 1},
+             (struct fault){.end = FAULT_STALL, .flags = FAULT_NO_ANSWER});
+    fault_on(server, (struct fault_match){.method = "MKCOL", .path = "/m/"},
+             (struct fault){.status = 201, .hook = take_time});
+    answer("MKCOL", NULL, 0, 201);
+    assert_ok(larder_spawn(NULL, make_below_m, paths[0], NULL, NULL, &tasks[0]));
+    await_mkcol("/m/");
+    for (int i = 1; i < 3; i++)
+        assert_ok(larder_spawn(NULL, make_below_m, paths[i], NULL, NULL, &tasks[i]));
+    await_mkcol("/m/b/");
+    await_mkcol("/m/c/");
+    usleep(100000); /* they wait */
+    larder_cancel(tasks[0]);
+    assert_status(-ECANCELED, larder_join(tasks[0]));
+    for (int i = 1; i < 3; i++)
+        assert_ok(larder_join(tasks[i]));
+    assert_int_equal(fault_count(server, "MKCOL", "/m/"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
         cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),
         cmocka_unit_test(a_directory_whose_maker_gives_up_is_made_by_who_waited),
+        cmocka_unit_test(a_directory_whose_maker_is_cancelled_is_made_by_one_of_who_waited),
     };
     return cmocka_run_group_tests(tests, dav_case_setup, dav_case_teardown);
 }
