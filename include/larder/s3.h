@@ -33,7 +33,9 @@ LARDER_API void larder_s3_uploads_free(struct larder_s3_uploads *uploads);
  * account. -ENOENT: there is no such bucket. (s3fs: list_multipart_uploads) */
 LARDER_API LARDER_WAITS int larder_s3_uploads(struct larder_fs *fs, const char *path,
                                               struct larder_s3_uploads *out);
-/* Drop its parts. Of one that is gone already: 0. Who is still uploading will fail. (s3fs: clear_multipart_uploads) */
+/* Drop its parts. Of one that is gone already: 0. Who is still uploading will fail. A part that was on its way may arrive
+ * later: as long as there are any, they are dropped again, with waits of up to 3.1 s together; then -EBUSY: some are left.
+ * (s3fs: clear_multipart_uploads) */
 LARDER_API LARDER_WAITS int larder_s3_abort(struct larder_fs *fs, const struct larder_s3_upload *upload);
 
 #ifdef __cplusplus

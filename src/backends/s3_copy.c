@@ -4,9 +4,10 @@
  * of the source goes along, but for what the labels say. A server that has no copying says so (-ENOTSUP), and is not asked
  * again: then bytes pass through here (fs/transfer.c).
  *
- * A copy is of the version that was looked at first: x-amz-copy-source-if-match says so. Ceph's gateway does not look at
- * it, so that parts could be of two versions: the source is looked at again before they become the target. Swift compares
- * it with another ETag than the one that it tells of what was uploaded in parts: then it is asked without.
+ * A copy is of one version, and of the one that was looked at first where the server looks at x-amz-copy-source-if-match.
+ * Ceph's gateway does not, so that parts could be of two versions: the source is looked at again before they become the
+ * target. Swift compares it with another ETag than the one that it tells of what was uploaded in parts: then it is looked
+ * at again, and the server asked without. A copy in one request is there, on both, of what the source is at that moment.
  */
 #include <errno.h>
 #include <stdio.h>

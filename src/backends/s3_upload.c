@@ -218,16 +218,18 @@ static int CO_FN abort_once(struct s3_instance *s3, const char *path, const char
 }
 
 /* A part may still arrive, of a request that nobody waits for any more, and stay: an upload is gone when it has no parts,
- * and not before. Who may abort but not look has the server's word alone. */
+ * and not before. Who may abort but not look, or where there is no looking, has the server's word alone. */
 int CO_FN s3_abort(struct s3_instance *s3, const char *path, const char *upload)
 {
     int rc = abort_once(s3, path, upload);
     for (unsigned tries = 1; rc > 0; tries++) {
         rc = s3_upload_has_part(s3, path, upload);
-        if (rc == -EACCES) {
+        if (rc == -EACCES || rc == -ENOTSUP) {
             error_clear();
             return 0;
         }
+        if (rc < 0)
+            return fail_more(rc, "aborted; it is not known whether parts came later");
         if (rc > 0 && tries == ABORTS_MAX)
             return fail(-EBUSY, "s3://%s: aborted %u times, its upload still has parts", path, tries);
         if (rc > 0 && (rc = task_sleep((uint64_t)ABORT_WAIT_MS << (tries - 1))) == 0)

@@ -161,10 +161,13 @@ static void an_abort_says_when_parts_stay_and_when_that_is_not_known(void **stat
 
     s3_answer("GET", "/b/f", 1, 403, NULL, ERROR("AccessDenied"));
     assert_ok(abort_upload()); /* who may not look has the server's word */
+    s3_answer("GET", "/b/f", 1, 501, NULL, ERROR("NotImplemented"));
+    assert_ok(abort_upload());
 
     s3_answer("GET", "/b/f", 0, 400, NULL, ERROR("InvalidRequest"));
     assert_true(abort_upload() < 0);
     assert_non_null(strstr(larder_error(), "InvalidRequest"));
+    assert_non_null(strstr(larder_error(), "aborted; it is not known whether parts came later"));
 }
 
 static int write_large(void *arg)
