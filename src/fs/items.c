@@ -172,8 +172,10 @@ static int CO_FN removal_init(struct removal *removal, const struct job *job)
         struct terms terms;
         int rc = enter_resolve(fs, item->path, &full, &terms);
         if (rc == 0)
-            rc = layer_refuse_directory(fs->instance, full, &terms);
+            rc = layer_refuse_directory(fs->instance, full, &terms, true);
         item->status = rc < 0 ? rc : -ECANCELED;
+        if (rc == -ECANCELED || rc == -ETIMEDOUT)
+            return rc; /* the job's */
         if (rc < 0)
             continue;
         removal->full[removal->count] = take(full);

@@ -370,7 +370,8 @@ static int CO_FN pass_on(struct layer_call *call)
     return rc;
 }
 
-int CO_FN layer_refuse_directory(struct instance *instance, const char *path, const struct terms *terms)
+int CO_FN layer_refuse_directory(struct instance *instance, const char *path, const struct terms *terms,
+                                 bool removes)
 {
     struct answer answer = {0};
     if (!terms->directory)
@@ -378,8 +379,9 @@ int CO_FN layer_refuse_directory(struct instance *instance, const char *path, co
     int rc = layer_info(instance, path, terms, &answer);
     bool directory = rc == 0 && answer.info.type == LARDER_DIRECTORY;
     answer_free(&answer);
-    if (rc == -ECANCELED || rc == -ETIMEDOUT)
-        return rc; /* of the call, and no word of the place */
+    bool missing = rc == -ENOENT || rc == -ENOTDIR;
+    if (rc == -ECANCELED || rc == -ETIMEDOUT || (rc < 0 && removes && !missing))
+        return rc; /* the first two are of the call, and no word of the place */
     error_clear();
     return directory ? fail_at(instance, path, -EISDIR, "a directory") : 0;
 }
@@ -390,7 +392,7 @@ static int CO_FN call_of_file(struct layer_call *call)
     const struct terms *given = call->terms;
     struct terms terms = *given;
     terms.directory = false;
-    int rc = layer_refuse_directory(call->instance, path_of(call), given);
+    int rc = layer_refuse_directory(call->instance, path_of(call), given, call->operation == LAYER_REMOVE);
     if (rc < 0)
         return rc;
     call->terms = &terms;

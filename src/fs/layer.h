@@ -68,8 +68,9 @@ struct layer_call {
 };
 int CO_FN layer_call(struct layer_call *call);
 /* -EISDIR: the path, behind which a slash stood (terms->directory), is a directory's, and so no file's. A read and a
- * removal see to that themselves, as calls. */
-int CO_FN layer_refuse_directory(struct instance *instance, const char *path, const struct terms *terms);
+ * removal of one path see to that themselves, as calls. Who cannot be told may read on, but not remove: `removes`. */
+int CO_FN layer_refuse_directory(struct instance *instance, const char *path, const struct terms *terms,
+                                 bool removes);
 /* On this very thread: INSTANT and BLOCKING tables, instant sinks. */
 int layer_now(struct layer_call *call);
 

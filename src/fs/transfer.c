@@ -256,7 +256,7 @@ static int CO_FN stream(struct transfer *transfer)
 int CO_FN transfer_file(struct transfer *transfer)
 {
     bool same = layer_same_place(transfer->from, transfer->to);
-    int rc = layer_refuse_directory(transfer->from, transfer->path, transfer->terms);
+    int rc = layer_refuse_directory(transfer->from, transfer->path, transfer->terms, false);
     if (rc < 0)
         return rc;
     if (same && layer_has(transfer->to, LAYER_COPY)) {

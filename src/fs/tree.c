@@ -190,8 +190,9 @@ static int add_tree(struct removing *removing, const char *path, unsigned levels
 
 static int add_path(struct removing *removing, const char *typed, const char *path)
 {
-    struct larder_info unknown = {.name = path};
-    int is_dir = removing->options.recursive ? larder_isdir(removing->fs, typed) : 0;
+    bool recursive = removing->options.recursive;
+    struct larder_info unknown = {.name = recursive ? path : typed + strspn(typed, "/")};
+    int is_dir = recursive ? larder_isdir(removing->fs, typed) : 0;
     if (is_dir < 0)
         return is_dir;
     return is_dir ? add_tree(removing, path, 0) : entries_add(&removing->named, &unknown);

@@ -360,6 +360,41 @@ static void a_slash_behind_a_key_means_the_directory(void **state)
     assert_status(-EISDIR, larder_rm_file(s3_fs, "t/"));
 }
 
+static void no_removal_of_a_directory_takes_its_key(void **state)
+{
+    static const char *const path = "t/";
+    const struct larder_rm_options one = {.size = sizeof one};
+    const struct larder_batch batch = {.size = sizeof batch, .on_error = LARDER_RETURN};
+    struct larder_item items[] = {{.path = path}, {.path = "f"}};
+    fault_file_text(s3_server, "/b/t", "a key");
+    fault_file_text(s3_server, "/b/f", "a key");
+    s3_answer("GET", "/b", 0, 200, NULL, LISTING(ENTRY("t/x")));
+    s3_answer("POST", "/b", 0, 200, NULL, XML("DeleteResult", ""));
+    assert_int_equal(larder_rm_files(s3_fs, items, 2, &batch), 1);
+    assert_int_equal(items[0].status, -EISDIR);
+    assert_int_equal(items[1].status, 0);
+    assert_status(-EISDIR, larder_rm_files(s3_fs, items, 1, NULL));
+    assert_status(-EISDIR, larder_rm_paths(s3_fs, &path, 1, &one));
+    const struct fault_request *request;
+    for (size_t i = 0; (request = fault_request(s3_server, i)); i++)
+        assert_false(request->body_size > 0 && memmem(request->body, request->body_size, "<Key>t<", 7));
+    assert_int_equal(fault_count(s3_server, "DELETE", "/b/t"), 0);
+}
+
+static void what_nobody_knows_to_be_a_file_is_not_removed(void **state)
+{
+    struct larder_item item = {.path = "t/"};
+    struct larder_bytes bytes;
+    fault_file_text(s3_server, "/b/t", "a key");
+    s3_answer("GET", "/b", 0, 403, NULL, ERROR("AccessDenied"));
+    s3_answer("POST", "/b", 0, 200, NULL, XML("DeleteResult", ""));
+    assert_status(-EACCES, larder_rm_file(s3_fs, "t/"));
+    assert_status(-EACCES, larder_rm_files(s3_fs, &item, 1, NULL));
+    assert_int_equal(fault_count(s3_server, "DELETE", NULL) + fault_count(s3_server, "POST", NULL), 0);
+    assert_ok(larder_cat_file(s3_fs, "t/", NULL, &bytes));
+    larder_bytes_free(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +416,8 @@ int main(void)
         TEST(entities_bring_nothing_in),
         TEST(a_body_that_is_cut_goes_on_only_in_the_same_version),
         TEST(a_slash_behind_a_key_means_the_directory),
+        TEST(no_removal_of_a_directory_takes_its_key),
+        TEST(what_nobody_knows_to_be_a_file_is_not_removed),
     };
     s3_prepare_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
