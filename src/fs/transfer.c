@@ -253,14 +253,11 @@ static int CO_FN stream(struct transfer *transfer)
     return rc;
 }
 
-int CO_FN transfer_file(struct transfer *transfer)
+static int CO_FN transfer_known(struct transfer *transfer)
 {
     bool same = layer_same_place(transfer->from, transfer->to);
-    int rc = layer_refuse_directory(transfer->from, transfer->path, transfer->terms, false);
-    if (rc < 0)
-        return rc;
     if (same && layer_has(transfer->to, LAYER_COPY)) {
-        rc = copy_in_place(transfer);
+        int rc = copy_in_place(transfer);
         if (rc != -EXDEV && rc != -ENOTSUP)
             return rc;
         error_clear();
@@ -269,4 +266,18 @@ int CO_FN transfer_file(struct transfer *transfer)
         return onto_itself(transfer);
     transfer->spooled = same && !layer_has(transfer->to, LAYER_STAGE_PART);
     return stream(transfer);
+}
+
+int CO_FN transfer_file(struct transfer *transfer)
+{
+    const struct terms *given = transfer->terms;
+    int rc = layer_refuse_directory(transfer->from, transfer->path, given, false);
+    if (rc < 0)
+        return rc;
+    struct terms terms = *given; /* of a file, which is not to be found out again */
+    terms.directory = false;
+    transfer->terms = &terms;
+    rc = transfer_known(transfer);
+    transfer->terms = given;
+    return rc;
 }

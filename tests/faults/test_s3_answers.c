@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "path_ops.h"
+#include "tmpdir.h"
 #include "tree.h"
 
 /* ---- what may pass ---- */
@@ -395,6 +396,18 @@ static void what_nobody_knows_to_be_a_file_is_not_removed(void **state)
     larder_bytes_free(&bytes);
 }
 
+static void a_copy_asks_once_what_a_slash_means(void **state)
+{
+    char *to = tmpdir_make(), *target = tmpdir_path(to, "f");
+    fault_file_text(s3_server, "/b/f", "a key");
+    s3_answer("GET", "/b", 0, 200, NULL, LISTING(""));
+    assert_ok(larder_get_file(s3_fs, "f/", target, 0, NULL, NULL));
+    assert_int_equal(fault_count(s3_server, "GET", "/b"), 1);
+    assert_int_equal(fault_count(s3_server, "GET", "/b/f"), 1);
+    free(target);
+    tmpdir_remove(to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +431,7 @@ int main(void)
         TEST(a_slash_behind_a_key_means_the_directory),
         TEST(no_removal_of_a_directory_takes_its_key),
         TEST(what_nobody_knows_to_be_a_file_is_not_removed),
+        TEST(a_copy_asks_once_what_a_slash_means),
     };
     s3_prepare_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
