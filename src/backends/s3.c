@@ -23,7 +23,8 @@
 /* ---- info ---- */
 
 /* Keys that begin with it and a slash make a directory, and so does a marker. */
-static int CO_FN find_directory(struct s3_instance *s3, const char *path, struct answer *out)
+static int CO_FN find_directory(struct s3_instance *s3, const char *path, const struct terms *terms,
+                                struct answer *out)
 {
     bool marker = false;
     int below = s3_has_below(s3, path, &marker);
@@ -32,6 +33,7 @@ static int CO_FN find_directory(struct s3_instance *s3, const char *path, struct
     if (below == 0 && !marker)
         return fail(-ENOENT, "s3://%s/: there is no such directory", path);
     *out = (struct answer){.info.type = LARDER_DIRECTORY, .fresh_ms = -1, .stale_if_error_ms = -1};
+    out->flags = terms->directory ? ANSWER_SLASH : 0;
     return 0;
 }
 
@@ -54,11 +56,11 @@ int CO_FN s3_info(struct instance *instance, const char *path, const struct term
         const struct s3_request request = {.path = path, .http = {.method = HTTP_HEAD}};
         return s3_do(s3, &request, NULL);
     }
-    int rc = terms->directory ? find_directory(s3, path, out) : find_key(s3, path, terms, out);
+    int rc = terms->directory ? find_directory(s3, path, terms, out) : find_key(s3, path, terms, out);
     if (rc != -ENOENT)
         return rc;
     struct error_slot words = *error_slot();
-    rc = terms->directory ? find_key(s3, path, terms, out) : find_directory(s3, path, out);
+    rc = terms->directory ? find_key(s3, path, terms, out) : find_directory(s3, path, terms, out);
     if (rc == -ENOENT)
         *error_slot() = words;
     else if (rc == 0)

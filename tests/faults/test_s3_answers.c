@@ -408,6 +408,41 @@ static void a_copy_asks_once_what_a_slash_means(void **state)
     tmpdir_remove(to);
 }
 
+static void assert_cat(struct larder_fs *fs, const char *path)
+{
+    struct larder_bytes bytes;
+    assert_ok(larder_cat_file(fs, path, NULL, &bytes));
+    assert_int_equal(bytes.size, 5);
+    larder_bytes_free(&bytes);
+}
+
+static void a_cached_key_stays_when_its_directory_is_asked_about(void **state)
+{
+    static const char *const ttl[] = {"ttl=60", NULL}, *const offline[] = {"mode=offline", NULL};
+    char *place = tmpdir_make(), option[128];
+    struct larder_cache *cache;
+    struct larder_fs *fs, *kept;
+    struct larder_bytes bytes;
+    snprintf(option, sizeof option, "dir=%s/cache", place);
+    assert_ok(larder_cache_open((const char *const[]){option, NULL}, &cache));
+    assert_ok(larder_cache_fs(cache, s3_fs, ttl, &fs));
+    assert_ok(larder_cache_fs(cache, s3_fs, offline, &kept));
+    fault_file_text(s3_server, "/b/t", "a key");
+    s3_answer("GET", "/b", 0, 200, NULL, LISTING(ENTRY("t/x")));
+    assert_cat(fs, "t");
+    assert_ok(larder_cache_flush(cache));
+    assert_int_equal(larder_isdir(fs, "t/"), 1);
+    assert_status(-EISDIR, larder_cat_file(fs, "t/", NULL, &bytes));
+    assert_ok(larder_cache_flush(cache));
+    assert_cat(fs, "t");
+    assert_cat(kept, "t");
+    assert_int_equal(fault_count(s3_server, "GET", "/b/t"), 1);
+    larder_fs_free(kept);
+    larder_fs_free(fs);
+    larder_cache_free(cache);
+    tmpdir_remove(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +467,7 @@ int main(void)
         TEST(no_removal_of_a_directory_takes_its_key),
         TEST(what_nobody_knows_to_be_a_file_is_not_removed),
         TEST(a_copy_asks_once_what_a_slash_means),
+        TEST(a_cached_key_stays_when_its_directory_is_asked_about),
     };
     s3_prepare_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
