@@ -109,6 +109,12 @@ static int CO_FN ask_place(struct txn_view *view, const char *path, const struct
         sight->type = 0;
         rc = view_missing(view, path);
     }
+    if (lives == 0 && terms->directory) { /* a file may have its path, and is left */
+        struct terms plain = *terms;
+        plain.directory = false;
+        error_clear();
+        rc = ask_place(view, path, &plain, sight);
+    }
     return lives < 0 ? lives : rc;
 }
 

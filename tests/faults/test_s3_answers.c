@@ -443,6 +443,27 @@ static void a_cached_key_stays_when_its_directory_is_asked_about(void **state)
     tmpdir_remove(place);
 }
 
+static void a_key_is_left_when_a_transaction_removed_all_below_it(void **state)
+{
+    char *journal = tmpdir_make(), option[128];
+    struct larder_txn *txn;
+    struct larder_fs *view;
+    snprintf(option, sizeof option, "journal=%s", journal);
+    assert_ok(larder_txn_begin((const char *const[]){option, NULL}, &txn));
+    assert_ok(larder_txn_fs(txn, s3_fs, &view));
+    fault_file_text(s3_server, "/b/t", "a key");
+    fault_file_text(s3_server, "/b/t/x", "1");
+    s3_answer("GET", "/b", 0, 200, NULL, LISTING("<IsTruncated>false</IsTruncated>" ENTRY("t/x")));
+    assert_int_equal(larder_isdir(view, "t/"), 1);
+    assert_ok(larder_rm_file(view, "t/x"));
+    assert_int_equal(larder_isfile(view, "t"), 1);
+    assert_int_equal(larder_isfile(view, "t/"), 1);
+    assert_cat(view, "t/");
+    larder_fs_free(view);
+    larder_txn_rollback(txn);
+    tmpdir_remove(journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +489,7 @@ int main(void)
         TEST(what_nobody_knows_to_be_a_file_is_not_removed),
         TEST(a_copy_asks_once_what_a_slash_means),
         TEST(a_cached_key_stays_when_its_directory_is_asked_about),
+        TEST(a_key_is_left_when_a_transaction_removed_all_below_it),
     };
     s3_prepare_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
