@@ -58,7 +58,8 @@ struct larder_cache;
 /*
  * Open a cache directory, and make it (mode 0700) if missing. `options` as above, without a layer; NULL: the user's
  * cache, $LARDER_CACHE_DIR, else $XDG_CACHE_HOME/larder, else ~/.cache/larder. Handles of one directory share one store.
- * A max_size or min_free that is given holds when this returns. A directory that cannot be used is no failure here.
+ * A max_size or min_free that is given holds when this returns, unless the cache cannot be written, or another process is in
+ * the middle of that for more than 10 seconds: then it holds as soon as it can. A directory that cannot be used is no failure here.
  */
 LARDER_API LARDER_WAITS int larder_cache_open(const char *const options[], struct larder_cache **out);
 /* Does not wait: what was fetched is still stored, as long as the process lives; larder_cache_flush makes sure. exit()
@@ -192,7 +193,7 @@ LARDER_API LARDER_WAITS int larder_cache_prune(struct larder_cache *cache, uint6
  * forgotten if the place says that it is gone. The tree is pinned: nothing of it is evicted before larder_cache_unpin.
  *
  * All listings come first, then files, so that a tree that the cache has no room for is refused before any of it comes:
- * -ENOSPC, which names the size and the option. A directory that lists to the letter what one above it does is a link
+ * -ENOSPC, which names the size and the option. `out` is filled also when it fails. A directory that lists to the letter what one above it does is a link
  * back up, and left out. Files are read as streams: the handle's timeout does not count. A tree needs one request a
  * directory, or one in all where the place can tell it at once, and one a file. On return the store has it all on the disk.
  */
@@ -262,6 +263,7 @@ LARDER_API LARDER_WAITS int larder_cache_export(struct larder_cache *cache,
  *   -EBADMSG  it is damaged, cut, or no archive; entries that came before that are kept, and importing it again is fine
  *   -ENOTSUP  it is of a later version of Larder
  *   -ENOSPC   some of it does not fit beside what is pinned; the rest is kept
+ * `out` is filled also when it fails, with what came before.
  */
 typedef int64_t larder_give_fn(void *arg, void *buffer, size_t size);
 LARDER_API LARDER_WAITS int larder_cache_import(struct larder_cache *cache, larder_give_fn *give, void *arg,

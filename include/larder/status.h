@@ -8,7 +8,7 @@
  * this task (outside a task: of this thread) met: what, on what, why. Inside a completion callback and in a `done`
  * callback it speaks of that item. Missing is never failed: -ENOENT says that the place was asked and has no such
  * thing; a place that could not be asked is any other error. What a call gives out is untouched when it fails, but where
- * its comment says otherwise. A NULL path or key is -EINVAL; every _free, larder_file_close, larder_file_discard and
+ * its comment says otherwise (larder_mirror, larder_cache_import and others that count how far they came). A NULL path or key is -EINVAL; every _free, larder_file_close, larder_file_discard and
  * larder_txn_rollback takes NULL, which in place of another call's handle is a mistake that need not be noticed. Types are
  * written with `struct`, in C++ too, where some share their names with functions.
  *

@@ -114,13 +114,15 @@ static char **options_keep(const char *const options[], const char *dir)
     return NULL;
 }
 
+#define OPEN_WAIT_MS 10000 /* another process may be stopped in the middle of a write transaction */
+
 /* What is wrong with it is logged here, and now; and what it is told of its size holds. */
 static int open_store(void *arg)
 {
     struct hold *hold = arg;
     struct store *store = hold_store(hold);
     if (store && (hold->size_max >= 0 || hold->free_min >= 0))
-        writer_flush(store, -1); /* one that cannot be written is used as it is */
+        writer_flush(store, OPEN_WAIT_MS); /* one that cannot be written is used as it is */
     error_clear();
     return 0;
 }
@@ -188,6 +190,25 @@ static const char **options_join(char **first, const char *const second[])
     return all;
 }
 
+static bool is_same_directory(const char *a, const char *b)
+{
+    struct stat one, other;
+    if (strcmp(a, b) == 0)
+        return true;
+    return file_seam.stat(a, &one) == 0 && file_seam.stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+/* What the options call the directory must be this cache's; it is called as the cache is, so that views are shared. */
+static int settle_directory(const struct larder_cache *cache, char **dir)
+{
+    if (!is_same_directory(*dir, cache->dir))
+        return fail(-EINVAL, "option cache.dir: this cache is in %s", cache->dir);
+    mem_free(*dir);
+    *dir = mem_dup(cache->dir);
+    return *dir ? 0 : fail_memory();
+}
+
 int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const char *const options[],
                     struct larder_fs **out)
 {
@@ -202,10 +223,8 @@ int larder_cache_fs(struct larder_cache *cache, struct larder_fs *next, const ch
         rc = fs_new(instance_ref(next->instance), "", &below);
     if (rc == 0)
         rc = options_take(&cache_backend, all, true, &opening.values);
-    if (rc == 0 && strcmp(*option_slot(&cache_backend, opening.values, "dir"), cache->dir) != 0) {
-        rc = fail(-EINVAL, "option cache.dir: this cache is in %s", cache->dir);
+    if (rc == 0 && (rc = settle_directory(cache, option_slot(&cache_backend, opening.values, "dir"))) < 0)
         options_free(&cache_backend, opening.values);
-    }
     opening.next = below;
     if (rc == 0)
         rc = instance_get(&opening, &instance);

@@ -173,6 +173,18 @@ static void a_view_of_a_cache_is_of_no_other(void **state)
     larder_fs_free(view);
 }
 
+static void a_cache_is_the_same_by_another_name(void **state)
+{
+    struct larder_fs *view = NULL, *other = NULL;
+    char option[600];
+    snprintf(option, sizeof option, "%s/../%s/", dir_option, strrchr(dir_option, '/') + 1);
+    assert_ok(larder_cache_fs(cache, memory, NULL, &view));
+    assert_ok(larder_cache_fs(cache, memory, (const char *const[]){option, NULL}, &other));
+    assert_true(larder_fs_is_same(view, other));
+    larder_fs_free(other);
+    larder_fs_free(view);
+}
+
 /* ---- options ---- */
 
 static void an_option_is_looked_at_whatever_layer_it_is_of(void **state)
@@ -203,6 +215,7 @@ int main(void)
         cmocka_unit_test(whatever_a_taker_says_stops_and_is_returned),
         cmocka_unit_test(a_cap_that_is_given_holds_when_the_cache_is_open),
         cmocka_unit_test(a_view_of_a_cache_is_of_no_other),
+        cmocka_unit_test(a_cache_is_the_same_by_another_name),
         cmocka_unit_test(an_option_is_looked_at_whatever_layer_it_is_of),
     };
     return cmocka_run_group_tests(tests, cached_memory_begin, cached_memory_end);
