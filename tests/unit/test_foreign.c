@@ -589,7 +589,98 @@ static void each_kind_runs_where_it_is_said(void **state)
     larder_fs_free(tasks_fs);
 }
 
+/* ---- one that stands on another ---- */
+
+static struct larder_fs *under; /* what it stands on */
+static size_t whole_max;
+
+static int on_read(void *state, const char *path, struct larder_reading *reading)
+{
+    return larder_reading_from(reading, under, path);
+}
+
+/* The first place, which gave up in the middle, and the second. */
+static int on_list(void *state, const char *path, struct larder_page *page)
+{
+    int *position = malloc(sizeof *position);
+    *position = 1;
+    larder_page_go_on(page, position, release);
+    return larder_page_from(page, under, path);
+}
+
+static int on_write(void *state, const char *path, struct larder_writing *writing,
+                    const struct larder_how *how, struct larder_facts *now)
+{
+    const void *data, *again;
+    size_t size, size_again;
+    int rc = larder_writing_whole(writing, whole_max, &data, &size);
+    if (rc == 0)
+        rc = larder_writing_rewind(writing);
+    if (rc == 0)
+        rc = larder_writing_whole(writing, whole_max, &again, &size_again);
+    if (rc == 0 && (data != again || size != size_again))
+        rc = larder_fail(-EPROTO, "it moved");
+    return rc < 0 ? rc : larder_pipe_file(under, path, data, size, 0);
+}
+
+static struct larder_fs *open_on(struct larder_fs *fs)
+{
+    struct larder_backend table = odd_table("odd-on", LARDER_TASKS);
+    struct larder_fs *on = NULL;
+    table.read = on_read;
+    table.list = on_list;
+    table.write = on_write;
+    larder_register(&table); /* once */
+    under = fs;
+    assert_ok(larder_open(NULL, "odd-on://x", NULL, &on, NULL));
+    return on;
+}
+
+static void a_listing_of_another_place_goes_on_nowhere(void **state)
+{
+    struct larder_fs *other = open_odd(0, "x", NULL), *on = open_on(other);
+    struct larder_entries entries;
+    assert_ok(larder_ls(on, "many", &entries));
+    assert_int_equal(entries.count, MANY);
+    assert_int_equal(odd.released, 3); /* two of the other's, and this one's */
+    larder_entries_free(&entries);
+    larder_fs_free(on);
+    larder_fs_free(other);
+}
+
+static void whole_bytes_stay_and_have_a_limit(void **state)
+{
+    static const char block[1 << 16] = "text";
+    char *dir = tmpdir_make(), *path = tmpdir_path(dir, "file");
+    const char *const sources[] = {path};
+    const struct larder_copy_options options = {.size = sizeof options};
+    struct larder_fs *disk, *on;
+    FILE *file = fopen(path, "w");
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(fwrite(block, 1, sizeof block, file), sizeof block);
+    fclose(file);
+    assert_ok(larder_open(NULL, "memory://whole", NULL, &disk, NULL));
+    on = open_on(disk);
+    whole_max = 100 * sizeof block;
+    assert_ok(larder_put(sources, 1, on, "to", &options));
+    whole_max--;
+    assert_status(-EFBIG, larder_put(sources, 1, on, "to", &options));
+    larder_rm(disk, "", true);
+    larder_fs_free(on);
+    larder_fs_free(disk);
+    free(path);
+    tmpdir_remove(dir);
+}
+
 /* ---- memory ---- */
+
+static int open_directory(void *arg)
+{
+    struct larder_fs *fs = NULL;
+    int rc = larder_open(NULL, "memory://m/d/", NULL, &fs, NULL);
+    larder_fs_free(fs);
+    return rc;
+}
 
 static int live(void *arg)
 {
@@ -620,6 +711,7 @@ static void memory_that_runs_out_is_an_error_and_no_leak(void **state)
 {
     assert_true(alloc_fault_run(live, NULL) > 5);
     assert_true(alloc_fault_run(make_known, NULL) > 10);
+    assert_true(alloc_fault_run(open_directory, NULL) > 5);
 }
 
 static int setup(void **state)
@@ -656,6 +748,8 @@ int main(void)
         cmocka_unit_test_setup(a_name_that_leads_elsewhere_is_a_failure, setup),
         cmocka_unit_test_setup(what_it_cannot_is_not_supported, setup),
         cmocka_unit_test_setup(each_kind_runs_where_it_is_said, setup),
+        cmocka_unit_test_setup(a_listing_of_another_place_goes_on_nowhere, setup),
+        cmocka_unit_test_setup(whole_bytes_stay_and_have_a_limit, setup),
         cmocka_unit_test_setup(threads_make_protocols_known_while_others_open, setup),
         cmocka_unit_test_setup(memory_that_runs_out_is_an_error_and_no_leak, setup),
     };

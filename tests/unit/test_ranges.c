@@ -182,6 +182,10 @@ static void a_missing_path_is_every_items_own(void **state)
     assert_int_equal(larder_cat_ranges(fs, items, 6, &batch), -EINVAL);
     for (size_t i = 0; i < 6; i++)
         larder_bytes_free(&items[i].bytes);
+    items[5].path = NULL;
+    assert_int_equal(larder_cat_ranges(fs, items, 6, &batch), -EINVAL);
+    for (size_t i = 0; i < 6; i++)
+        larder_bytes_free(&items[i].bytes);
     assert_int_equal(larder_cat_ranges(fs, items, 5, NULL), -ENOENT);
     assert_non_null(strstr(larder_error(), "gone"));
     for (size_t i = 0; i < 5; i++)
