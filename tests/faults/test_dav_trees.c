@@ -194,8 +194,8 @@ int main(void)
         cmocka_unit_test(a_directory_without_content_was_perhaps_not_looked_into),
         cmocka_unit_test(a_depth_that_gets_no_good_answer_is_given_up),
         cmocka_unit_test(a_tree_too_large_to_hold_is_told_by_level),
-        cmocka_unit_test(a_directory_whose_maker_gives_up_is_made_by_who_waited),
         cmocka_unit_test(a_directory_whose_maker_is_cancelled_is_made_by_one_of_who_waited),
+        cmocka_unit_test(a_directory_whose_maker_gives_up_is_made_by_who_waited),
     };
     return cmocka_run_group_tests(tests, dav_case_setup, dav_case_teardown);
 }
