@@ -301,7 +301,7 @@ static void put_small_tree(void)
 
 static void a_cut_archive_is_told_wherever_it_is_cut(void **state)
 {
-    struct larder_archive_stats stats;
+    struct larder_archive_stats stats = {.size = sizeof stats};
     put_small_tree();
     struct archive archive = export_tree("", &stats);
     struct larder_cache *other = open_other("other", NULL);
@@ -326,7 +326,7 @@ static void a_cut_archive_is_told_wherever_it_is_cut(void **state)
 
 static void a_damaged_archive_brings_nothing_wrong(void **state)
 {
-    struct larder_archive_stats stats;
+    struct larder_archive_stats stats = {.size = sizeof stats};
     put_small_tree();
     struct archive archive = export_tree("", &stats);
     struct larder_cache *other = open_other("other", NULL);
@@ -405,7 +405,7 @@ static void put_end(struct buffer *out, uint64_t count)
 
 static int import_raw(struct larder_cache *other, struct buffer *raw)
 {
-    struct larder_archive_stats stats;
+    struct larder_archive_stats stats = {.size = sizeof stats};
     struct archive archive = {.data = malloc(ZSTD_compressBound(raw->size))};
     archive.size = ZSTD_compress(archive.data, ZSTD_compressBound(raw->size), raw->data, raw->size, 1);
     int rc = import_into(other, &archive, &stats);
@@ -466,7 +466,7 @@ static void an_archive_that_lies_is_refused(void **state)
             fail_msg("%u: %d %s", which, rc, larder_error());
         if (which == 11) { /* a size that nothing can be: told of, and no reason to count for ever */
             struct larder_cache_entry entry = {.size = sizeof entry};
-            struct larder_archive_stats stats;
+            struct larder_archive_stats stats = {.size = sizeof stats};
             struct archive again = {0};
             assert_ok(larder_cache_why(offline, "f", &entry));
             assert_int_equal(entry.blocks_there, 1);
@@ -483,7 +483,7 @@ static void an_archive_that_lies_is_refused(void **state)
 
 static void a_window_too_large_is_refused(void **state)
 {
-    struct larder_archive_stats stats;
+    struct larder_archive_stats stats = {.size = sizeof stats};
     struct buffer raw;
     struct larder_cache *other = open_other("other", NULL);
     ZSTD_CCtx *packer = ZSTD_createCCtx();
