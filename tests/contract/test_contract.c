@@ -207,6 +207,7 @@ static void add_views(struct place place, const char *const options[])
     add_view(place, options, NULL);
     place = cached(place);
     add_view(place, options, place.name);
+    free((char *)place.name); /* the view has one of its own */
 }
 
 /* All four. */
