@@ -648,6 +648,41 @@ static void a_listing_of_another_place_goes_on_nowhere(void **state)
     larder_fs_free(other);
 }
 
+static void expect_file(struct larder_fs *fs, const char *content)
+{
+    struct larder_bytes bytes;
+    assert_ok(larder_cat_file(fs, "file", NULL, &bytes));
+    assert_int_equal(bytes.size, strlen(content));
+    assert_memory_equal(bytes.data, content, bytes.size);
+    larder_bytes_free(&bytes);
+}
+
+/* Of a handle through a cache: the one that must not be old asks. */
+static void what_another_was_opened_with_counts(void **state)
+{
+    char *dir = tmpdir_make(), option[300];
+    struct larder_fs *plain = open_odd(1, "x", NULL), *cached, *strict, *on;
+    struct larder_cache *cache;
+    snprintf(option, sizeof option, "dir=%s/cache", dir);
+    assert_ok(larder_cache_open((const char *const[]){option, NULL}, &cache));
+    assert_ok(larder_cache_fs(cache, plain, NULL, &cached));
+    assert_ok(larder_fs_at(cached, "", (const char *const[]){"cache.max_age=0", NULL}, &strict));
+    odd.facts.fresh_ms = 60000;
+    on = open_on(cached);
+    expect_file(on, "0123456789");
+    odd.content = "9876543210";
+    odd.facts.version[1] = '2';
+    expect_file(on, "0123456789");
+    under = strict;
+    expect_file(on, "9876543210");
+    larder_fs_free(on);
+    larder_fs_free(strict);
+    larder_fs_free(cached);
+    larder_fs_free(plain);
+    larder_cache_free(cache);
+    tmpdir_remove(dir);
+}
+
 static void whole_bytes_stay_and_have_a_limit(void **state)
 {
     static const char block[1 << 16] = "text";
@@ -749,6 +784,7 @@ int main(void)
         cmocka_unit_test_setup(what_it_cannot_is_not_supported, setup),
         cmocka_unit_test_setup(each_kind_runs_where_it_is_said, setup),
         cmocka_unit_test_setup(a_listing_of_another_place_goes_on_nowhere, setup),
+        cmocka_unit_test_setup(what_another_was_opened_with_counts, setup),
         cmocka_unit_test_setup(whole_bytes_stay_and_have_a_limit, setup),
         cmocka_unit_test_setup(threads_make_protocols_known_while_others_open, setup),
         cmocka_unit_test_setup(memory_that_runs_out_is_an_error_and_no_leak, setup),

@@ -287,6 +287,18 @@ static void a_task_gets_the_same(void **state)
     assert_int_equal(taken.wrong, 0);
 }
 
+static int cat_no_path(void *arg)
+{
+    struct larder_item items[2] = {{.range = R(0, 20)}, {.range = R(10, 30)}};
+    return larder_cat_ranges(fs, items, 2, NULL);
+}
+
+static void a_path_that_is_null_is_refused_in_a_task_too(void **state)
+{
+    assert_int_equal(larder_sync(NULL, cat_no_path, NULL, 0), -EINVAL);
+    assert_int_equal(cat_no_path(NULL), -EINVAL);
+}
+
 static int cat_without_memory(void *arg)
 {
     struct larder_item items[3] = {{.path = "a", .range = R(0, 2000)},
@@ -444,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_failed_request_is_told_of_each_of_its_items),
         cmocka_unit_test(a_callback_stops_in_the_middle_of_a_block),
         cmocka_unit_test(a_task_gets_the_same),
+        cmocka_unit_test(a_path_that_is_null_is_refused_in_a_task_too),
         cmocka_unit_test(ranges_without_memory_fail_cleanly),
         cmocka_unit_test(a_shorter_batch_has_defaults_for_the_rest),
         cmocka_unit_test(sizes_are_asked_for_and_failures_have_none),
