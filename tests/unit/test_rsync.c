@@ -12,6 +12,7 @@
 #include "larder/facts.h"
 #include "larder/rsync.h"
 
+#include "base/digest.h"
 #include "copy_places.h"
 #include "fs/enter.h"
 #include "odd_place.h"
@@ -426,6 +427,8 @@ static void a_task_may_do_it(void **state)
 
 int main(void)
 {
+    unsigned char hash[DIGEST_SIZE_MAX];
+    digest_of(DIGEST_MD5, "", 0, hash); /* OpenSSL is there before the threads, as net/client.c has it */
 #define CASE(name) cmocka_unit_test_setup_teardown(name, before_each, copy_places_close)
     const struct CMUnitTest tests[] = {
         CASE(a_second_sync_sends_nothing),
